@@ -1,0 +1,106 @@
+"""The command ``tocsin``. Its flags are read off `Settings`; its errors are one line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from tocsin import logs
+from tocsin.app import serve as serve_hub
+from tocsin.errors import SettingsError
+from tocsin.settings import (
+    ENVIRONMENT_PREFIX,
+    FIELDS,
+    Settings,
+    client_limit,
+    describe,
+    is_repeatable,
+    load,
+    raise_descriptor_limit,
+)
+from tocsin.version import VERSION
+
+PORT_TAKEN = 1
+BAD_SETTINGS = 2
+
+
+def _with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `command` a flag for each setting, and ``--config``."""
+    for name in reversed(FIELDS):
+        default = FIELDS[name].default
+        command = click.option(
+            "--" + name.replace("_", "-"),
+            name,
+            multiple=is_repeatable(name),
+            metavar="VALUE",
+            help=f"{describe(name)} [{ENVIRONMENT_PREFIX}{name.upper()}; {default}]",
+        )(command)
+    return click.option(
+        "--config", envvar="TOCSIN_CONFIG", metavar="FILE", help="Settings as TOML. [TOCSIN_CONFIG]"
+    )(command)
+
+
+def _load(config: str | None, flags: dict[str, object]) -> Settings:
+    raise_descriptor_limit()
+    settings = load(flags, os.environ, config)
+    client_limit(settings)
+    return settings
+
+
+@click.group()
+@click.version_option(VERSION, message="tocsin %(version)s")
+def tocsin() -> None:
+    """A self-hosted hub for real-time notifications over Server-Sent Events."""
+
+
+@tocsin.command()
+@_with_settings
+def serve(config: str | None, **flags: object) -> None:
+    """Run the hub until SIGTERM or Ctrl-C."""
+    settings = _load(config, flags)
+    logs.configure(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(serve_hub(settings))
+    except OSError as error:
+        _fail(f"port: {settings.port} on {settings.host}: {error.strerror or error}", PORT_TAKEN)
+    finally:
+        logging.shutdown()
+
+
+@tocsin.command("check-config")
+@_with_settings
+def check_config(config: str | None, **flags: object) -> None:
+    """Say what the settings come to, as TOML, or what is wrong with them."""
+    settings = _load(config, flags)
+    for name in FIELDS:
+        click.echo(f"{name} = {_as_toml(getattr(settings, name))}")
+
+
+def _as_toml(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_as_toml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"tocsin: {message}", err=True)
+    sys.exit(code)
+
+
+def main() -> None:
+    """The entry point: every mistake of the operator is one line on standard error."""
+    try:
+        code = tocsin(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message().replace("\n", " "), BAD_SETTINGS)
+    except SettingsError as error:
+        _fail(str(error), BAD_SETTINGS)
+    except click.Abort:
+        sys.exit(130)
+    sys.exit(code or 0)

@@ -1,0 +1,52 @@
+"""What can go wrong, split by whose fault it is.
+
+`InvalidInput` is the caller's (an HTTP 4xx), `Unavailable` is the hub's or its journal's (503, worth
+another try), `SettingsError` is the operator's (one line, an exit code). Anything else is a bug and
+is left to crash loudly.
+"""
+
+from __future__ import annotations
+
+
+class TocsinError(Exception):
+    """The root of every error that Tocsin raises on purpose."""
+
+
+class InvalidInput(TocsinError):
+    """What the caller sent can't be taken; nothing was published and nothing changed.
+
+    Args:
+        message: one sentence for people, naming the field and the limit.
+        code: the same for machines, a word such as ``invalid_topic``.
+        field: the offending field, or None where the whole body is at fault.
+        status: the HTTP status to answer with.
+    """
+
+    def __init__(
+        self, message: str, *, code: str, field: str | None = None, status: int = 422
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.field = field
+        self.status = status
+
+
+class Unavailable(TocsinError):
+    """The hub can't do this now: it is draining, or its journal is down.
+
+    Args:
+        message: one sentence for people.
+        code: a word for machines, such as ``draining``.
+        retry_after_s: when another try makes sense, in whole seconds.
+    """
+
+    def __init__(self, message: str, *, code: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+class SettingsError(TocsinError):
+    """The operator's settings can't work. The message is one line: key, value, what is allowed."""

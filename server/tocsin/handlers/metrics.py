@@ -1,0 +1,24 @@
+"""``GET /metrics``: the catalogue in Prometheus text or OpenMetrics, as the scraper prefers."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from tocsin.handlers.base import Handler
+
+
+class MetricsHandler(Handler):
+    """Reads the hub's integers at the moment of the scrape."""
+
+    def initialize(self, registry: CollectorRegistry) -> None:
+        """Called by Tornado for each request, with the route's arguments."""
+        self._registry = registry
+
+    def get(self) -> None:
+        """Answer the metrics, in the form that ``Accept`` asks for."""
+        encoder, content_type = choose_encoder(self.request.headers.get("Accept", ""))
+        self.set_header("Content-Type", content_type)
+        self.finish(encoder(self._registry))
+
+    head = get

@@ -1,0 +1,410 @@
+"""The hub: publishes to the log, and sends every open stream what lies between its cursor and the head.
+
+Publishing appends and schedules a fan-out pass if none is due. A pass sends each stream *everything*
+that is new in one system call, so the work per burst is one call a client, and batches grow by
+themselves as load grows. Streams with equal filters form a `Group` and share the joined bytes.
+
+The hub knows no HTTP request, no Prometheus and no Redis. All of it runs on one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from tornado.ioloop import PeriodicCallback
+from tornado.iostream import IOStream
+
+from tocsin.errors import Unavailable
+from tocsin.event import Draft, Event, EventId
+from tocsin.filters import Filter, TopicIndex
+from tocsin.group import PIECE_BYTES, Group, Piece
+from tocsin.journal import Journal, MemoryJournal, Receipt
+from tocsin.resume import Resume, resolve
+from tocsin.ring import Entry, RingBuffer
+from tocsin.settings import Settings, client_limit
+from tocsin.stream import Stream
+from tocsin.tally import Tally
+from tocsin.wire import HEARTBEAT, encode_event, encode_retry, jittered_retry_ms
+
+SLICE = 250
+"""Streams sent to before the loop gets a turn: about a millisecond of system calls."""
+
+SHARED_JOINS = 256
+"""Replays that are kept joined while the head stands still."""
+
+log = logging.getLogger("tocsin.streams")
+
+
+class Hub:
+    """One log and its open streams.
+
+    Args:
+        settings: limits and times; the listener's keys are of no meaning here.
+        journal: keeps the log; by default in memory only.
+        clock: Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        journal: Journal | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.clients_limit = client_limit(self.settings)
+        self.ring = self._new_ring(epoch=0)
+        self.tally = Tally()
+        self.streams: dict[int, Stream] = {}
+        self.lagging: dict[int, Stream] = {}
+        self.draining = False
+        self._journal = journal or MemoryJournal(clock)
+        self._clock = clock
+        self._last_number = 0
+        self._groups: dict[tuple[Filter, bool], Group[Stream]] = {}
+        self._index: TopicIndex[Group[Stream]] = TopicIndex()
+        self._due: deque[Group[Stream]] = deque()
+        self._pass: Iterator[None] | None = None
+        self._presence: dict[int, Stream] = {}
+        self._joins: dict[tuple[int, Group[Stream]], Piece] = {}
+        self._joins_head = 0
+        self._timers = [
+            PeriodicCallback(self.send_heartbeats, self.settings.heartbeat * 1000),
+            PeriodicCallback(self.tick, 1000),
+        ]
+
+    # --- life ---------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the journal, fill the ring with its newest events, start the timers.
+
+        Raises:
+            SettingsError: the journal can't be opened.
+        """
+        opening = await self._journal.start(self._deliver, self.settings.history_events)
+        self.ring = self._new_ring(opening.floor.epoch)
+        self.ring.start_at(opening.floor.seq)
+        for event in opening.events:
+            self.ring.append(Entry.of(event), self._clock())
+        for timer in self._timers:
+            timer.start()
+
+    async def drain(self) -> None:
+        """Refuse new work, tell each stream when to come back, and end within `drain_timeout`.
+
+        Reconnection times are spread, so that the next process isn't met by everybody at once.
+        """
+        self.draining = True
+        deadline = asyncio.get_running_loop().time() + self.settings.drain_timeout
+        for count, stream in enumerate(tuple(self.streams.values()), 1):
+            stream.end("shutdown", encode_retry(self.retry_ms(spread=3.0)))
+            if count % SLICE == 0:
+                await asyncio.sleep(0)
+        while self.streams and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        for stream in tuple(self.streams.values()):
+            stream.close("shutdown")
+
+    async def stop(self) -> None:
+        """Drain, stop the timers, close the journal."""
+        await self.drain()
+        for timer in self._timers:
+            timer.stop()
+        await self._journal.stop()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes events and streams now."""
+        return self._journal.is_up and not self.draining
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more stream would pass the limit."""
+        return len(self.streams) >= self.clients_limit
+
+    @property
+    def head(self) -> EventId:
+        """The id of the newest event; before the first one, the place it will come after."""
+        return self.ring.id_at(self.ring.head)
+
+    @property
+    def oldest(self) -> EventId | None:
+        """The id of the oldest event kept."""
+        entry = self.ring.oldest
+        return self.ring.id_at(entry.seq) if entry else None
+
+    def retry_ms(self, spread: float = 1.5) -> int:
+        """A jittered reconnection time, in milliseconds."""
+        return jittered_retry_ms(self.settings.retry, spread)
+
+    def now_iso(self) -> str:
+        """The time as ISO 8601 in UTC, with milliseconds."""
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    # --- publishing ---------------------------------------------------------------------------
+
+    async def publish(self, *drafts: Draft) -> Sequence[Receipt]:
+        """Append `drafts` to the log as one, and return their receipts in the same order.
+
+        Returns when the journal has committed them; the streams get them in the next pass. All
+        streams see all events in the order of their ids.
+
+        Raises:
+            Unavailable: nothing was published.
+        """
+        if not self.is_ready:
+            raise Unavailable("the hub is stopping", code="draining", retry_after_s=2)
+        return await self._journal.append(drafts)
+
+    def _deliver(self, events: Sequence[Event]) -> Sequence[Receipt]:
+        """Take committed events into the ring, and to the groups that they are for."""
+        receipts = [Receipt(event.id, self._append(event)) for event in events]
+        if self._due and self._pass is None:
+            self._pass = self._fan_out()
+            asyncio.get_running_loop().call_soon(self._run_pass)
+        return receipts
+
+    def _append(self, event: Event) -> int:
+        entry = Entry.of(event)
+        self.ring.append(entry, event.time)
+        self.tally.count_published(event.draft.source, event.time)
+        recipients = 0
+        for group in self._index.matching(entry.topic, entry.type):
+            if not group.pending:
+                self._due.append(group)
+            group.pending.append(entry)
+            recipients += group.size
+        return recipients
+
+    # --- the fan-out pass ---------------------------------------------------------------------
+
+    def _run_pass(self) -> None:
+        """Send one slice, and come back after the loop had its turn while there is more."""
+        assert self._pass is not None
+        for _ in self._pass:
+            asyncio.get_running_loop().call_soon(self._run_pass)
+            return
+        self._pass = None
+
+    def _fan_out(self) -> Iterator[None]:
+        """Send every group that is due what is new to it, pausing after each slice of streams."""
+        sent = 0
+        while self._due:
+            group = self._due.popleft()
+            base = group.cursor
+            batch = group.take_pending(self.ring.head)
+            pieces = batch.pieces()
+            for stream in tuple(group.live):
+                if stream.live:
+                    self._send(
+                        stream, pieces if stream.cursor == base else batch.after(stream.cursor)
+                    )
+                    sent += 1
+                    if sent % SLICE == 0:
+                        yield
+
+    def _send(self, stream: Stream, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            whole = stream.deliver(piece)
+            if not stream.closed:
+                self.tally.delivered_live += piece.events
+            if not whole:
+                return
+
+    # --- streams ------------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        iostream: IOStream,
+        filter: Filter,
+        *,
+        last_event_id: str = "",
+        head: bytes = b"",
+        chunked: bool = True,
+        presence: bool = False,
+    ) -> Stream:
+        """Open a stream over a detached connection, and send its opening.
+
+        The opening is: `head`, the reconnection time, the welcome event `connection`, the event
+        `gap` if something was missed, and the first piece of the replay. From here on the hub
+        closes `iostream`.
+
+        Args:
+            iostream: the connection; nobody else writes to it.
+            filter: what the stream gets.
+            last_event_id: as the client sent it, whatever it holds; empty begins at the head.
+            head: the HTTP answer's head, sent before the first byte of the body.
+            chunked: whether the body is chunked.
+            presence: whether the stream also gets `presence` events.
+        """
+        resume = resolve(last_event_id, self.ring, filter)
+        self._last_number += 1
+        stream = Stream(
+            self._last_number,
+            iostream,
+            self,
+            self._join_group(filter, chunked),
+            cursor=resume.cursor,
+            now=asyncio.get_running_loop().time(),
+        )
+        self.streams[stream.number] = self.lagging[stream.number] = stream
+        if presence:
+            self._presence[stream.number] = stream
+            stream.presence = len(self.streams)
+        self.tally.count_opened(resume)
+        self._log_opened(stream, resume)
+        opening = encode_retry(self.retry_ms()) + self._welcome(stream, resume)
+        stream.start(head + stream.group.framed(opening), self.piece_after(stream))
+        return stream
+
+    def _welcome(self, stream: Stream, resume: Resume) -> bytes:
+        """The block of `connection`, and of `gap` if there is one."""
+        data = {
+            "id": stream.number,
+            "message": "Connecté au hub Tocsin",
+            "timestamp": self.now_iso(),
+            "clients": len(self.streams),
+            "resumed": resume.resumed,
+            "replayed": resume.replayed,
+            "missed": resume.gap.missed if resume.gap else 0,
+            "heartbeat": self.settings.heartbeat,
+        }
+        welcome = encode_event("connection", msgspec.json.encode(data), resume.welcome_id)
+        if resume.gap is None:
+            return welcome
+        # The gap bears no id: the welcome's is where the stream goes on, and a client is told once.
+        return welcome + encode_event("gap", msgspec.json.encode(resume.gap))
+
+    def _join_group(self, filter: Filter, chunked: bool) -> Group[Stream]:
+        group = self._groups.get((filter, chunked))
+        if group is None:
+            group = self._groups[filter, chunked] = Group(filter, chunked, cursor=self.ring.head)
+            self._index.add(filter, group)
+        group.size += 1
+        return group
+
+    def _leave_group(self, stream: Stream) -> None:
+        group = stream.group
+        group.live.pop(stream, None)
+        group.size -= 1
+        if group.size == 0:
+            del self._groups[group.filter, group.chunked]
+            self._index.remove(group.filter, group)
+
+    # --- what a stream asks of its log --------------------------------------------------------
+
+    def piece_after(self, stream: Stream) -> Piece | None:
+        """The next piece at the stream's cursor; None at the head, or where it had to be closed."""
+        if stream.cursor >= self.ring.head:
+            return None
+        if self._close_if_lost(stream):
+            return None
+        if self._joins_head != self.ring.head or len(self._joins) > SHARED_JOINS:
+            self._joins.clear()
+            self._joins_head = self.ring.head
+        key = (stream.cursor, stream.group)
+        piece = self._joins.get(key)
+        if piece is None:
+            reading = self.ring.read(stream.cursor, stream.group.filter, max_bytes=PIECE_BYTES)
+            piece = self._joins[key] = stream.group.piece(reading.entries, reading.cursor)
+        self.tally.delivered_replay += piece.events
+        return piece
+
+    def on_lagging(self, stream: Stream) -> None:
+        """Take the stream out of the fan-out."""
+        stream.group.live.pop(stream, None)
+        self.lagging[stream.number] = stream
+
+    def on_caught_up(self, stream: Stream) -> None:
+        """Put the stream (back) into the fan-out."""
+        stream.group.live[stream] = None
+        del self.lagging[stream.number]
+
+    def on_closed(self, stream: Stream, reason: str) -> None:
+        """Forget the stream, and say so."""
+        del self.streams[stream.number]
+        self.lagging.pop(stream.number, None)
+        self._presence.pop(stream.number, None)
+        self._leave_group(stream)
+        duration_s = asyncio.get_running_loop().time() - stream.opened_at
+        self.tally.count_closed(reason, duration_s)
+        log.info(
+            "stream closed",
+            extra={
+                "client": stream.number,
+                "reason": reason,
+                "duration_s": round(duration_s, 3),
+                "events": stream.events,
+                "bytes": stream.bytes,
+                "clients": len(self.streams),
+            },
+        )
+
+    def _close_if_lost(self, stream: Stream) -> bool:
+        """Close a stream whose next events are gone: it comes back, and is told of the gap."""
+        if not self.ring.has_lost(stream.cursor, stream.group.filter):
+            return False
+        stream.close("slow")
+        return True
+
+    # --- timers -------------------------------------------------------------------------------
+
+    async def send_heartbeats(self) -> None:
+        """Send a comment to every live stream; a lagging one has bytes under way anyway."""
+        for count, stream in enumerate(tuple(self.streams.values()), 1):
+            self.tally.heartbeats += stream.tell(HEARTBEAT)
+            if count % SLICE == 0:
+                await asyncio.sleep(0)
+
+    def tick(self) -> None:
+        """Once a second: evict by age, close the slow, tell the number of clients to who asked."""
+        self.ring.expire(self._clock())
+        self.tally.sample(asyncio.get_running_loop().time())
+        limit = asyncio.get_running_loop().time() - self.settings.slow_client_timeout
+        for stream in tuple(self.lagging.values()):
+            if not self._close_if_lost(stream) and stream.stalled_at < limit:
+                stream.close("slow")
+        self._tell_presence()
+
+    def _tell_presence(self) -> None:
+        clients = len(self.streams)
+        block = b""
+        for stream in tuple(self._presence.values()):
+            if stream.presence != clients and stream.live:
+                block = block or self._presence_block(clients)
+                stream.tell(block)
+                stream.presence = clients
+
+    def _presence_block(self, clients: int) -> bytes:
+        data = {"clients": clients, "timestamp": self.now_iso()}
+        return encode_event("presence", msgspec.json.encode(data))
+
+    # --- the rest -----------------------------------------------------------------------------
+
+    def _log_opened(self, stream: Stream, resume: Resume) -> None:
+        extra: dict[str, object] = {"client": stream.number, "clients": len(self.streams)}
+        if resume.resumed:
+            extra["replayed"] = resume.replayed
+        if resume.gap:
+            extra |= {"gap": resume.gap.reason, "missed": resume.gap.missed}
+        log.info("stream opened", extra=extra)
+
+    def _new_ring(self, epoch: int) -> RingBuffer:
+        return RingBuffer(
+            epoch,
+            max_events=self.settings.history_events,
+            max_bytes=self.settings.history_bytes,
+            max_age_s=self.settings.history_age,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Hub(clients={len(self.streams)}, lagging={len(self.lagging)}, groups={len(self._groups)},"
+            f" {self.ring!r}, draining={self.draining})"
+        )

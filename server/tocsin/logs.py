@@ -1,0 +1,149 @@
+"""Logging that can't stop the hub: lines are made on the loop and written by a thread.
+
+An unread pipe on standard error would freeze every stream if the loop wrote to it. Lines wait in a
+bounded buffer; what doesn't fit, or repeats beyond a rate, is counted, and the count is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections import Counter, deque
+from typing import TextIO
+
+from pythonjsonlogger.json import JsonFormatter
+
+MAX_WAITING = 10_000
+MAX_ALIKE_PER_S = 100
+"""Lines of one text a second: ten thousand clients that leave at once are one fact."""
+
+WRITE_EVERY_S = 0.1
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+RECORDS: dict[str, int] = dict.fromkeys(LEVELS, 0)
+"""Records by level since the process began, also those that were not written."""
+
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class TextFormatter(logging.Formatter):
+    """``time level logger: text key=value ...``, one line; strings with odd characters are quoted."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s")
+        self.default_time_format = "%Y-%m-%dT%H:%M:%S"
+        self.default_msec_format = ""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line with the record's extra fields behind the text."""
+        extra = [
+            f" {name}={_quoted(value)}"
+            for name, value in vars(record).items()
+            if name not in _PLAIN
+        ]
+        # A line break in a message would forge a line of the log (CWE-117).
+        return super().formatMessage(record).replace("\n", "\\n").replace("\r", "\\r") + "".join(
+            extra
+        )
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if text.isprintable() and " " not in text else ascii(text)
+
+
+class ThreadedHandler(logging.Handler):
+    """Formats where it is called and writes in a thread of its own, in batches.
+
+    One write for many lines: a thread that woke for each would fight the loop for the interpreter.
+    """
+
+    def __init__(self, sink: TextIO) -> None:
+        super().__init__()
+        self._sink = sink
+        self._waiting: deque[str] = deque()
+        self._dropped = 0
+        self._alike: Counter[str] = Counter()
+        self._second = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._write_on, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the record's line; never blocks, never raises."""
+        RECORDS[record.levelname.lower()] += 1
+        second = int(record.created)
+        if second != self._second:
+            self._second = second
+            self._say_what_was_held_back()
+        self._alike[record.name + str(record.msg)] += 1
+        if self._alike[record.name + str(record.msg)] <= MAX_ALIKE_PER_S:
+            self._queue(record)
+
+    def _say_what_was_held_back(self) -> None:
+        held = {text: n - MAX_ALIKE_PER_S for text, n in self._alike.items() if n > MAX_ALIKE_PER_S}
+        self._alike.clear()
+        if held or self._dropped:
+            extra = {"alike": sum(held.values()), "dropped": self._dropped}
+            self._dropped = 0
+            record = logging.makeLogRecord(
+                {"name": "tocsin.log", "levelname": "WARNING", "levelno": logging.WARNING}
+                | {"msg": "log lines not written", **extra}
+            )
+            self._queue(record)
+
+    def _queue(self, record: logging.LogRecord) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self._dropped += 1
+            return
+        try:
+            self._waiting.append(self.format(record) + "\n")
+        except Exception:  # the edge: a line that can't be made must not take down what it tells of
+            self.handleError(record)
+
+    def _write_on(self) -> None:
+        while not self._stop.wait(WRITE_EVERY_S):
+            self._write()
+
+    def _write(self) -> None:
+        lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if lines:
+            try:
+                self._sink.write("".join(lines))
+                self._sink.flush()
+            except (OSError, ValueError):  # nobody reads it any more: the hub goes on without
+                self._dropped += len(lines)
+
+    def close(self) -> None:
+        """Write what waits, for a second at most."""
+        if not self._stop.is_set():
+            self._say_what_was_held_back()
+            self._stop.set()
+            last = threading.Thread(target=self._write, daemon=True)
+            last.start()
+            last.join(1.0)
+        super().close()
+
+
+def configure(level: str, form: str) -> None:
+    """Send the log to standard error, from `level` up, as ``text`` or ``json``."""
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    handler = ThreadedHandler(sys.stderr)
+    handler.setFormatter(_json_formatter() if form == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # Tornado says at INFO what a stranger's malformed request was; the counts say as much.
+    logging.getLogger("tornado.general").setLevel(max(root.level, logging.WARNING))
+
+
+def _json_formatter() -> logging.Formatter:
+    formatter = JsonFormatter(
+        "%(levelname)s %(name)s %(message)s",
+        rename_fields={"levelname": "level", "name": "logger"},
+        timestamp="time",
+    )
+    formatter.converter = time.gmtime
+    return formatter

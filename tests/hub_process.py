@@ -1,0 +1,121 @@
+"""A real `tocsin serve` in a process of its own, as tests see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import IO, Any
+
+START_TIMEOUT_S = 10.0
+
+
+class HubProcess:
+    """Starts on a free port, and is ready when the constructor returns. Its log goes to a file."""
+
+    def __init__(self, *flags: str, env: dict[str, str] | None = None, port: int | None = None):
+        self._flags = flags
+        self._env = {k: v for k, v in os.environ.items() if not k.startswith("TOCSIN_")} | (env or {})
+        self._log: IO[str] = tempfile.TemporaryFile("w+")
+        self.port = port or 0
+        self._process = self._start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def publish(
+        self, type: str = "notification", message: str = "bonjour", **more: Any
+    ) -> dict[str, Any]:
+        """POST an event, and return the answer."""
+        body = json.dumps({"type": type, "message": message, **more}).encode()
+        request = urllib.request.Request(
+            f"{self.url}/api/notify", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:
+            answer: dict[str, Any] = json.load(response)
+        return answer
+
+    def get(self, path: str) -> Any:
+        """GET `path`, and return the JSON."""
+        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+            return json.load(response)
+
+    def metric(self, sample: str) -> float:
+        """The value of a metric's sample, spelt as in the text format."""
+        with urllib.request.urlopen(self.url + "/metrics", timeout=10) as response:
+            text = response.read().decode()
+        found = re.search(rf"^{re.escape(sample)} (\S+)$", text, re.MULTILINE)
+        assert found, f"no sample {sample}"
+        return float(found[1])
+
+    def memory_kib(self) -> int:
+        """Resident memory."""
+        with open(f"/proc/{self.pid}/status") as status:
+            return int(next(line for line in status if line.startswith("VmRSS")).split()[1])
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(20)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+        self._process.wait(10)
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, timeout_s: float = 20) -> int:
+        """The exit code, once it has ended by itself."""
+        return self._process.wait(timeout_s)
+
+    def restart(self) -> None:
+        """Start again on the same port, after killing what still runs."""
+        self.kill()
+        self._process = self._start()
+
+    def close(self) -> None:
+        self.kill()
+        self._log.close()
+
+    def log(self) -> str:
+        """What it has logged and printed so far."""
+        self._log.flush()
+        with open(f"/proc/self/fd/{self._log.fileno()}") as text:
+            return text.read()
+
+    def _start(self) -> subprocess.Popen[str]:
+        seen = len(self.log())
+        command = [sys.executable, "-m", "tocsin", "serve", "--port", str(self.port), *self._flags]
+        process = subprocess.Popen(
+            command, stdout=self._log, stderr=self._log, text=True, env=self._env
+        )
+        address = re.compile(r"^Tocsin listens at http://\S+:(\d+)$", re.MULTILINE)
+        wait_until(lambda: address.search(self.log()[seen:]) or process.poll() is not None)
+        found = address.search(self.log()[seen:])
+        assert found, f"tocsin serve did not start: {self.log()[seen:]}"
+        self.port = int(found[1])
+        return process
+
+
+def wait_until(
+    condition: Callable[[], object], timeout_s: float = START_TIMEOUT_S, what: str = ""
+) -> None:
+    """Wait for `condition` to hold, and fail if it doesn't in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what or condition}"
+        time.sleep(0.01)
