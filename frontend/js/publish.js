@@ -1,0 +1,36 @@
+// Publishing one event, and what came of it. It knows the hub's API and no document.
+
+/** @import { Words } from "./languages.js" */
+import { countOf, readObject } from "./entry.js";
+
+/** @typedef {{ok: true, sentTo: number} | {ok: false, status: number, error: string}} Outcome */
+
+const PATIENCE_MS = 10_000;
+
+/**
+ * @param {string} url
+ * @param {{type: string, message: string}} event
+ * @returns {Promise<Outcome>} status 0 when the hub can't be reached or doesn't answer
+ */
+export async function publish(url, event) {
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(event),
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
+    const answer = readObject(await response.text()) ?? {};
+    if (response.ok) return { ok: true, sentTo: countOf(answer.sentTo) ?? 0 };
+    const error = typeof answer.error === "string" ? answer.error : "";
+    return { ok: false, status: response.status, error };
+  } catch {
+    return { ok: false, status: 0, error: "" };
+  }
+}
+
+/** What a refusal is called on the page. @param {number} status @param {string} error @param {Words} words */
+export function refusalText(status, error, words) {
+  if (status === 0) return words.errors.unreachable;
+  return words.errors.refused(error || words.errors.status(status));
+}

@@ -1,0 +1,42 @@
+// The state of the connection in words: what it is, why, and what comes next. Pure.
+
+/** @import { Cause } from "./stream.js" */
+/** @import { Words } from "./languages.js" */
+/** @import { View } from "./view.js" */
+import { localTime, secondsUntil } from "./formats.js";
+
+/** @typedef {"connecting" | "live" | "stalled" | "waiting" | "refused" | "offline" | "stopped"} Look */
+
+const REFUSALS = ["http", "format", "full", "draining", "busy"];
+
+/**
+ * How the state looks: a wait has three faces, by what it waits for.
+ * @param {View["stream"]} stream
+ * @returns {Look}
+ */
+export function lookOf({ phase, cause }) {
+  if (phase !== "waiting" || !cause) return phase;
+  if (cause.code === "offline") return "offline";
+  return REFUSALS.includes(cause.code) ? "refused" : "waiting";
+}
+
+/** Why, in a sentence that stands still: it is also what a screen reader says. @param {View} view */
+export function reasonOf({ stream, feed, words, language, now }) {
+  if (stream.phase === "live") {
+    const client = feed.client === null ? "" : String(feed.client);
+    return words.liveSince(localTime(stream.since, now, language), client);
+  }
+  if (stream.phase === "connecting") return words.opening;
+  return stream.cause ? causeText(stream.cause, words) : "";
+}
+
+/** The countdown, apart because it changes each second. @param {View} view */
+export function nextTryOf({ stream, words, now }) {
+  return stream.retryAt === null ? "" : words.nextTry(secondsUntil(stream.retryAt, now));
+}
+
+/** @param {Cause} cause @param {Words} words */
+function causeText(cause, words) {
+  if (cause.code !== "http") return words.causes[cause.code];
+  return words.causes.http(cause.status ?? 0, (cause.detail ?? "").replace(/\.$/, ""));
+}

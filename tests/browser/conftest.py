@@ -1,0 +1,112 @@
+"""A real Chromium, and pages that fail their test for anything unexpected in the browser."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
+
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",  # Chromium refuses to start as root with it
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+# Chromium turns every report into a console error already; this names what it was.
+REPORT_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+NewPage = Callable[..., Page]
+
+
+class Watch:
+    """Collects what a page must not do: complain, open a dialog, or talk to another host."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.allowed: list[str] = []
+        self.hosts: set[str] = set()
+
+    def allow(self, pattern: str) -> None:
+        """Expects console lines that match: the browser itself reports each failed request."""
+        self.allowed.append(pattern)
+
+    def allow_lost_hub(self) -> None:
+        self.allow(
+            r"net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|"
+            r"INCOMPLETE_CHUNKED_ENCODING|SOCKET_NOT_CONNECTED)"
+        )
+
+    def over(self, page: Page) -> None:
+        page.on("console", self.hear)
+        page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
+        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        page.on("dialog", self.refuse)
+        page.add_init_script(REPORT_VIOLATIONS)
+
+    def hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(f"console {message.type}: {message.text}")
+
+    def refuse(self, dialog: Dialog) -> None:
+        self.problems.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def unexpected(self) -> list[str]:
+        return [
+            problem
+            for problem in self.problems
+            if not any(re.search(pattern, problem) for pattern in self.allowed)
+        ]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not os.path.exists(CHROMIUM):
+        pytest.skip(f"there is no {CHROMIUM}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    watch = Watch()
+    yield watch
+    assert watch.unexpected() == []
+    assert len(watch.hosts) <= 1, f"requests to several hosts: {watch.hosts}"
+
+
+@pytest.fixture
+def new_page(chromium: Browser, watch: Watch) -> Iterator[NewPage]:
+    """Makes watched pages, each in a browser profile of its own: `new_page(locale="fr-FR")`."""
+    contexts = []
+
+    def make(*, locale: str = "en-GB", width: int = 1280, height: int = 900) -> Page:
+        context = chromium.new_context(locale=locale, viewport={"width": width, "height": height})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        watch.over(page)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(new_page: NewPage) -> Page:
+    return new_page()
