@@ -1,0 +1,49 @@
+# Every command a person needs. `make help` lists them.
+PORT ?= 3000
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+INSTALLED_DEV := $(VENV)/installed-dev
+# What the tests start for real. nodejs and npm are taken as they are where they exist.
+DEBIAN := chromium prometheus
+
+.DEFAULT_GOAL := help
+.PHONY: help run dev test check format packages clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(INSTALLED) ## start the hub with the simulator at http://localhost:3000
+	@exec $(BIN)/tocsin serve --config config/demo.toml --port $(PORT)
+
+dev: $(INSTALLED) ## the same, and restart when a file of the server changes
+	@exec $(BIN)/python -m tornado.autoreload -m tocsin serve --config config/demo.toml --port $(PORT)
+
+test: $(INSTALLED_DEV) packages ## install what the tests need and run all of them
+	node --test tests/browser/unit/*.test.mjs
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED_DEV) ## format, lint, strict types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(INSTALLED_DEV) ## put every file into the form that `make check` asks for
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+packages: # Debian's packages that the tests start for real
+	@sh tests/packages.sh $(DEBIAN)
+
+clean: ## remove what was installed and built
+	rm -rf $(VENV) dist build tests/clients/node_modules benchmarks/.cache
+
+$(INSTALLED): pyproject.toml
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tocsin needs python3 >= 3.11" >&2; exit 1; }
+	python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

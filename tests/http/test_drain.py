@@ -1,0 +1,80 @@
+"""Stopping: everybody is told when to come back, and it ends within a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import time
+
+import pytest
+
+from tests.conftest import StartHub
+from tests.http.test_slow_clients import BIG, stalled_client
+from tests.serving import StreamClient, eventually, serving
+from tocsin import Draft, Unavailable
+
+
+async def test_drain_tells_each_stream_when_to_come_back_and_ends_it_cleanly() -> None:
+    async with serving(retry=2_000) as server:
+        clients = [await StreamClient.open(server) for _ in range(20)]
+        for client in clients:
+            await client.next()
+        await server.hub.drain()
+        for client in clients:
+            assert await client.read_to_end() == []
+        times = {client.retry_ms for client in clients}
+        assert len(times) > 5
+        assert all(time is not None and 2_000 <= time <= 6_000 for time in times)
+        assert server.hub.tally.closed["shutdown"] == 20
+
+
+async def test_drain_is_bounded_with_a_client_that_does_not_read() -> None:
+    async with serving(drain_timeout=0.3) as server:
+        slow = stalled_client(server.port)
+        await eventually(lambda: server.hub.streams)
+        for _ in range(60):
+            await server.hub.publish(Draft("notification", BIG))
+        started = time.monotonic()
+        await server.hub.drain()
+        assert time.monotonic() - started < 1
+        assert not server.hub.streams
+        slow.close()
+
+
+async def test_draining_hub_turns_streams_away_softly_and_publishers_plainly() -> None:
+    async with serving() as server:
+        server.hub.draining = True
+        client = await StreamClient.open(server)
+        (busy,) = await client.read_to_end()
+        assert (client.status, busy.json["reason"]) == (200, "draining")
+        with pytest.raises(Unavailable):
+            await server.hub.publish(Draft("notification", b"{}"))
+        status, headers, body = await fetch(server.port, "/readyz")
+        assert (status, body["code"]) == (503, "draining")
+        assert headers["retry-after"] == "1"
+        assert (await fetch(server.port, "/healthz"))[0] == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_the_process_cleanly(start_hub: StartHub, number: int) -> None:
+    hub = start_hub()
+    client = socket.create_connection(("127.0.0.1", hub.port))
+    client.sendall(b"GET /events HTTP/1.1\r\nHost: hub\r\n\r\n")
+    assert b"connection" in client.recv(65_536)
+    hub.signal(number)
+    assert hub.wait(5) == 0
+    rest = b"".join(iter(lambda: client.recv(65_536), b""))
+    assert rest.endswith(b"0\r\n\r\n")
+    assert "stream closed client=1 reason=shutdown" in hub.log()
+
+
+async def fetch(port: int, path: str) -> tuple[int, dict[str, str], dict[str, object]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines)}
+    writer.close()
+    return int(status.split()[1]), headers, json.loads(body)
