@@ -22,8 +22,10 @@ class HubProcess:
 
     def __init__(self, *flags: str, env: dict[str, str] | None = None, port: int | None = None):
         self._flags = flags
-        self._env = {k: v for k, v in os.environ.items() if not k.startswith("TOCSIN_")} | (env or {})
-        self._log: IO[str] = tempfile.TemporaryFile("w+")
+        self._env = {k: v for k, v in os.environ.items() if not k.startswith("TOCSIN_")} | (
+            env or {}
+        )
+        self._log: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the hub
         self.port = port or 0
         self._process = self._start()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Self
+from contextlib import asynccontextmanager, suppress
+from typing import Any, ClassVar, Self
 
 from tests.sse import EventStreamParser, ServerSentEvent
 from tocsin import Draft, Settings
@@ -23,6 +23,7 @@ async def serving(**settings: Any) -> AsyncIterator[Server]:
     try:
         yield server
     finally:
+        await StreamClient.close_all()
         await server.stop()
 
 
@@ -47,6 +48,8 @@ async def eventually(condition: Callable[[], object], what: str = "") -> None:
 
 class StreamClient:
     """One open stream, read by the reference parser. Takes chunked and close-delimited bodies."""
+
+    opened: ClassVar[list[StreamClient]] = []
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -75,11 +78,21 @@ class StreamClient:
         ]
         writer.write("\r\n".join([*lines, "", ""]).encode())
         client = cls(reader, writer)
+        cls.opened.append(client)
         head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)).decode("latin-1")
         status_line, *lines = head.strip().split("\r\n")
         client.status = int(status_line.split()[1])
         client.headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines)}
         return client
+
+    @classmethod
+    async def close_all(cls) -> None:
+        """Close what tests opened, so that no socket outlives its loop."""
+        while cls.opened:
+            writer = cls.opened.pop()._writer
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     @property
     def retry_ms(self) -> int | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from tornado.iostream import IOStream, SSLIOStream
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 from tocsin.group import Group, Piece
 from tocsin.wire import LAST_CHUNK
@@ -137,7 +137,7 @@ class Stream:
             self.live = False
             self._log.on_lagging(self)
         last = self.group.framed(farewell) + (LAST_CHUNK if self.group.chunked else b"")
-        self._iostream.write(last).add_done_callback(self._on_drained)
+        self._write(last)
 
     def close(self, reason: str) -> None:
         """Close at once; what is pending is dropped, and the client resumes from its own cursor."""
@@ -153,7 +153,13 @@ class Stream:
         if self.live:
             self.live = False
             self._log.on_lagging(self)
-        self._iostream.write(rest).add_done_callback(self._on_drained)
+        self._write(rest)
+
+    def _write(self, rest: bytes | memoryview) -> None:
+        try:
+            self._iostream.write(rest).add_done_callback(self._on_drained)
+        except StreamClosedError:  # closed by the client, and its callback hasn't run yet
+            self.close(self.ending or "client")
 
     def _on_drained(self, written: asyncio.Future[None]) -> None:
         if written.cancelled() or written.exception() or self.closed:

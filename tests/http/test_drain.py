@@ -60,12 +60,12 @@ async def test_draining_hub_turns_streams_away_softly_and_publishers_plainly() -
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_the_process_cleanly(start_hub: StartHub, number: int) -> None:
     hub = start_hub()
-    client = socket.create_connection(("127.0.0.1", hub.port))
-    client.sendall(b"GET /events HTTP/1.1\r\nHost: hub\r\n\r\n")
-    assert b"connection" in client.recv(65_536)
-    hub.signal(number)
-    assert hub.wait(5) == 0
-    rest = b"".join(iter(lambda: client.recv(65_536), b""))
+    with socket.create_connection(("127.0.0.1", hub.port)) as client:
+        client.sendall(b"GET /events HTTP/1.1\r\nHost: hub\r\n\r\n")
+        assert b"connection" in client.recv(65_536)
+        hub.signal(number)
+        assert hub.wait(5) == 0
+        rest = b"".join(iter(lambda: client.recv(65_536), b""))
     assert rest.endswith(b"0\r\n\r\n")
     assert "stream closed client=1 reason=shutdown" in hub.log()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 
-from tests.hub_process import HubProcess, wait_until
 from tests.conftest import StartHub
+from tests.hub_process import HubProcess, wait_until
 from tests.serving import StreamClient, eventually, publish, serving
 from tocsin import Draft
 

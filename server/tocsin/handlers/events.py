@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import lru_cache
 
 import msgspec
@@ -57,7 +58,8 @@ class EventsHandler(Handler):
 
     def head(self) -> None:
         """The headers of a stream, and no stream."""
-        self._set_stream_headers()
+        for name, value in STREAM_HEADERS.items():
+            self.set_header(name, value)
         self.finish()
 
     def _last_event_id(self) -> str:
@@ -72,13 +74,10 @@ class EventsHandler(Handler):
         self.hub.tally.rejected[reason] += 1
         retry_ms = self.hub.retry_ms(spread=3.0)
         data = msgspec.json.encode({"reason": reason, "retry": retry_ms})
-        self._set_stream_headers()
-        self.set_header("Connection", "close")
-        self.finish(encode_retry(retry_ms) + encode_event("busy", data))
-
-    def _set_stream_headers(self) -> None:
-        for name, value in STREAM_HEADERS.items():
-            self.set_header(name, value)
+        head = _head(False, *self._cors())
+        iostream = self.detach()
+        answer = head + encode_retry(retry_ms) + encode_event("busy", data)
+        asyncio.ensure_future(iostream.write(answer)).add_done_callback(lambda _: iostream.close())
 
     def _cors(self) -> tuple[str | None, bool]:
         origins = self.hub.settings.cors_origin
