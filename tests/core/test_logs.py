@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hub_process import wait_until
+from tocsin.logs import (
+    MAX_ALIKE_PER_S,
+    MAX_WAITING,
+    TextFormatter,
+    ThreadedHandler,
+    _json_formatter,
+)
+
+
+@pytest.fixture
+def sink() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def handler(sink: io.StringIO) -> Iterator[ThreadedHandler]:
+    handler = ThreadedHandler(sink)
+    handler.setFormatter(TextFormatter())
+    yield handler
+    handler.close()
+
+
+def record(text: str = "stream opened", **extra: object) -> logging.LogRecord:
+    fields = {"name": "tocsin", "levelname": "INFO", "levelno": 20, "msg": text, **extra}
+    return logging.makeLogRecord(fields)
+
+
+def test_line_holds_the_text_and_the_extra_fields(
+    handler: ThreadedHandler, sink: io.StringIO
+) -> None:
+    handler.handle(record(client=7, reason="two words"))
+    handler.close()
+    assert sink.getvalue().endswith(" INFO tocsin: stream opened client=7 reason='two words'\n")
+
+
+def test_line_breaks_cannot_forge_lines(handler: ThreadedHandler, sink: io.StringIO) -> None:
+    handler.handle(record("a\nb", path="/x\ny"))
+    handler.close()
+    assert sink.getvalue().count("\n") == 1
+
+
+def test_json_lines_parse(handler: ThreadedHandler, sink: io.StringIO) -> None:
+    handler.setFormatter(_json_formatter())
+    handler.handle(record(client=7))
+    handler.close()
+    line = json.loads(sink.getvalue())
+    assert (line["level"], line["logger"], line["message"], line["client"]) == (
+        "INFO", "tocsin", "stream opened", 7,
+    )  # fmt: skip
+
+
+def test_lines_alike_are_held_back_and_counted(handler: ThreadedHandler, sink: io.StringIO) -> None:
+    wait_until(lambda: time.time() % 1 < 0.5)  # all of it within one second of the clock
+    for _ in range(MAX_ALIKE_PER_S + 50):
+        handler.handle(record())
+    handler.close()
+    lines = sink.getvalue().splitlines()
+    assert len(lines) == MAX_ALIKE_PER_S + 1
+    assert "alike=50" in lines[-1]
+
+
+class Stuck(io.StringIO):
+    """A sink like a pipe that nobody reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.reader.wait()
+        return len(text)
+
+
+def test_sink_that_nobody_reads_does_not_block() -> None:
+    sink = Stuck()
+    handler = ThreadedHandler(sink)
+    handler.setFormatter(TextFormatter())
+    started = time.monotonic()
+    for number in range(MAX_WAITING + 5_000):
+        handler.handle(record(f"{number}"))
+    handler.close()
+    assert time.monotonic() - started < 5
+    assert handler._dropped
+    sink.reader.set()

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import pytest
+
+from tocsin import ring as ring_module
+from tocsin.event import Draft, Event, EventId
+from tocsin.filters import EVERYTHING, Filter
+from tocsin.ring import Entry, RingBuffer
+
+EPOCH = 1_000
+MINE = Filter(["mine"])
+
+
+def entry(seq: int, topic: str = "default", data: bytes = b"{}", time: float = 0.0) -> Entry:
+    return Entry.of(Event(EventId(EPOCH, seq), Draft("t", data, topic), time))
+
+
+def ring(*topics: str, **limits: float) -> RingBuffer:
+    """A ring with one event for each of `topics`."""
+    limits = {"max_events": 100, "max_bytes": 1_000_000} | limits
+    made = RingBuffer(EPOCH, **limits)  # type: ignore[arg-type]
+    for seq, topic in enumerate(topics, 1):
+        made.append(entry(seq, topic), now=0.0)
+    return made
+
+
+def seqs(entries: list[Entry]) -> list[int]:
+    return [entry.seq for entry in entries]
+
+
+def read(made: RingBuffer, cursor: int, filter: Filter = EVERYTHING) -> list[int]:
+    return seqs(made.read(cursor, filter, max_bytes=1_000_000).entries)
+
+
+def test_entry_holds_the_encoded_block_and_gives_the_data_back() -> None:
+    made = entry(7, data=b"one\ntwo")
+    assert made.block == b"event: t\ndata: one\ndata: two\nid: 1000-7\n\n"
+    assert made.data == b"one\ntwo"
+
+
+def test_read_starts_after_the_cursor_and_ends_at_the_head() -> None:
+    assert read(ring("a", "b", "c"), 1) == [2, 3]
+    assert read(ring("a", "b", "c"), 3) == []
+
+
+def test_read_gives_what_the_filter_lets_through_and_moves_the_cursor_over_the_rest() -> None:
+    reading = ring("mine", "other", "mine", "other").read(0, MINE, max_bytes=1_000_000)
+    assert (seqs(reading.entries), reading.cursor) == ([1, 3], 4)
+
+
+def test_read_stops_behind_the_entry_that_fills_it() -> None:
+    made = ring(*"abcdef")
+    size = len(entry(1).block)
+    reading = made.read(0, EVERYTHING, max_bytes=2 * size - 1)
+    assert (seqs(reading.entries), reading.cursor) == ([1, 2], 2)
+    assert made.read(0, EVERYTHING, max_bytes=10_000, max_events=3).cursor == 3
+
+
+def test_read_looks_at_a_bounded_number_of_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring_module, "SCAN_LIMIT", 3)
+    reading = ring("a", "a", "a", "a", "mine").read(0, MINE, max_bytes=1_000)
+    assert (reading.entries, reading.cursor) == ([], 3)
+
+
+def test_newest_gives_the_last_page_in_order() -> None:
+    assert seqs(ring("mine", "other", "mine", "mine").newest(MINE, 2)) == [3, 4]
+    assert seqs(ring("mine").newest(MINE, 5)) == [1]
+
+
+def test_append_refuses_a_hole() -> None:
+    made = ring("a")
+    with pytest.raises(ValueError, match="entry 3 after head 1"):
+        made.append(entry(3), now=0.0)
+
+
+def test_limit_by_count_evicts_the_oldest() -> None:
+    made = ring(*"abcde", max_events=3)
+    assert (read(made, 0), made.floor, len(made)) == ([3, 4, 5], 2, 3)
+    assert made.evicted == {"count": 2, "bytes": 0, "age": 0}
+
+
+def test_limit_by_bytes_evicts_the_oldest() -> None:
+    size = len(entry(1).block)
+    made = ring(*"aaaaa", max_bytes=2 * size)
+    assert (read(made, 0), made.bytes) == ([4, 5], 2 * size)
+    assert made.evicted["bytes"] == 3
+
+
+def test_entry_larger_than_the_whole_ring_is_evicted_at_once() -> None:
+    made = ring(max_bytes=100)
+    made.append(entry(1, data=b"x" * 200), now=0.0)
+    assert (len(made), made.bytes, made.floor, made.oldest) == (0, 0, 1, None)
+
+
+def test_limit_by_age_evicts_what_is_older() -> None:
+    made = ring(max_age_s=10.0)
+    for seq, time in enumerate((0.0, 5.0, 9.0), 1):
+        made.append(entry(seq, time=time), now=time)
+    made.expire(now=15.0)
+    assert read(made, 0) == [2, 3]
+    made.expire(now=100.0)
+    assert (len(made), made.head, made.evicted["age"]) == (0, 3, 3)
+
+
+def test_ring_stays_small_however_much_passes_through() -> None:
+    made = ring(max_events=10)
+    for seq in range(1, 10_001):
+        made.append(entry(seq), now=0.0)
+    assert len(made._entries) <= 21
+    assert read(made, 9_995) == [9_996, 9_997, 9_998, 9_999, 10_000]
+
+
+def test_cursor_at_the_newest_evicted_has_lost_nothing() -> None:
+    made = ring(*"abcde", max_events=3)
+    assert [made.has_lost(cursor, EVERYTHING) for cursor in (1, 2, 3)] == [True, False, False]
+
+
+def test_filtered_cursor_has_lost_something_only_if_its_own_was_evicted() -> None:
+    made = ring("mine", "mine", "other", "other", "other", max_events=2)
+    assert [made.has_lost(cursor, MINE) for cursor in (0, 1, 2)] == [True, True, False]
+
+
+def test_filter_by_type_is_told_apart_from_other_types_of_its_topic() -> None:
+    made = ring("mine", "mine", "mine", max_events=1)
+    assert not made.has_lost(0, Filter(["mine"], ["other"]))
+    assert made.has_lost(0, Filter([], ["t"]))
+
+
+def test_more_topics_than_are_remembered_err_on_the_side_of_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ring_module, "REMEMBERED_KEYS", 2)
+    made = ring("a", "b", "c", "d", "e", max_events=1)
+    assert made.has_lost(0, MINE)
+    assert made.has_lost(1, MINE)
+    assert not made.has_lost(2, MINE)
+
+
+@pytest.mark.parametrize(
+    ("cursor", "filter", "expected"),
+    [
+        (0, EVERYTHING, 3),
+        (2, EVERYTHING, 3),
+        (4, EVERYTHING, 1),
+        (5, EVERYTHING, 0),
+        (0, MINE, 2),
+        (3, MINE, 1),
+    ],
+)
+def test_count_is_of_what_a_replay_would_send(cursor: int, filter: Filter, expected: int) -> None:
+    assert ring("a", "mine", "mine", "a", "mine", max_events=3).count(cursor, filter) == expected
+
+
+def test_log_taken_up_knows_that_what_came_before_is_gone() -> None:
+    made = ring()
+    made.start_at(41)
+    made.append(entry(42), now=0.0)
+    assert (made.floor, read(made, 41)) == (41, [42])
+    assert made.has_lost(40, MINE)
+    assert not made.has_lost(41, MINE)

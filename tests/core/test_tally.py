@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from tocsin.tally import Histogram, Tally
+
+
+def test_histogram_counts_up_to_and_with_the_bound() -> None:
+    histogram = Histogram((1, 10))
+    for value in (0.5, 1, 1.1, 10, 11):
+        histogram.observe(value)
+    assert (histogram.counts, histogram.sum) == ([2, 2, 1], 23.6)
+
+
+def test_histogram_takes_a_weight() -> None:
+    histogram = Histogram((1,))
+    histogram.observe(2, weight=1_000)
+    assert (histogram.counts, histogram.sum) == ([0, 1_000], 2_000)
+
+
+def test_source_nobody_foresaw_is_counted_as_other() -> None:
+    tally = Tally()
+    tally.count_published("plugin", 1.0)
+    assert tally.published == {"api": 0, "simulation": 0, "other": 1}
+
+
+def test_rates_are_over_the_samples_of_the_last_ten_seconds() -> None:
+    tally = Tally()
+    assert tally.rates() == {"published": 0.0, "delivered": 0.0}
+    for second in range(30):
+        tally.sample(float(second))
+        tally.count_published("api", second)
+        tally.delivered_live += 5
+    assert tally.rates() == {"published": 1.0, "delivered": 5.0}

@@ -1,0 +1,197 @@
+"""The hub against a model of forty lines: whatever happens, in whatever order, nothing is lost silently.
+
+The machine publishes, subscribes, disconnects, evicts and restarts, over real sockets. The model is a list
+of all events ever published; what each client must have got follows from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from tornado.iostream import IOStream
+
+from tests.sse import EventStreamParser, ServerSentEvent
+from tocsin import Draft, EventId, Filter, Hub, Settings
+
+TOPICS = st.sampled_from(["a", "b", "c"])
+FILTERS = st.sampled_from([Filter(), Filter(["a"]), Filter(["b", "c"]), Filter(["a*"], ["t"])])
+
+
+@dataclass
+class Client:
+    """A client that comes back again and again, and what it has seen."""
+
+    filter: Filter
+    last_event_id: str = ""
+    parser: EventStreamParser = field(default_factory=EventStreamParser)
+    end: socket.socket | None = None
+    seen: list[ServerSentEvent] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+
+
+class HubMachine(RuleBasedStateMachine):
+    """One run: a hub, its clients, and all that was published."""
+
+    clients = Bundle("clients")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.now = 1_000.0
+        self.log: list[tuple[str, str, str]] = []  # id, topic, type of the present epoch
+        self.all: list[Client] = []
+        self.start()
+
+    def start(self) -> None:
+        self.now += 1
+        self.log = []
+        config = Settings(history_events=6, history_age=100.0, max_clients=100)
+        self.hub = Hub(config, clock=lambda: self.now)
+        self.loop.run_until_complete(self.hub.start())
+
+    def run(self, coroutine: Any) -> Any:
+        result = self.loop.run_until_complete(coroutine)
+        for _ in range(20):  # passes, drains and close callbacks take a few turns of the loop
+            self.loop.run_until_complete(asyncio.sleep(0))
+        return result
+
+    # --- rules --------------------------------------------------------------------------------
+
+    @rule(target=clients, filter=FILTERS)
+    def make_client(self, filter: Filter) -> Client:
+        client = Client(filter)
+        self.all.append(client)
+        self.subscribe(client)
+        return client
+
+    @rule(client=clients)
+    def reconnect(self, client: Client) -> None:
+        self.leave(client)
+        self.subscribe(client)
+
+    @rule(client=clients)
+    def leave(self, client: Client) -> None:
+        if client.end:
+            self.receive(client)
+            client.end.close()
+            client.end = None
+            self.run(asyncio.sleep(0))
+
+    @rule(drafts=st.lists(st.tuples(TOPICS, st.sampled_from("tu")), min_size=1, max_size=9))
+    def publish(self, drafts: list[tuple[str, str]]) -> None:
+        receipts = self.run(
+            self.hub.publish(*[Draft(type, b"{}", topic) for topic, type in drafts])
+        )
+        for receipt, (topic, type) in zip(receipts, drafts, strict=True):
+            self.log.append((str(receipt.id), topic, type))
+            matching = [c for c in self.all if c.end and c.filter.matches(topic, type)]
+            assert receipt.recipients == len(matching)
+            for client in matching:
+                client.expected.append(str(receipt.id))
+
+    @rule(seconds=st.sampled_from([1, 60, 200]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.hub.ring.expire(self.now)
+
+    @rule()
+    def restart(self) -> None:
+        for client in self.all:
+            self.leave(client)
+        self.run(self.hub.stop())
+        self.start()
+
+    # --- what must hold -----------------------------------------------------------------------
+
+    @invariant()
+    def every_open_client_has_exactly_what_it_must(self) -> None:
+        for client in self.all:
+            if client.end:
+                self.receive(client)
+
+    def subscribe(self, client: Client) -> None:
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        client.end, client.parser = theirs, EventStreamParser()
+        kept, lost = self.owed(client)
+        client.expected = kept
+
+        async def open_stream() -> None:
+            self.hub.subscribe(
+                IOStream(ours), client.filter, last_event_id=client.last_event_id, chunked=False
+            )
+
+        self.run(open_stream())
+        welcome, gap = self.opening(client)
+        assert welcome.json["replayed"] == len(kept)
+        assert (gap is not None) == lost, f"told {gap}, lost {lost}"
+        if gap and gap.json["reason"] == "evicted" and client.filter.is_everything:
+            requested = EventId.parse(client.last_event_id)
+            assert requested is not None
+            assert gap.json["missed"] == self.hub.ring.floor - requested.seq
+
+    def owed(self, client: Client) -> tuple[list[str], bool]:
+        """The ids a client that subscribes now must get replayed, and whether it has lost some."""
+        if not client.last_event_id:
+            return [], False
+        wanted = [id for id, topic, type in self.log if client.filter.matches(topic, type)]
+        floor = self.hub.ring.id_at(self.hub.ring.floor)
+        last = EventId.parse(client.last_event_id)
+        assert last is not None
+        foreign = last.epoch != self.hub.ring.epoch
+        since = [id for id in wanted if foreign or parse(id) > last]
+        kept = [id for id in since if parse(id) > floor]
+        return kept, foreign or len(kept) < len(since)
+
+    def opening(self, client: Client) -> tuple[ServerSentEvent, ServerSentEvent | None]:
+        events = self.read(client)
+        welcome = events.pop(0)
+        assert welcome.type == "connection"
+        gap = events.pop(0) if events and events[0].type == "gap" else None
+        client.seen = events
+        client.last_event_id = welcome.last_event_id
+        return welcome, gap
+
+    def receive(self, client: Client) -> None:
+        client.seen += self.read(client)
+        assert [event.last_event_id for event in client.seen] == client.expected
+        if client.seen:
+            client.last_event_id = client.seen[-1].last_event_id
+
+    def read(self, client: Client) -> list[ServerSentEvent]:
+        assert client.end
+        events: list[ServerSentEvent] = []
+        while True:
+            try:
+                data = client.end.recv(65_536)
+            except BlockingIOError:
+                return events
+            if not data:
+                return events
+            events += client.parser.feed(data)
+
+    def teardown(self) -> None:
+        for client in self.all:
+            if client.end:
+                client.end.close()
+        self.run(self.hub.stop())
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+
+def parse(id: str) -> EventId:
+    parsed = EventId.parse(id)
+    assert parsed is not None
+    return parsed
+
+
+HubMachine.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, derandomize=True
+)
+TestHubAgainstTheModel = HubMachine.TestCase
