@@ -20,6 +20,7 @@ from tests.sse import EventStreamParser, ServerSentEvent
 from tocsin import Draft, EventId, Filter, Hub, Settings
 
 TOPICS = st.sampled_from(["a", "b", "c"])
+DRAFTS = st.lists(st.tuples(TOPICS, st.sampled_from("tu")), min_size=1, max_size=9)
 FILTERS = st.sampled_from([Filter(), Filter(["a"]), Filter(["b", "c"]), Filter(["a*"], ["t"])])
 
 
@@ -83,11 +84,30 @@ class HubMachine(RuleBasedStateMachine):
             client.end = None
             self.run(asyncio.sleep(0))
 
-    @rule(drafts=st.lists(st.tuples(TOPICS, st.sampled_from("tu")), min_size=1, max_size=9))
+    @rule(drafts=DRAFTS)
     def publish(self, drafts: list[tuple[str, str]]) -> None:
-        receipts = self.run(
-            self.hub.publish(*[Draft(type, b"{}", topic) for topic, type in drafts])
-        )
+        self.run(self.append(drafts))
+
+    @rule(target=clients, filter=FILTERS, before=DRAFTS, after=DRAFTS)
+    def make_client_between_an_append_and_its_pass(
+        self, filter: Filter, before: list[tuple[str, str]], after: list[tuple[str, str]]
+    ) -> Client:
+        client = Client(filter)
+        ours, client.end = socket.socketpair()
+        client.end.setblocking(False)
+
+        async def in_one_turn_of_the_loop() -> None:
+            await self.append(before)
+            self.hub.subscribe(IOStream(ours), filter, chunked=False)
+            self.all.append(client)
+            await self.append(after)
+
+        self.run(in_one_turn_of_the_loop())
+        self.opening(client)
+        return client
+
+    async def append(self, drafts: list[tuple[str, str]]) -> None:
+        receipts = await self.hub.publish(*[Draft(type, b"{}", topic) for topic, type in drafts])
         for receipt, (topic, type) in zip(receipts, drafts, strict=True):
             self.log.append((str(receipt.id), topic, type))
             matching = [c for c in self.all if c.end and c.filter.matches(topic, type)]
@@ -132,8 +152,7 @@ class HubMachine(RuleBasedStateMachine):
         assert welcome.json["replayed"] == len(kept)
         assert (gap is not None) == lost, f"told {gap}, lost {lost}"
         if gap and gap.json["reason"] == "evicted" and client.filter.is_everything:
-            requested = EventId.parse(client.last_event_id)
-            assert requested is not None
+            requested = parse(gap.json["requested"])
             assert gap.json["missed"] == self.hub.ring.floor - requested.seq
 
     def owed(self, client: Client) -> tuple[list[str], bool]:
