@@ -54,9 +54,8 @@ def routes(hub: Hub, access_log: AccessLog | None = None) -> list[Rule]:
         url(r"/healthz", HealthHandler, of_hub),
         url(r"/readyz", ReadyHandler, of_hub),
         url(r"/metrics", MetricsHandler, of_hub | {"registry": registry}),
-        url(r"/api(?:/.*)?", NotFound, of_hub),
         url(
-            r"/(.*)",
+            r"/([A-Za-z0-9._/-]*)",
             PagesHandler,
             of_hub | {"path": str(FRONTEND), "default_filename": "index.html"},
         ),
@@ -71,6 +70,8 @@ class Listener(HTTPServer):
         access_log = AccessLog()
         app = Application(
             routes(hub, access_log),
+            default_handler_class=NotFound,
+            default_handler_args={"hub": hub},
             log_function=access_log,
             static_hash_cache=False,  # a changed file is served as such; hashing one takes 50 us
         )

@@ -20,6 +20,8 @@ class InvalidInput(TocsinError):
         code: the same for machines, a word such as ``invalid_topic``.
         field: the offending field, or None where the whole body is at fault.
         status: the HTTP status to answer with.
+
+    `index` is the offending event's place in a batch, from 0; None outside of one.
     """
 
     def __init__(
@@ -30,6 +32,13 @@ class InvalidInput(TocsinError):
         self.code = code
         self.field = field
         self.status = status
+        self.index: int | None = None
+
+    def at(self, index: int) -> InvalidInput:
+        """The same, said of element `index` of a batch."""
+        self.message = f"event {index}: {self.message}"
+        self.index = index
+        return self
 
 
 class Unavailable(TocsinError):

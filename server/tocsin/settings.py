@@ -63,6 +63,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_event_bytes: Annotated[
         int, Meta(ge=256, le=16 * 2**20, description="Largest event, as the body of its POST.")
     ] = 64 * 1024
+    max_batch_events: Annotated[
+        int, Meta(ge=1, le=100_000, description="Events in one batch at most.")
+    ] = 1_000
+    max_batch_bytes: Annotated[
+        int, Meta(ge=256, le=256 * 2**20, description="Largest batch, as the body of its POST.")
+    ] = 4 * 1024 * 1024
     max_clients: Annotated[
         int,
         Meta(

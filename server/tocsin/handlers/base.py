@@ -81,7 +81,8 @@ class Handler(RequestHandler):
         """Turn whatever was raised into a JSON error; the text never holds what a bug said."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         if isinstance(error, InvalidInput):
-            self.refuse(error.status, error.message, error.code, error.field)
+            more = {} if error.index is None else {"index": error.index}
+            self.refuse(error.status, error.message, error.code, error.field, **more)
         elif isinstance(error, Unavailable):
             self.set_header("Retry-After", str(error.retry_after_s))
             self.refuse(503, error.message, error.code)

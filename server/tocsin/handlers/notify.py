@@ -1,8 +1,9 @@
-"""``POST /api/notify``: one event in, one answer that a program can rely on."""
+"""``POST /api/notify``: an event or a batch in, and one answer that a program can rely on."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from collections.abc import Sequence
+from typing import ClassVar, cast
 
 import msgspec
 from tornado.http1connection import HTTP1Connection
@@ -11,42 +12,14 @@ from tornado.web import stream_request_body
 from tocsin.errors import InvalidInput, Unavailable
 from tocsin.event import Draft
 from tocsin.handlers.base import Handler
-from tocsin.jsontext import decode
+from tocsin.journal import Receipt
+from tocsin.notice import is_array, read_batch, read_notice
 
 LINGER_BYTES = 1024 * 1024
 """What is read and thrown away of a body that is too large, so that its sender reads the answer."""
 
-
-class Notice(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a request. A misspelt field is refused rather than lost."""
-
-    type: str = ""
-    message: str = ""
-    data: dict[str, Any] = {}
-    topic: str = "default"
-
-    def draft(self, timestamp: str) -> Draft:
-        """The event this asks for, accepted at `timestamp`.
-
-        Raises:
-            InvalidInput: a field is missing, empty or malformed.
-        """
-        for field in ("type", "message"):
-            if not getattr(self, field):
-                raise InvalidInput(
-                    f"{field} is missing or empty; type and message are required, not empty",
-                    code="missing_field",
-                    field=field,
-                    status=400,
-                )
-        payload = {
-            "message": self.message,
-            "data": self.data,
-            "timestamp": timestamp,
-            "source": "api",
-            "topic": self.topic,
-        }
-        return Draft(self.type, msgspec.json.encode(payload), self.topic, "api")
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
 
 
 @stream_request_body
@@ -62,31 +35,27 @@ class NotifyHandler(Handler):
         if self.request.method != "POST":
             return
         media_type, *parameters = self.request.headers.get("Content-Type", "").lower().split(";")
+        self._ndjson = media_type.strip() == NDJSON
         charset = [p.strip() for p in parameters if p.strip().startswith("charset=")]
-        if media_type.strip() != "application/json" or charset not in ([], ["charset=utf-8"]):
+        if media_type.strip() not in (JSON, NDJSON) or charset not in ([], ["charset=utf-8"]):
             self._reject("unsupported")
-            self._refuse_early(
-                415, "Content-Type must be application/json, UTF-8", "unsupported_type"
-            )
+            message = f"Content-Type must be {JSON} or {NDJSON}, in UTF-8"
+            self._refuse_early(415, message, "unsupported_type")
         elif self.request.headers.get("Content-Encoding", "identity") != "identity":
             self._reject("unsupported")
             self._refuse_early(415, "Content-Encoding is not taken here", "unsupported_encoding")
-        elif self._announced_bytes > self.max_body_bytes:
-            self._refuse_size()
-
-    @property
-    def max_body_bytes(self) -> int:
-        """The largest body that is taken."""
-        return self.hub.settings.max_event_bytes
+        else:
+            self._check_size(self._announced_bytes)
+            # A batch of any size that is allowed, and what is read of one that isn't.
+            self._allow(max(self.hub.settings.max_batch_bytes, LINGER_BYTES))
 
     def data_received(self, chunk: bytes) -> None:
         """Called by Tornado with each part of the body."""
         self._body += chunk
-        if self._answered:
-            if len(self._body) > LINGER_BYTES and not self._finished:
-                self.finish()  # closes the connection: somebody is still sending
-        elif len(self._body) > self.max_body_bytes:
-            self._refuse_size()
+        if not self._answered:
+            self._check_size(max(self._announced_bytes, len(self._body)))
+        elif len(self._body) > LINGER_BYTES and not self._finished:
+            self.finish()  # closes the connection: somebody is still sending
 
     async def post(self) -> None:
         """Publish, and answer when the journal has committed."""
@@ -94,35 +63,50 @@ class NotifyHandler(Handler):
             self.finish()
             return
         try:
-            draft = decode(bytes(self._body), Notice).draft(self.hub.now_iso())
-            (receipt,) = await self.hub.publish(draft)
-        except InvalidInput:
-            self._reject("invalid")
+            batch = self._ndjson or is_array(self._body)
+            drafts = self._read_batch() if batch else [self._read_notice()]
+            receipts = await self.hub.publish(*drafts)
+        except InvalidInput as error:
+            self._reject("too_large" if error.status == 413 else "invalid")
             raise
         except Unavailable:
             self._reject("unavailable")
             raise
-        self.answer(
-            {
-                "success": True,
-                "sentTo": receipt.recipients,
-                "event": draft.type,
-                "id": str(receipt.id),
-                "topic": draft.topic,
-            }
+        self.answer(_of_batch(receipts) if batch else _of_one(drafts[0], receipts[0]))
+
+    def _read_notice(self) -> Draft:
+        limit = self.hub.settings.max_event_bytes
+        return read_notice(bytes(self._body), self.hub.now_iso(), max_bytes=limit)
+
+    def _read_batch(self) -> Sequence[Draft]:
+        settings = self.hub.settings
+        return read_batch(
+            bytes(self._body),
+            self.hub.now_iso(),
+            ndjson=self._ndjson,
+            max_bytes=settings.max_event_bytes,
+            max_events=settings.max_batch_events,
         )
+
+    def _check_size(self, size: int) -> None:
+        """Refuse a body of `size` bytes as soon as it is known to be too large for what it is.
+
+        An array may be larger than an event, and only its first byte tells it from one.
+        """
+        settings = self.hub.settings
+        may_be_batch = self._ndjson or not self._body or is_array(self._body)
+        name = "max_batch_bytes" if may_be_batch else "max_event_bytes"
+        limit = getattr(settings, name)
+        if size > limit:
+            self._reject("too_large")
+            message = f"the body is larger than {name}, {limit} bytes"
+            self._refuse_early(413, message, "too_large", limit=limit)
 
     @property
     def _announced_bytes(self) -> int:
         """Content-Length, or 0 where it isn't one: Tornado refuses that itself, with 400."""
         text = self.request.headers.get("Content-Length", "")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-
-    def _refuse_size(self) -> None:
-        self._reject("too_large")
-        limit = self.max_body_bytes
-        message = f"the body is larger than max_event_bytes, {limit} bytes"
-        self._refuse_early(413, message, "too_large", limit=limit)
 
     def _refuse_early(self, status: int, message: str, code: str, **more: object) -> None:
         """Answer before the body is read, and close behind it.
@@ -132,10 +116,8 @@ class NotifyHandler(Handler):
         thrown away first; one that waits for `100 Continue`, or is huge, isn't waited for.
         """
         self._answered = True
-        connection = cast(HTTP1Connection, self.request.connection)
         announced = self._announced_bytes
-        # Or Tornado would add a bare 400 of its own behind this answer.
-        connection.set_max_body_size(max(announced, LINGER_BYTES) + 1)
+        self._allow(max(announced, LINGER_BYTES) + 1)  # or Tornado adds a bare 400 behind this
         body = msgspec.json.encode({"error": message, "code": code, **more})
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
@@ -147,5 +129,27 @@ class NotifyHandler(Handler):
         else:
             self.flush()
 
+    def _allow(self, body_bytes: int) -> None:
+        cast(HTTP1Connection, self.request.connection).set_max_body_size(body_bytes)
+
     def _reject(self, reason: str) -> None:
         self.hub.tally.publish_rejected[reason] += 1
+
+
+def _of_one(draft: Draft, receipt: Receipt) -> dict[str, object]:
+    return {
+        "success": True,
+        "sentTo": receipt.recipients,
+        "event": draft.type,
+        "id": str(receipt.id),
+        "topic": draft.topic,
+    }
+
+
+def _of_batch(receipts: Sequence[Receipt]) -> dict[str, object]:
+    return {
+        "success": True,
+        "events": len(receipts),
+        "sentTo": [receipt.recipients for receipt in receipts],
+        "ids": [str(receipt.id) for receipt in receipts],
+    }

@@ -1,0 +1,116 @@
+"""What a publisher sends: one notice, or a batch of them, read into drafts.
+
+A notice is a JSON object with `type`, `message` and, if wanted, `data` and `topic`. A batch is a JSON
+array of them, or NDJSON (one a line). A batch is taken whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tocsin.errors import InvalidInput
+from tocsin.event import Draft
+from tocsin.jsontext import decode
+
+SOURCE = "api"
+
+
+class Notice(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """One notice as it is sent. A misspelt field is refused rather than lost."""
+
+    type: str = ""
+    message: str = ""
+    data: dict[str, Any] = {}
+    topic: str = "default"
+
+    def draft(self, timestamp: str) -> Draft:
+        """The event this asks for, accepted at `timestamp`.
+
+        Raises:
+            InvalidInput: a field is missing, empty or malformed.
+        """
+        if not self.type or not self.message:
+            field = "message" if self.type else "type"
+            raise InvalidInput(
+                f"{field} is missing or empty; type and message are required, not empty",
+                code="missing_field",
+                field=field,
+                status=400,
+            )
+        payload = Payload(self.message, self.data, timestamp, SOURCE, self.topic)
+        return Draft(self.type, _encode(payload), self.topic, SOURCE)
+
+
+class Payload(msgspec.Struct, gc=False):
+    """The data of an event that came in as a notice, as clients get it."""
+
+    message: str
+    data: dict[str, Any]
+    timestamp: str
+    source: str
+    topic: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def is_array(body: bytes | bytearray) -> bool:
+    """Whether `body`, or its beginning, is that of a JSON array."""
+    return body[:64].lstrip().startswith(b"[")
+
+
+def read_notice(body: bytes, timestamp: str, *, max_bytes: int) -> Draft:
+    """The draft that `body`, one notice, asks for.
+
+    Raises:
+        InvalidInput: it can't be taken.
+    """
+    if len(body) > max_bytes:
+        raise InvalidInput(
+            f"the event is larger than max_event_bytes, {max_bytes} bytes",
+            code="too_large",
+            status=413,
+        )
+    return decode(body, Notice).draft(timestamp)
+
+
+def read_batch(
+    body: bytes, timestamp: str, *, ndjson: bool, max_bytes: int, max_events: int
+) -> Sequence[Draft]:
+    """The drafts that `body`, a batch, asks for, in its order.
+
+    Args:
+        body: a JSON array, or NDJSON where `ndjson` is set; blank lines are nothing.
+        timestamp: when it was accepted, ISO 8601.
+        ndjson: which of the two it is.
+        max_bytes: of one notice.
+        max_events: of the batch.
+
+    Raises:
+        InvalidInput: one of them can't be taken, and so none is; `index` says which, from 0.
+    """
+    notices = _lines(body) if ndjson else _elements(body)
+    if not 0 < len(notices) <= max_events:
+        raise InvalidInput(
+            f"a batch is 1 to max_batch_events, {max_events} events, not {len(notices)}",
+            code="batch_size",
+            status=413 if notices else 400,
+        )
+    drafts = []
+    for index, notice in enumerate(notices):
+        try:
+            drafts.append(read_notice(notice, timestamp, max_bytes=max_bytes))
+        except InvalidInput as error:
+            raise error.at(index) from None
+    return drafts
+
+
+def _lines(body: bytes) -> Sequence[bytes]:
+    return [line for line in body.split(b"\n") if line.strip()]
+
+
+def _elements(body: bytes) -> Sequence[bytes]:
+    return [bytes(element) for element in decode(body, list[msgspec.Raw], unique=False)]
