@@ -20,8 +20,17 @@ START_TIMEOUT_S = 10.0
 class HubProcess:
     """Starts on a free port, and is ready when the constructor returns. Its log goes to a file."""
 
-    def __init__(self, *flags: str, env: dict[str, str] | None = None, port: int | None = None):
+    def __init__(
+        self,
+        *flags: str,
+        env: dict[str, str] | None = None,
+        port: int | None = None,
+        python: str = sys.executable,
+        cwd: str | None = None,
+    ) -> None:
         self._flags = flags
+        self._python = python
+        self._cwd = cwd
         self._env = {k: v for k, v in os.environ.items() if not k.startswith("TOCSIN_")} | (
             env or {}
         )
@@ -101,9 +110,9 @@ class HubProcess:
 
     def _start(self) -> subprocess.Popen[str]:
         seen = len(self.log())
-        command = [sys.executable, "-m", "tocsin", "serve", "--port", str(self.port), *self._flags]
+        command = [self._python, "-m", "tocsin", "serve", "--port", str(self.port), *self._flags]
         process = subprocess.Popen(
-            command, stdout=self._log, stderr=self._log, text=True, env=self._env
+            command, stdout=self._log, stderr=self._log, text=True, env=self._env, cwd=self._cwd
         )
         address = re.compile(r"^Tocsin listens at http://\S+:(\d+)$", re.MULTILINE)
         wait_until(lambda: address.search(self.log()[seen:]) or process.poll() is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -154,7 +155,9 @@ def listening_sockets(host: str, port: int) -> list[socket.socket]:
     """
     try:
         sockets = bind_sockets(port, host, backlog=BACKLOG)
-    except socket.gaierror as error:
+    except OSError as error:
+        if not isinstance(error, socket.gaierror) and error.errno != errno.EADDRNOTAVAIL:
+            raise
         raise SettingsError(
             f"host: {host!r}: allowed: an address of this machine ({error})"
         ) from None

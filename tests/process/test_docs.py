@@ -1,0 +1,65 @@
+"""The documents against the code: every setting, metric and route is there, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prometheus_client.metrics_core import Metric
+from tornado.routing import PathMatches
+
+from tocsin import Hub, routes
+from tocsin.metrics import HubCollector
+from tocsin.requests import RequestCounts
+from tocsin.settings import FIELDS, describe
+
+ROOT = Path(__file__).parents[2]
+SUFFIX = {"counter": "_total", "info": "_info"}
+
+
+def rows(document: str) -> list[str]:
+    """The rows of the document's table, without its head."""
+    text = (ROOT / "docs" / document).read_text()
+    return [line for line in text.splitlines() if line.startswith("| `")]
+
+
+def test_every_setting_is_documented_as_it_is() -> None:
+    expected = []
+    for name, field in FIELDS.items():
+        default = field.default
+        shown = ", ".join(default) if isinstance(default, tuple) else default
+        flag = "--" + name.replace("_", "-")
+        variable = f"TOCSIN_{name.upper()}"
+        expected.append(f"| `{flag}` | `{variable}` | `{name}` | {shown} | {describe(name)} |")
+    assert rows("settings.md") == expected
+
+
+def test_every_metric_is_documented_as_it_is() -> None:
+    families: list[Metric] = list(HubCollector(Hub(), RequestCounts()).collect())
+    expected = [
+        (f"`{family.name}{SUFFIX.get(family.type, '')}`", family.type, family.documentation)
+        for family in families
+    ]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows("metrics.md")]
+    assert [(name, kind, text) for name, kind, _, text in cells] == expected
+
+
+def test_every_route_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    documented = set(re.findall(r"^\| `(?:GET|POST) (\S+)`", readme, re.MULTILINE))
+    matchers = [rule.matcher for rule in routes(Hub())]
+    served = {m.regex.pattern.rstrip("$") for m in matchers if isinstance(m, PathMatches)}
+    assert documented == {"/" if path.startswith("/(") else path for path in served}
+
+
+def test_architecture_is_short_and_names_every_module() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    assert text.count("\n") < 150
+    modules = [p for p in (ROOT / "server/tocsin").rglob("*.py") if p.stem != "__init__"]
+    assert [module.name for module in modules if module.stem not in text] == []
+
+
+def test_links_of_the_documents_lead_somewhere() -> None:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"

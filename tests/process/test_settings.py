@@ -1,0 +1,130 @@
+"""Settings: four layers, one class, and errors that an operator can act on."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from tocsin.errors import SettingsError
+from tocsin.settings import FIELDS, Settings, client_limit, load
+
+# Another value than the default for each setting; a new setting needs one here, or its tests fail.
+VALUES: dict[str, object] = {
+    "host": "::1",
+    "port": 4000,
+    "journal": "memory:",
+    "history_events": 500,
+    "history_bytes": 1_000_000,
+    "history_age": 60.5,
+    "heartbeat": 15.0,
+    "simulate": 2.5,
+    "retry": 5_000,
+    "max_event_bytes": 1_000,
+    "max_batch_events": 10,
+    "max_batch_bytes": 10_000,
+    "max_clients": 7,
+    "slow_client_timeout": 3.0,
+    "drain_timeout": 0.5,
+    "cors_origin": ("https://a.example", "http://b.example:8080"),
+    "log_level": "error",
+    "log_format": "json",
+}
+
+
+def toml(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def text(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def file(path: Path, content: str) -> str:
+    path.write_text(content)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_setting_may_be_a_flag_a_variable_or_a_key(name: str, tmp_path: Path) -> None:
+    value = VALUES[name]
+    flag = tuple(map(str, value)) if isinstance(value, tuple) else str(value)
+    path = file(tmp_path / "hub.toml", f"{name} = {toml(value)}")
+    assert getattr(load(flags={name: flag}), name) == value
+    assert getattr(load(environ={f"TOCSIN_{name.upper()}": text(value)}), name) == value
+    assert getattr(load(path=path), name) == value
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    path = file(tmp_path / "hub.toml", "port = 1001\nretry = 1001\nheartbeat = 11.0")
+    environ = {"TOCSIN_PORT": "1002", "TOCSIN_RETRY": "1002", "HOME": "/"}
+    settings = load(flags={"port": "1003", "retry": None}, environ=environ, path=path)
+    assert (settings.port, settings.retry, settings.heartbeat) == (1003, 1002, 11.0)
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    settings = load()
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.simulate) == ("127.0.0.1", 3000, 0.0)
+    assert (settings.heartbeat, settings.cors_origin) == (30.0, ("*",))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"port": "abc"}, ["--port", "'abc'", "int"]),
+        ({"port": "70000"}, ["--port", "'70000'", "65535"]),
+        ({"heartbeat": "0"}, ["--heartbeat", "'0'", "> 0"]),
+        ({"heartbeat": "nan"}, ["--heartbeat", "nan"]),
+        (
+            {"history_bytes": "65536", "max_event_bytes": "70000"},
+            ["history_bytes", "65536", "70000"],
+        ),
+        ({"journal": "redis:"}, ["--journal", "'redis:'", "memory:"]),
+        ({"cors_origin": ("shop.example",)}, ["--cors-origin", "shop.example"]),
+        ({"log_level": "loud"}, ["--log-level", "'loud'"]),
+        ({"retry": "10"}, ["--retry", "'10'", "1000"]),
+    ],
+)
+def test_bad_value_is_named_with_its_key_and_what_is_allowed(
+    flags: dict[str, object], said: list[str]
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(flags=flags)
+    assert "\n" not in str(raised.value)
+    assert all(word in str(raised.value) for word in said), str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("prot = 3000", "prot"),
+        ('port = "3000"', "port"),
+        ("port = 3000.5", "port"),
+        ("port = [", "not a TOML file"),
+        ("[hub]\nport = 1", "hub"),
+    ],
+)
+def test_bad_file_is_named_with_what_is_wrong(content: str, said: str, tmp_path: Path) -> None:
+    path = file(tmp_path / "hub.toml", content)
+    with pytest.raises(SettingsError, match=said) as raised:
+        load(path=path)
+    assert path in str(raised.value)
+
+
+def test_missing_file_and_unknown_variable_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        load(path=str(tmp_path / "none.toml"))
+    with pytest.raises(SettingsError, match="TOCSIN_PROT: no such setting"):
+        load(environ={"TOCSIN_PROT": "1"})
+
+
+def test_clients_are_limited_by_the_descriptors_less_a_reserve() -> None:
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert client_limit(Settings()) == descriptors - 100
+    assert client_limit(Settings(max_clients=5)) == 5
+    with pytest.raises(SettingsError, match=f"allowed: at most {descriptors - 100}"):
+        client_limit(Settings(max_clients=descriptors))
