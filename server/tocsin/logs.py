@@ -65,6 +65,7 @@ class ThreadedHandler(logging.Handler):
         self._sink = sink
         self._waiting: deque[str] = deque()
         self._dropped = 0
+        self._held = 0
         self._alike: Counter[str] = Counter()
         self._second = 0
         self._stop = threading.Event()
@@ -83,16 +84,17 @@ class ThreadedHandler(logging.Handler):
             self._queue(record)
 
     def _say_what_was_held_back(self) -> None:
-        held = {text: n - MAX_ALIKE_PER_S for text, n in self._alike.items() if n > MAX_ALIKE_PER_S}
+        self._held += sum(max(n - MAX_ALIKE_PER_S, 0) for n in self._alike.values())
         self._alike.clear()
-        if held or self._dropped:
-            extra = {"alike": sum(held.values()), "dropped": self._dropped}
-            self._dropped = 0
-            record = logging.makeLogRecord(
-                {"name": "tocsin.log", "levelname": "WARNING", "levelno": logging.WARNING}
-                | {"msg": "log lines not written", **extra}
-            )
-            self._queue(record)
+        if not (self._held or self._dropped) or len(self._waiting) >= MAX_WAITING:
+            return  # nothing to say, or no room to say it yet: the counts wait
+        extra = {"alike": self._held, "dropped": self._dropped}
+        self._held = self._dropped = 0
+        record = logging.makeLogRecord(
+            {"name": "tocsin.log", "levelname": "WARNING", "levelno": logging.WARNING}
+            | {"msg": "log lines not written", **extra}
+        )
+        self._queue(record)
 
     def _queue(self, record: logging.LogRecord) -> None:
         if len(self._waiting) >= MAX_WAITING:

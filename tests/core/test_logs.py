@@ -76,21 +76,26 @@ class Stuck(io.StringIO):
 
     def __init__(self) -> None:
         super().__init__()
+        self.is_full = threading.Event()
         self.reader = threading.Event()
 
     def write(self, text: str) -> int:
+        self.is_full.set()
         self.reader.wait()
-        return len(text)
+        return super().write(text)
 
 
-def test_sink_that_nobody_reads_does_not_block() -> None:
+def test_sink_that_nobody_reads_does_not_block_and_what_is_dropped_is_said() -> None:
     sink = Stuck()
     handler = ThreadedHandler(sink)
     handler.setFormatter(TextFormatter())
+    handler.handle(record("first"))
+    assert sink.is_full.wait(5)
     started = time.monotonic()
     for number in range(MAX_WAITING + 5_000):
         handler.handle(record(f"{number}"))
-    handler.close()
     assert time.monotonic() - started < 5
-    assert handler._dropped
     sink.reader.set()
+    wait_until(lambda: f" {MAX_WAITING - 1}\n" in sink.getvalue())
+    handler.close()
+    assert "dropped=5000" in sink.getvalue().splitlines()[-1]
