@@ -44,6 +44,7 @@ class StatsHandler(Handler):
         self.answer(
             {
                 "version": VERSION,
+                "time": hub.now_iso(),  # lets a page tell its own clock from the hub's
                 "uptime": round(time.monotonic() - _STARTED, 3),
                 "clients": len(hub.streams),
                 "clientsLimit": hub.clients_limit,

@@ -1,8 +1,13 @@
-"""``GET /``: the dashboard and the files it is made of."""
+"""``GET /``: the dashboard and the files it is made of, compressed for those who take gzip."""
 
 from __future__ import annotations
 
+import gzip
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,6 +32,33 @@ PAGE_HEADERS = {
 }
 
 
+COMPRESSED_TYPES = ("text/", "image/svg+xml", "application/javascript")
+
+
+@dataclass(frozen=True)
+class PageFile:
+    """A file's hash, and its bytes compressed."""
+
+    version: str
+    compressed: bytes
+
+
+@lru_cache(maxsize=256)  # more than there are files
+def page_file(path: str, modified_ns: int) -> PageFile:
+    """Read once; `modified_ns`, its time of change, tells new content from old."""
+    content = Path(path).read_bytes()
+    return PageFile(sha256(content).hexdigest()[:32], gzip.compress(content, mtime=0))
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether a request with this header may be answered in gzip (RFC 9110, section 12.5.3)."""
+    for item in accept_encoding.lower().split(","):
+        coding, _, quality = item.replace(" ", "").partition(";q=")
+        if coding in ("gzip", "*"):
+            return quality.strip("0.") != "" or quality == ""
+    return False
+
+
 class PagesHandler(Handler, StaticFileHandler):
     """Serves regular files below `FRONTEND`; Tornado's handler keeps requests inside of it."""
 
@@ -36,6 +68,37 @@ class PagesHandler(Handler, StaticFileHandler):
         """The page's own headers, over those of the API."""
         for name, value in PAGE_HEADERS.items():
             self.set_header(name, value)
+        self.add_header("Vary", "Accept-Encoding")
+        if self._encoded:
+            self.set_header("Content-Encoding", "gzip")
+
+    @property
+    def _encoded(self) -> bool:
+        """A range is of the file as it is: parts of two encodings must not be joined."""
+        headers = self.request.headers
+        return (
+            "Range" not in headers
+            and takes_gzip(headers.get("Accept-Encoding", ""))
+            and self.get_content_type().startswith(COMPRESSED_TYPES)
+        )
+
+    @property
+    def _file(self) -> PageFile:
+        assert self.absolute_path is not None
+        return page_file(self.absolute_path, os.stat(self.absolute_path).st_mtime_ns)
+
+    def get_content_size(self) -> int:
+        """Of the body as sent."""
+        return len(self._file.compressed) if self._encoded else super().get_content_size()
+
+    # Tornado's is a class method, which can't know the request.
+    def get_content(  # type: ignore[override]
+        self, abspath: str, start: int | None = None, end: int | None = None
+    ) -> Iterable[bytes]:
+        """The body as sent."""
+        if self._encoded:
+            return [self._file.compressed]
+        return super().get_content(abspath, start, end)
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
         """Only files: a folder would be answered by a redirect to itself."""
@@ -44,5 +107,5 @@ class PagesHandler(Handler, StaticFileHandler):
         return super().validate_absolute_path(root, absolute_path)
 
     def compute_etag(self) -> str | None:
-        """The hash of the content."""
-        return StaticFileHandler.compute_etag(self)
+        """The hash of the content; another one for its compressed form."""
+        return f'"{self._file.version}{"-gzip" if self._encoded else ""}"'
