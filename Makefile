@@ -6,6 +6,9 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 # What the tests start for real. nodejs and npm are taken as they are where they exist.
 DEBIAN := chromium prometheus
+# The checker of the page's types, in a folder that git ignores; the page itself has no package.
+TYPES := tests/types
+TSC := $(TYPES)/node_modules/.bin/tsc
 
 .DEFAULT_GOAL := help
 .PHONY: help run dev test check format packages clean
@@ -23,10 +26,11 @@ test: $(INSTALLED_DEV) packages ## install what the tests need and run all of th
 	node --test tests/browser/unit/*.test.mjs
 	$(BIN)/python -m pytest
 
-check: $(INSTALLED_DEV) ## format, lint, strict types
+check: $(INSTALLED_DEV) $(TSC) ## format, lint, strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(TSC) --project $(TYPES)
 
 format: $(INSTALLED_DEV) ## put every file into the form that `make check` asks for
 	$(BIN)/ruff format .
@@ -36,7 +40,7 @@ packages: # Debian's packages that the tests start for real
 	@sh tests/packages.sh $(DEBIAN)
 
 clean: ## remove what was installed and built
-	rm -rf $(VENV) dist build tests/clients/node_modules benchmarks/.cache
+	rm -rf $(VENV) dist build $(TYPES)/node_modules tests/clients/node_modules benchmarks/.cache
 
 $(INSTALLED): pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tocsin needs python3 >= 3.11" >&2; exit 1; }
@@ -46,4 +50,9 @@ $(INSTALLED): pyproject.toml
 
 $(INSTALLED_DEV): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(TSC): $(TYPES)/package-lock.json
+	@sh tests/packages.sh
+	npm ci --silent --no-audit --no-fund --prefix $(TYPES)
 	@touch $@

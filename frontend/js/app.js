@@ -1,6 +1,7 @@
 // The page: wires the stream to the feed and the feed to the components, and says when to paint.
 
 /** @import { Language } from "./languages.js" */
+/** @import { Batch, LinkState } from "./stream/protocol.js" */
 /** @import { Component, View } from "./view.js" */
 import { mountAnnouncer } from "./announcer.js";
 import { find, translate } from "./dom.js";
@@ -12,7 +13,7 @@ import { Notices } from "./notices.js";
 import { mountNumbers } from "./numbers.js";
 import { recall, remember } from "./preferences.js";
 import { mountStatus } from "./status.js";
-import { HubStream } from "./stream.js";
+import { openLink } from "./stream/link.js";
 import { THEMES, mountSwitches, themeAfter } from "./switches.js";
 import { mountToasts } from "./toasts.js";
 
@@ -23,7 +24,9 @@ const feed = new Feed();
 const narrow = matchMedia("(width < 60rem)").matches;
 const notices = new Notices(narrow ? 1 : 3);
 // Relative addresses, so that the page also works under a prefix behind a proxy.
-const stream = new HubStream(address("events?presence=1"), take, schedule);
+const link = openLink({ url: address("events?presence=1"), onBatch: take, onState: setState });
+/** @type {LinkState} */
+let stream = { phase: "connecting", cause: null, since: Date.now(), retryAt: null, shared: false, tabs: 1 };
 let language = chooseLanguage([recall("language") ?? "", ...navigator.languages]);
 let theme = THEMES.find((name) => name === recall("theme")) ?? "auto";
 let scheduled = false;
@@ -34,8 +37,8 @@ let translatedTo;
 const components = [
   mountSwitches(find(document, ".preferences"), { chooseLanguage: setLanguage, nextTheme }),
   mountStatus(find(document, ".status"), {
-    connect: () => stream.connect(),
-    disconnect: () => stream.disconnect(),
+    connect: () => link.connect(),
+    disconnect: () => link.disconnect(),
   }),
   mountNumbers(find(document, ".numbers")),
   mountForm(find(document, "#publish-form"), address("api/notify")),
@@ -49,20 +52,24 @@ start();
 function start() {
   // On a narrow screen the feed matters more than the form above it.
   if (narrow) find(document, ".publish").removeAttribute("open");
-  addEventListener("online", () => stream.wake());
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) stream.wake();
-  });
   setInterval(schedule, TICK_MS);
-  stream.connect();
+  link.connect();
   paint();
 }
 
-/** @param {import("./parser.js").StreamEvent} event */
-function take(event) {
+/** @param {Batch} batch */
+function take({ events, history }) {
   const now = Date.now();
-  const entry = feed.take(event, now);
-  if (entry) notices.push(entry, now);
+  for (const [index, event] of events.entries()) {
+    const entry = feed.take(event, event.at);
+    if (entry && index >= history) notices.push(entry, now);
+  }
+  schedule();
+}
+
+/** @param {LinkState} state */
+function setState(state) {
+  stream = state;
   schedule();
 }
 
@@ -80,7 +87,7 @@ function paint() {
   const now = Date.now();
   const words = LANGUAGES[language];
   /** @type {View} */
-  const view = { stream: stream.state, feed, notices, language, words, theme, now };
+  const view = { stream, feed, notices, language, words, theme, now };
   if (translatedTo !== language) {
     translatedTo = language;
     document.documentElement.lang = language;

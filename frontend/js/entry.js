@@ -1,7 +1,8 @@
 // What the feed holds, read from what the stream delivers. Pure, and forgiving: an event that is
 // not quite as the hub writes it is shown as well as can be, never dropped.
 
-/** @import { StreamEvent } from "./parser.js" */
+/** @import { StreamEvent } from "./stream/parser.js" */
+import { countOf, readObject } from "./stream/json.js";
 
 /**
  * @typedef {object} EventEntry
@@ -41,20 +42,6 @@
 /** @typedef {EventEntry | WelcomeEntry | GapEntry} Entry */
 
 export const DEFAULT_TOPIC = "default";
-
-/**
- * Reads the JSON object of an event.
- * @param {string} data
- * @returns {Record<string, unknown> | null} null when it isn't one
- */
-export function readObject(data) {
-  try {
-    const value = JSON.parse(data);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
 
 /**
  * @param {StreamEvent} event
@@ -111,11 +98,6 @@ export function gapEntry(payload, key, now) {
     reason: textOf(payload.reason),
     missed: countOf(payload.missed),
   };
-}
-
-/** @param {unknown} value */
-export function countOf(value) {
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
 /** @param {unknown} value a message that is no string is shown as the JSON that it was */

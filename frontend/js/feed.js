@@ -2,9 +2,10 @@
 // and knows no document and no network.
 
 /** @import { Entry } from "./entry.js" */
-/** @import { StreamEvent } from "./parser.js" */
-import { countOf, eventEntry, gapEntry, readObject, welcomeEntry } from "./entry.js";
+/** @import { StreamEvent } from "./stream/parser.js" */
+import { eventEntry, gapEntry, welcomeEntry } from "./entry.js";
 import { Ring } from "./ring.js";
+import { countOf, readObject } from "./stream/json.js";
 
 export const KEPT_ENTRIES = 500;
 

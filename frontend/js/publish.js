@@ -1,7 +1,7 @@
 // Publishing one event, and what came of it. It knows the hub's API and no document.
 
 /** @import { Words } from "./languages.js" */
-import { countOf, readObject } from "./entry.js";
+import { countOf, readObject } from "./stream/json.js";
 
 /** @typedef {{ok: true, sentTo: number} | {ok: false, status: number, error: string}} Outcome */
 

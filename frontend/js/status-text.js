@@ -1,6 +1,6 @@
 // The state of the connection in words: what it is, why, and what comes next. Pure.
 
-/** @import { Cause } from "./stream.js" */
+/** @import { Cause } from "./stream/stream.js" */
 /** @import { Words } from "./languages.js" */
 /** @import { View } from "./view.js" */
 import { localTime, secondsUntil } from "./formats.js";

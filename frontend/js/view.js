@@ -3,11 +3,11 @@
 /** @import { Feed } from "./feed.js" */
 /** @import { Notices } from "./notices.js" */
 /** @import { Language, Words } from "./languages.js" */
-/** @import { StreamState } from "./stream.js" */
+/** @import { LinkState } from "./stream/protocol.js" */
 
 /**
  * @typedef {object} View
- * @property {StreamState} stream
+ * @property {LinkState} stream
  * @property {Feed} feed
  * @property {Notices} notices
  * @property {Language} language

@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    ViewportSize,
+    sync_playwright,
+)
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
@@ -86,12 +93,25 @@ def watch() -> Iterator[Watch]:
 
 @pytest.fixture
 def new_page(chromium: Browser, watch: Watch) -> Iterator[NewPage]:
-    """Makes watched pages, each in a browser profile of its own: `new_page(locale="fr-FR")`."""
+    """Makes watched pages, each in a browser profile of its own: `new_page(locale="fr-FR")`.
+
+    `new_page(beside=page)` makes another tab of that page's profile: they share workers and storage.
+    """
     contexts = []
 
-    def make(*, locale: str = "en-GB", width: int = 1280, height: int = 900) -> Page:
-        context = chromium.new_context(locale=locale, viewport={"width": width, "height": height})
-        contexts.append(context)
+    def make(
+        *,
+        locale: str = "en-GB",
+        width: int = 1280,
+        height: int = 900,
+        beside: Page | None = None,
+    ) -> Page:
+        if beside is None:
+            size = ViewportSize(width=width, height=height)
+            context = chromium.new_context(locale=locale, viewport=size)
+            contexts.append(context)
+        else:
+            context = beside.context
         page = context.new_page()
         page.set_default_timeout(10_000)
         watch.over(page)

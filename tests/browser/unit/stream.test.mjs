@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HubStream } from "../../../frontend/js/stream.js";
+import { HubStream } from "../../../frontend/js/stream/stream.js";
 
 const WELCOME =
   'retry: 2000\nevent: connection\ndata: {"id": 1, "clients": 1, "heartbeat": 10}\nid: 5-0\n\n';

@@ -5,7 +5,7 @@
 /** @import { StreamEvent } from "./parser.js" */
 import { delayBefore, retryAfterMs } from "./backoff.js";
 import { alreadySeen } from "./cursor.js";
-import { countOf, readObject } from "./entry.js";
+import { countOf, readObject } from "./json.js";
 import { EventStreamParser } from "./parser.js";
 
 /**

@@ -1,0 +1,60 @@
+// The words between a page and its stream: what a link hands to the page, and what link and worker
+// say to each other. Types only; link.js tells how to use them.
+
+/** @import { StreamEvent } from "./parser.js" */
+/** @import { StreamState } from "./stream.js" */
+
+/**
+ * An event as this browser received it: a published one (`ownId` is true, `type` is the publisher's),
+ * or one of the hub's own, whose types no publisher can use. `data` is text, whatever it holds.
+ *
+ * - `connection`: a stream began, and its number at the hub is `client` from here on;
+ * - `gap`: the events missing at this place of the feed can't be had any more;
+ * - `presence`: how many clients the hub has now. Only the newest one is kept.
+ * @typedef {StreamEvent & Receipt} ReceivedEvent
+ */
+
+/**
+ * @typedef {object} Receipt
+ * @property {number} at when it arrived in this browser, milliseconds since 1970. Events that an open
+ *   stream was too late for (a replay) arrive later than they were published, of course.
+ * @property {number | null} client the number at the hub of the stream that brought it
+ */
+
+/**
+ * What arrived since the last batch: at least one event, in the order of the log, each published event
+ * once in the life of the page, whatever happens to hub, connection, worker or the other tabs.
+ *
+ * @typedef {object} Batch
+ * @property {ReceivedEvent[]} events
+ * @property {number} history how many of `events`, counted from the first, are no news: they arrived
+ *   before this tab was opened, or this tab showed them before it was reloaded. Show them, but don't
+ *   announce them. 0 in nearly every batch; all of `events` while a tab is caught up at its start.
+ * @property {number} dropped how many published events are missing right before `events[0]` for this
+ *   tab, because it took none for so long (a frozen tab) that the store had to let them go. 0 as good
+ *   as always; else the feed has a gap there, and must say so.
+ * @property {Totals} totals
+ */
+
+/**
+ * The stream's own count, the same in all tabs.
+ * @typedef {object} Totals
+ * @property {number} received published events since the stream began, those replayed included
+ * @property {number} kept how many things the store keeps now, which is what a new tab gets
+ * @property {number} keptBytes and how much memory they take at most
+ * @property {number} dropped how many published events the store no longer keeps
+ */
+
+/**
+ * The state of the stream, the same in all tabs of the browser.
+ * @typedef {StreamState & Sharing} LinkState
+ */
+
+/**
+ * @typedef {object} Sharing
+ * @property {boolean} shared whether it runs in a worker that all tabs share; otherwise in this page
+ * @property {number} tabs how many tabs show this stream; when one is closed without a word, it may
+ *   be counted for some time
+ */
+
+export {};
