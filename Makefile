@@ -11,7 +11,7 @@ TYPES := tests/types
 TSC := $(TYPES)/node_modules/.bin/tsc
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check format packages clean
+.PHONY: help run dev test check format docs packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ check: $(INSTALLED_DEV) $(TSC) ## format, lint, strict types
 format: $(INSTALLED_DEV) ## put every file into the form that `make check` asks for
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(INSTALLED) ## write the table of metrics into docs/metrics.md
+	$(BIN)/python -m tocsin.metrics.document docs/metrics.md
 
 packages: # Debian's packages that the tests start for real
 	@sh tests/packages.sh $(DEBIAN)

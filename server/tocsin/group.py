@@ -28,12 +28,13 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
 class Group(Generic[Member]):
     """What streams of one filter share.
 
-    `live` are those the fan-out sends to; `size` counts the lagging ones too. `pending` is what was
-    appended for this group since its last pass; every live stream has all that came before, so its
-    cursor is at `cursor` or, where it joined since, beyond.
+    `live` are those the fan-out sends to; `size` counts the lagging ones too. `matched` counts the
+    events that were for this group since it was made. `pending` is what was appended for it since its
+    last pass; every live stream has all that came before, so its cursor is at `cursor` or, where it
+    joined since, beyond.
     """
 
-    __slots__ = ("chunked", "cursor", "filter", "live", "pending", "size")
+    __slots__ = ("chunked", "cursor", "filter", "live", "matched", "pending", "size")
 
     def __init__(self, filter: Filter, chunked: bool, cursor: int) -> None:
         self.filter = filter
@@ -41,6 +42,7 @@ class Group(Generic[Member]):
         self.cursor = cursor
         self.live: dict[Member, None] = {}
         self.size = 0
+        self.matched = 0
         self.pending: list[Entry] = []
 
     def piece(self, entries: Sequence[Entry], cursor: int) -> Piece:
@@ -69,21 +71,21 @@ class Batch:
     """What one pass sends to one group."""
 
     def __init__(self, group: Group[Any], entries: Sequence[Entry], head: int) -> None:
+        self.entries = entries
         self._group = group
-        self._entries = entries
         self._head = head
         self._by_cursor: dict[int, list[Piece]] = {}
 
     def pieces(self) -> list[Piece]:
         """All of it, in bounded pieces; the last one leads to the head."""
-        return self._cut(self._entries)
+        return self._cut(self.entries)
 
     def after(self, cursor: int) -> list[Piece]:
         """What a stream at `cursor` doesn't have yet: it joined between two passes."""
         if cursor >= self._head:
             return []
         if cursor not in self._by_cursor:
-            self._by_cursor[cursor] = self._cut([e for e in self._entries if e.seq > cursor])
+            self._by_cursor[cursor] = self._cut([e for e in self.entries if e.seq > cursor])
         return self._by_cursor[cursor]
 
     def _cut(self, entries: Sequence[Entry]) -> list[Piece]:

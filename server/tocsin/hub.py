@@ -23,8 +23,10 @@ from tornado.iostream import IOStream
 from tocsin.errors import Unavailable
 from tocsin.event import Draft, Event, EventId
 from tocsin.filters import Filter, TopicIndex
-from tocsin.group import PIECE_BYTES, Group, Piece
+from tocsin.group import PIECE_BYTES, Batch, Group, Piece
 from tocsin.journal import Journal, MemoryJournal, Receipt
+from tocsin.loop_lag import LoopLag
+from tocsin.punctuality import Punctuality
 from tocsin.resume import Resume, resolve
 from tocsin.ring import Entry, RingBuffer
 from tocsin.settings import Settings, client_limit
@@ -73,9 +75,11 @@ class Hub:
         self._presence: dict[int, Stream] = {}
         self._joins: dict[tuple[int, Group[Stream]], Piece] = {}
         self._joins_head = 0
-        self._timers = [
+        self._punctuality = Punctuality(self.tally, clock)
+        self._timers: Sequence[PeriodicCallback | LoopLag] = [
             PeriodicCallback(self.send_heartbeats, self.settings.heartbeat * 1000),
             PeriodicCallback(self.tick, 1000),
+            LoopLag(self.tally.loop_lag_s),
         ]
 
     # --- life ---------------------------------------------------------------------------------
@@ -102,7 +106,9 @@ class Hub:
         self.draining = True
         deadline = asyncio.get_running_loop().time() + self.settings.drain_timeout
         for count, stream in enumerate(tuple(self.streams.values()), 1):
+            before = stream.bytes
             stream.end("shutdown", encode_retry(self.retry_ms(spread=3.0)))
+            self.tally.sent_bytes["control"] += stream.bytes - before
             if count % SLICE == 0:
                 await asyncio.sleep(0)
         while self.streams and asyncio.get_running_loop().time() < deadline:
@@ -121,6 +127,17 @@ class Hub:
     def is_ready(self) -> bool:
         """Whether it takes events and streams now."""
         return self._journal.is_up and not self.draining
+
+    @property
+    def is_journal_up(self) -> bool:
+        """Whether the journal would try an append now."""
+        return self._journal.is_up
+
+    @property
+    def lag_events_max(self) -> int:
+        """Events between the cursor of the slowest lagging stream and the head; only those are walked."""
+        slowest = min((stream.cursor for stream in self.lagging.values()), default=self.ring.head)
+        return self.ring.head - slowest
 
     @property
     def is_full(self) -> bool:
@@ -160,7 +177,14 @@ class Hub:
         """
         if not self.is_ready:
             raise Unavailable("the hub is stopping", code="draining", retry_after_s=2)
-        return await self._journal.append(drafts)
+        asked = time.perf_counter()
+        try:
+            receipts = await self._journal.append(drafts)
+        except Unavailable:
+            self.tally.journal_errors += 1
+            raise
+        self.tally.journal_commit_s.observe(time.perf_counter() - asked)
+        return receipts
 
     def _deliver(self, events: Sequence[Event]) -> Sequence[Receipt]:
         """Take committed events into the ring, and to the groups that they are for."""
@@ -173,13 +197,16 @@ class Hub:
     def _append(self, event: Event) -> int:
         entry = Entry.of(event)
         self.ring.append(entry, event.time)
-        self.tally.count_published(event.draft.source, event.time)
         recipients = 0
         for group in self._index.matching(entry.topic, entry.type):
             if not group.pending:
                 self._due.append(group)
             group.pending.append(entry)
+            group.matched += 1
             recipients += group.size
+        self.tally.count_published(
+            event.draft.source, entry.type, event.time, len(entry.block), recipients
+        )
         return recipients
 
     # --- the fan-out pass ---------------------------------------------------------------------
@@ -200,6 +227,7 @@ class Hub:
             base = group.cursor
             batch = group.take_pending(self.ring.head)
             pieces = batch.pieces()
+            before = self.tally.delivered_live
             for stream in tuple(group.live):
                 if stream.live:
                     self._send(
@@ -207,13 +235,24 @@ class Hub:
                     )
                     sent += 1
                     if sent % SLICE == 0:
+                        before = self._note(batch, before, is_last=False)
+                        self._punctuality.fold()
                         yield
+            self._note(batch, before, is_last=True)
+        self._punctuality.fold()
+
+    def _note(self, batch: Batch, before: int, *, is_last: bool) -> int:
+        """Note what was delivered of `batch` since the count was at `before`; returns the count."""
+        now = self.tally.delivered_live
+        self._punctuality.note(batch.entries, now - before, is_last=is_last)
+        return now
 
     def _send(self, stream: Stream, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             whole = stream.deliver(piece)
-            if not stream.closed:
+            if stream.cursor == piece.cursor:  # else it was closed, and has nothing of it
                 self.tally.delivered_live += piece.events
+                self.tally.sent_bytes["event"] += len(piece.payload)
             if not whole:
                 return
 
@@ -257,10 +296,13 @@ class Hub:
         if presence:
             self._presence[stream.number] = stream
             stream.presence = len(self.streams)
+        stream.replays = resume.replayed
         self.tally.count_opened(resume)
         self._log_opened(stream, resume)
         opening = encode_retry(self.retry_ms()) + self._welcome(stream, resume)
-        stream.start(head + stream.group.framed(opening), self.piece_after(stream))
+        framed = head + stream.group.framed(opening)
+        self.tally.sent_bytes["control"] += len(framed)
+        stream.start(framed, self.piece_after(stream))
         return stream
 
     def _welcome(self, stream: Stream, resume: Resume) -> bytes:
@@ -313,8 +355,12 @@ class Hub:
         if piece is None:
             reading = self.ring.read(stream.cursor, stream.group.filter, max_bytes=PIECE_BYTES)
             piece = self._joins[key] = stream.group.piece(reading.entries, reading.cursor)
-        self.tally.delivered_replay += piece.events
         return piece
+
+    def on_read(self, stream: Stream, piece: Piece) -> None:
+        """Count what the stream read from the ring, apart for before and after it opened."""
+        before = max(stream.events - piece.events - stream.replays, 0)
+        self.tally.count_read(piece.events, stream.live_events - before, len(piece.payload))
 
     def on_lagging(self, stream: Stream) -> None:
         """Take the stream out of the fan-out."""
@@ -333,7 +379,7 @@ class Hub:
         self._presence.pop(stream.number, None)
         self._leave_group(stream)
         duration_s = asyncio.get_running_loop().time() - stream.opened_at
-        self.tally.count_closed(reason, duration_s)
+        self.tally.count_closed(reason, duration_s, stream.undelivered)
         log.info(
             "stream closed",
             extra={
@@ -358,7 +404,7 @@ class Hub:
     async def send_heartbeats(self) -> None:
         """Send a comment to every live stream; a lagging one has bytes under way anyway."""
         for count, stream in enumerate(tuple(self.streams.values()), 1):
-            self.tally.heartbeats += stream.tell(HEARTBEAT)
+            self.tally.heartbeats += self._tell(stream, HEARTBEAT, "heartbeat")
             if count % SLICE == 0:
                 await asyncio.sleep(0)
 
@@ -378,8 +424,14 @@ class Hub:
         for stream in tuple(self._presence.values()):
             if stream.presence != clients and stream.live:
                 block = block or self._presence_block(clients)
-                stream.tell(block)
+                self._tell(stream, block, "control")
                 stream.presence = clients
+
+    def _tell(self, stream: Stream, block: bytes, kind: str) -> bool:
+        before = stream.bytes
+        told = stream.tell(block)
+        self.tally.sent_bytes[kind] += stream.bytes - before
+        return told
 
     def _presence_block(self, clients: int) -> bytes:
         data = {"clients": clients, "timestamp": self.now_iso()}

@@ -25,6 +25,9 @@ LEVELS = ("debug", "info", "warning", "error", "critical")
 RECORDS: dict[str, int] = dict.fromkeys(LEVELS, 0)
 """Records by level since the process began, also those that were not written."""
 
+UNWRITTEN: dict[str, int] = {"alike": 0, "full": 0, "unread": 0}
+"""Lines that were not written: too many alike, no room, nobody reads. One thread counts each."""
+
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -82,6 +85,8 @@ class ThreadedHandler(logging.Handler):
         self._alike[record.name + str(record.msg)] += 1
         if self._alike[record.name + str(record.msg)] <= MAX_ALIKE_PER_S:
             self._queue(record)
+        else:
+            UNWRITTEN["alike"] += 1
 
     def _say_what_was_held_back(self) -> None:
         self._held += sum(max(n - MAX_ALIKE_PER_S, 0) for n in self._alike.values())
@@ -99,6 +104,7 @@ class ThreadedHandler(logging.Handler):
     def _queue(self, record: logging.LogRecord) -> None:
         if len(self._waiting) >= MAX_WAITING:
             self._dropped += 1
+            UNWRITTEN["full"] += 1
             return
         try:
             self._waiting.append(self.format(record) + "\n")
@@ -117,6 +123,7 @@ class ThreadedHandler(logging.Handler):
                 self._sink.flush()
             except (OSError, ValueError):  # nobody reads it any more: the hub goes on without
                 self._dropped += len(lines)
+                UNWRITTEN["unread"] += len(lines)
 
     def close(self) -> None:
         """Write what waits, for a second at most."""

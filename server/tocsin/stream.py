@@ -29,6 +29,9 @@ class Log(Protocol):
     def piece_after(self, stream: Stream) -> Piece | None:
         """What comes next at the stream's cursor; None if it is at the head, or was just closed."""
 
+    def on_read(self, stream: Stream, piece: Piece) -> None:
+        """The stream was sent `piece`, which `piece_after` gave it."""
+
     def on_lagging(self, stream: Stream) -> None:
         """The stream is no longer live."""
 
@@ -66,6 +69,8 @@ class Stream:
         "number",
         "opened_at",
         "presence",
+        "replays",
+        "since",
         "stalled_at",
     )
 
@@ -90,6 +95,8 @@ class Stream:
         self.closed = False
         self.ending = ""
         self.presence = 0
+        self.replays = 0  # events from before it opened, which it gets first
+        self.since = group.matched
         self._log = log
         self._iostream = iostream
         # A caught-up stream is written to with the socket's own send: no buffer, no future. TLS
@@ -103,7 +110,7 @@ class Stream:
     def start(self, opening: bytes, piece: Piece | None) -> None:
         """Send the answer's head and the welcome, with the first piece of the replay, in one go."""
         first = piece or Piece(b"", self.cursor, 0)
-        if self.deliver(Piece(opening + first.payload, first.cursor, first.events)):
+        if self._deliver_read(first, Piece(opening + first.payload, first.cursor, first.events)):
             self._advance()
 
     def deliver(self, piece: Piece) -> bool:
@@ -124,6 +131,16 @@ class Stream:
         self._lag(memoryview(payload)[sent:])
         return False
 
+    @property
+    def undelivered(self) -> int:
+        """Events published since it opened, and meant for it, that it did not get (yet)."""
+        return self.group.matched - self.since - self.live_events
+
+    @property
+    def live_events(self) -> int:
+        """Events it got of those published since it opened; the log's order has the others first."""
+        return max(self.events - self.replays, 0)
+
     def tell(self, block: bytes) -> bool:
         """Send `block`, which is not of the log; False where it isn't sent because the stream lags."""
         return self.live and self.deliver(Piece(self.group.framed(block), self.cursor, 0))
@@ -137,6 +154,7 @@ class Stream:
             self.live = False
             self._log.on_lagging(self)
         last = self.group.framed(farewell) + (LAST_CHUNK if self.group.chunked else b"")
+        self.bytes += len(last)
         self._write(last)
 
     def close(self, reason: str) -> None:
@@ -175,11 +193,19 @@ class Stream:
             return
         piece = self._log.piece_after(self)
         if piece is not None:
-            if self.deliver(piece):
+            if self._deliver_read(piece, piece):
                 asyncio.get_running_loop().call_soon(self._advance)
         elif not self.closed:
             self.live = True
             self._log.on_caught_up(self)
+
+    def _deliver_read(self, read: Piece, sent: Piece) -> bool:
+        """Deliver `sent`, which holds `read` of the ring, and have it counted where it was taken."""
+        events = self.events
+        whole = self.deliver(sent)
+        if self.events > events:
+            self._log.on_read(self, read)
+        return whole
 
     def _on_read(self, read: asyncio.Future[bytes]) -> None:
         # Done means: the client closed (an exception), or it sends where it has nothing to say.

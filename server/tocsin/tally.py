@@ -2,6 +2,12 @@
 
 An integer add costs 25 ns where a metric object's `inc()` costs 350; a collector turns the integers
 into metrics when somebody asks.
+
+Nothing is lost silently, in numbers: an event counts one *recipient* for each stream that is open and
+asked for it. Each of these is later counted once more, as delivered `live` (by a fan-out pass), as
+delivered `catchup` (the stream lagged, and read it from the ring) or as undelivered (the stream closed
+first). So recipients = live + catchup + undelivered + what lagging streams are still to get. `replay`
+is apart: it is what was published before the stream opened.
 """
 
 from __future__ import annotations
@@ -17,10 +23,19 @@ REJECT_REASONS = ("full", "draining", "invalid")
 PUBLISH_REJECT_REASONS = ("invalid", "too_large", "unsupported", "unavailable")
 GAP_REASONS = ("evicted", "restart", "unknown")
 SOURCES = ("api", "simulation", "other")
+DELIVERY_KINDS = ("live", "catchup", "replay")
+BYTE_KINDS = ("event", "heartbeat", "control")
+CANARY_OUTCOMES = ("ok", "failed")
+TYPES = ("user_joined", "message_received", "system_alert", "data_updated", "notification")
+MAX_TYPES = 32
+"""Event types that are counted by name, the five above included; later ones count as `other`."""
+
 RATE_WINDOW_S = 10
 
+LATENCY_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 DURATION_BOUNDS_S = (1, 10, 30, 60, 300, 1_800, 3_600, 14_400, 86_400)
-REPLAY_BOUNDS = (0, 1, 10, 100, 1_000, 10_000, 100_000)
+COUNT_BOUNDS = (0, 1, 10, 100, 1_000, 10_000, 100_000)
+SIZE_BOUNDS = (256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576)
 
 
 class Histogram:
@@ -36,16 +51,44 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += weight
         self.sum += value * weight
 
+    def quantile(self, share: float) -> float | None:
+        """The bound below which `share` of the values lie; None without values, or above all bounds."""
+        wanted = share * sum(self.counts)
+        for bound, count in zip(self.bounds, self.counts, strict=False):
+            wanted -= count
+            if wanted <= 0 < sum(self.counts):
+                return bound
+        return None
+
 
 class Tally:
     """What has happened since the process began. Every known label value is there, at 0."""
 
     def __init__(self) -> None:
+        self._count_publishing()
+        self._count_streams()
+        self._count_work()
+        self._samples: deque[tuple[float, int, int]] = deque(maxlen=RATE_WINDOW_S + 1)
+
+    def _count_publishing(self) -> None:
         self.published = dict.fromkeys(SOURCES, 0)
+        self.published_by_type = dict.fromkeys((*TYPES, "other"), 0)
         self.publish_rejected = dict.fromkeys(PUBLISH_REJECT_REASONS, 0)
+        self.publish_s = Histogram(LATENCY_BOUNDS_S)
+        self.event_bytes = Histogram(SIZE_BOUNDS)
         self.last_event_time = 0.0
+        self.recipients = Histogram(COUNT_BOUNDS)
+        self.journal_commit_s = Histogram(LATENCY_BOUNDS_S)
+        self.journal_errors = 0
+
+    def _count_streams(self) -> None:
         self.delivered_live = 0
+        self.delivered_catchup = 0
         self.delivered_replay = 0
+        self.undelivered = dict.fromkeys(CLOSE_REASONS, 0)
+        self.latency_s = Histogram(LATENCY_BOUNDS_S)
+        self.fanout_s = Histogram(LATENCY_BOUNDS_S)
+        self.sent_bytes = dict.fromkeys(BYTE_KINDS, 0)
         self.heartbeats = 0
         self.opened = {"new": 0, "resumed": 0}
         self.closed = dict.fromkeys(CLOSE_REASONS, 0)
@@ -53,18 +96,38 @@ class Tally:
         self.resumes = {"complete": 0, "gap": 0}
         self.gaps = dict.fromkeys(GAP_REASONS, 0)
         self.durations_s = Histogram(DURATION_BOUNDS_S)
-        self.replayed = Histogram(REPLAY_BOUNDS)
-        self._samples: deque[tuple[float, int, int]] = deque(maxlen=RATE_WINDOW_S + 1)
+        self.replayed = Histogram(COUNT_BOUNDS)
+
+    def _count_work(self) -> None:
+        self.loop_lag_s = Histogram(LATENCY_BOUNDS_S)
+        self.scrape_s = 0.0
+        self.canary_s = Histogram(LATENCY_BOUNDS_S)
+        self.canary_runs = dict.fromkeys(CANARY_OUTCOMES, 0)
+        self.canary_last_success = 0.0
+        self.canary_interval_s = 0.0
 
     @property
     def delivered(self) -> int:
-        """Events handed to sockets, live and replayed."""
-        return self.delivered_live + self.delivered_replay
+        """Events handed to sockets, of whatever kind."""
+        return self.delivered_live + self.delivered_catchup + self.delivered_replay
 
-    def count_published(self, source: str, time: float) -> None:
-        """One event of `source` entered the log at `time`."""
+    def count_published(
+        self, source: str, type: str, time: float, size: int, recipients: int
+    ) -> None:
+        """One event entered the log at `time`: `size` bytes encoded, for so many open streams."""
         self.published[source if source in self.published else "other"] += 1
+        if type not in self.published_by_type and len(self.published_by_type) > MAX_TYPES:
+            type = "other"
+        self.published_by_type[type] = self.published_by_type.get(type, 0) + 1
         self.last_event_time = time
+        self.event_bytes.observe(size)
+        self.recipients.observe(recipients)
+
+    def count_read(self, events: int, live: int, size: int) -> None:
+        """A stream was sent `events` from the ring, `live` of them published since it opened."""
+        self.delivered_catchup += live
+        self.delivered_replay += events - live
+        self.sent_bytes["event"] += size
 
     def count_opened(self, resume: Resume) -> None:
         """A stream opened there."""
@@ -75,10 +138,11 @@ class Tally:
         if resume.gap:
             self.gaps[resume.gap.reason] += 1
 
-    def count_closed(self, reason: str, duration_s: float) -> None:
-        """A stream closed after `duration_s`."""
+    def count_closed(self, reason: str, duration_s: float, undelivered: int) -> None:
+        """A stream closed after `duration_s`, before it got `undelivered` events meant for it."""
         self.closed[reason] += 1
         self.durations_s.observe(duration_s)
+        self.undelivered[reason] += undelivered
 
     def sample(self, now: float) -> None:
         """Note the totals for the rates; to be called about once a second."""

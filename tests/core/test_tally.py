@@ -18,7 +18,7 @@ def test_histogram_takes_a_weight() -> None:
 
 def test_source_nobody_foresaw_is_counted_as_other() -> None:
     tally = Tally()
-    tally.count_published("plugin", 1.0)
+    tally.count_published("plugin", "tick", 1.0, size=60, recipients=2)
     assert tally.published == {"api": 0, "simulation": 0, "other": 1}
 
 
@@ -27,6 +27,6 @@ def test_rates_are_over_the_samples_of_the_last_ten_seconds() -> None:
     assert tally.rates() == {"published": 0.0, "delivered": 0.0}
     for second in range(30):
         tally.sample(float(second))
-        tally.count_published("api", second)
+        tally.count_published("api", "tick", second, size=60, recipients=5)
         tally.delivered_live += 5
     assert tally.rates() == {"published": 1.0, "delivered": 5.0}

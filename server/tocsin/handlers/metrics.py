@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
@@ -19,6 +21,9 @@ class MetricsHandler(Handler):
         """Answer the metrics, in the form that ``Accept`` asks for."""
         encoder, content_type = choose_encoder(self.request.headers.get("Accept", ""))
         self.set_header("Content-Type", content_type)
-        self.finish(encoder(self._registry))
+        began = perf_counter()
+        text = encoder(self._registry)
+        self.hub.tally.scrape_s = perf_counter() - began
+        self.finish(text)
 
     head = get

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 from typing import ClassVar, cast
 
 import msgspec
@@ -62,6 +63,7 @@ class NotifyHandler(Handler):
         if self._answered:
             self.finish()
             return
+        read = perf_counter()
         try:
             batch = self._ndjson or is_array(self._body)
             drafts = self._read_batch() if batch else [self._read_notice()]
@@ -73,6 +75,7 @@ class NotifyHandler(Handler):
             self._reject("unavailable")
             raise
         self.answer(_of_batch(receipts) if batch else _of_one(drafts[0], receipts[0]))
+        self.hub.tally.publish_s.observe(perf_counter() - read)
 
     def _read_notice(self) -> Draft:
         limit = self.hub.settings.max_event_bytes
