@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import signal
-import socket
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.iostream import IOStream
-from tornado.netutil import bind_sockets
 from tornado.routing import Rule
 from tornado.web import Application, url
 
-from tocsin.errors import SettingsError
+from tocsin.canary import Canary
 from tocsin.handlers.base import NotFound
 from tocsin.handlers.events import EventsHandler
 from tocsin.handlers.health import HealthHandler, ReadyHandler, StatsHandler
@@ -25,28 +21,29 @@ from tocsin.handlers.notify import NotifyHandler
 from tocsin.handlers.pages import FRONTEND, PagesHandler
 from tocsin.hub import Hub
 from tocsin.journal import open_journal
+from tocsin.listener import HTTP_LIMITS, LOOPBACK, Listener, listening_sockets
 from tocsin.metrics import make_registry
 from tocsin.requests import AccessLog
 from tocsin.settings import RESERVED_DESCRIPTORS, Settings
 from tocsin.simulator import Simulator
-
-BACKLOG = 4_096  # thousands of clients come back at once after a restart
-
-SEND_BUFFER_BYTES = 128 * 1024
-"""The kernel's share of a slow client. Doubled by Linux; enough for 2.5 MB/s at 100 ms of distance."""
-
-DEAD_PEER_MS = 20_000
-"""How long sent bytes may go unacknowledged: with heartbeats, when a vanished client is noticed."""
-
-KEEPALIVE_S = 60
 
 log = logging.getLogger("tocsin")
 
 
 def routes(hub: Hub, access_log: AccessLog | None = None) -> list[Rule]:
     """The hub's routes, to mount into any Tornado application; `hub` is started by the caller."""
+    return [*metrics_routes(hub, access_log or AccessLog()), *event_routes(hub)]
+
+
+def metrics_routes(hub: Hub, access_log: AccessLog) -> list[Rule]:
+    """The route of the metrics, which also show what `access_log` counts."""
+    registry = make_registry(hub, access_log.counts)
+    return [url(r"/metrics", MetricsHandler, {"hub": hub, "registry": registry})]
+
+
+def event_routes(hub: Hub) -> list[Rule]:
+    """All routes but that of the metrics."""
     of_hub: dict[str, Any] = {"hub": hub}
-    registry = make_registry(hub, (access_log or AccessLog()).counts)
     return [
         url(r"/events", EventsHandler, of_hub),
         url(r"/api/notify", NotifyHandler, of_hub),
@@ -54,7 +51,6 @@ def routes(hub: Hub, access_log: AccessLog | None = None) -> list[Rule]:
         url(r"/api/stats", StatsHandler, of_hub),
         url(r"/healthz", HealthHandler, of_hub),
         url(r"/readyz", ReadyHandler, of_hub),
-        url(r"/metrics", MetricsHandler, of_hub | {"registry": registry}),
         url(
             r"/([A-Za-z0-9._/-]*)",
             PagesHandler,
@@ -63,79 +59,68 @@ def routes(hub: Hub, access_log: AccessLog | None = None) -> list[Rule]:
     ]
 
 
-class Listener(HTTPServer):
-    """Tornado's server with its limits set, and a guard against running out of descriptors."""
-
-    def initialize(self, hub: Hub, descriptor_limit: int) -> None:  # type: ignore[override]
-        """Called by Tornado's constructor."""
-        access_log = AccessLog()
-        app = Application(
-            routes(hub, access_log),
-            default_handler_class=NotFound,
-            default_handler_args={"hub": hub},
-            log_function=access_log,
-            static_hash_cache=False,  # a changed file is served as such; hashing one takes 50 us
-        )
-        self._hub = hub
-        self._descriptor_limit = descriptor_limit
-        self._open_requests = 0
-        super().initialize(
-            app,
-            idle_connection_timeout=10,
-            body_timeout=10,
-            max_header_size=8 * 1024,
-            max_body_size=hub.settings.max_event_bytes,
-            max_buffer_size=1024 * 1024,
-            chunk_size=16 * 1024,
-            decompress_request=False,  # a small body that unpacks to a large one
-        )
-
-    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        """Take a connection, or close it at once where descriptors run low.
-
-        Without the guard an accept that fails for want of a descriptor is tried again for ever: a
-        loop at 100 % that logs each turn.
-        """
-        if self._open_requests + len(self._hub.streams) >= self._descriptor_limit:
-            self._hub.tally.rejected["full"] += 1
-            log.warning("connection refused: descriptors run low")
-            stream.close()
-            return
-        self._open_requests += 1
-        super().handle_stream(stream, address)
-
-    def on_close(self, server_conn: object) -> None:
-        """Called by Tornado when a connection is over, or handed to a stream."""
-        self._open_requests -= 1
-        super().on_close(server_conn)
+def application(hub: Hub, rules: list[Rule], access_log: AccessLog) -> Application:
+    """An application of `rules` that answers and counts everything else too."""
+    return Application(
+        rules,
+        default_handler_class=NotFound,
+        default_handler_args={"hub": hub},
+        log_function=access_log,
+        static_hash_cache=False,  # a changed file is served as such; hashing one takes 50 us
+    )
 
 
 class Server:
-    """A hub and its listener, from start to drain."""
+    """A hub, its listeners, its simulator and its canary, from start to drain."""
 
     def __init__(self, settings: Settings) -> None:
-        self.hub = Hub(settings, open_journal(settings.journal))
+        self.hub = hub = Hub(settings, open_journal(settings.journal))
         self._settings = settings
-        self._listener = Listener(self.hub, self.hub.clients_limit + RESERVED_DESCRIPTORS // 2)
-        self._simulator = Simulator(self.hub, settings.simulate) if settings.simulate else None
+        access_log = AccessLog()
+        rules = event_routes(hub) if settings.metrics_address else routes(hub, access_log)
+        app = application(hub, rules, access_log)
+        self._listener = Listener(app, hub, hub.clients_limit + RESERVED_DESCRIPTORS // 2)
+        app = application(hub, metrics_routes(hub, access_log), access_log)
+        self._metrics_listener = HTTPServer(app, max_body_size=1024, **HTTP_LIMITS)
+        self._simulator = Simulator(hub, settings.simulate) if settings.simulate else None
+        self._canary: Canary | None = None
         self.port = 0
+        self.metrics_port = 0
 
     async def start(self) -> None:
-        """Open the journal, then the port.
+        """Open the journal, then the ports.
 
         Raises:
-            SettingsError: the host or the journal can't be had.
-            OSError: the port is taken, or not for this user.
+            SettingsError: a host or the journal can't be had.
+            PortTaken: a port can't.
         """
         await self.hub.start()
+        self._listen_for_metrics()
         sockets = listening_sockets(self._settings.host, self._settings.port)
-        self.port = sockets[0].getsockname()[1]
+        host, self.port = sockets[0].getsockname()[:2]
         self._listener.add_sockets(sockets)
         if self._simulator:
             self._simulator.start()
+        if self._settings.canary:
+            address = (LOOPBACK.get(host, host), self.port)
+            self._canary = Canary(self.hub, address, self._settings.canary)
+            self._canary.start()
+
+    def _listen_for_metrics(self) -> None:
+        if not self._settings.metrics_address:
+            return
+        sockets = listening_sockets(*self._settings.metrics_address, setting="metrics_listen")
+        self.metrics_port = sockets[0].getsockname()[1]
+        self._metrics_listener.add_sockets(sockets)
 
     async def stop(self) -> None:
-        """Stop accepting, end the streams, finish what is being published; bounded in time."""
+        """Stop accepting, end the streams, finish what is being published; bounded in time.
+
+        The canary is the first to stop, or it would cry over a hub that only ends; the metrics are
+        the last.
+        """
+        if self._canary:
+            await self._canary.stop()
         self._listener.stop()
         if self._simulator:
             self._simulator.stop()
@@ -144,30 +129,8 @@ class Server:
             await asyncio.wait_for(self._listener.close_all_connections(), 1.0)
         except TimeoutError:
             log.warning("connections cut", extra={"after_s": 1.0})
-
-
-def listening_sockets(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on `host`; what they accept inherits their options, at no cost each.
-
-    Raises:
-        SettingsError: `host` is no address of this machine.
-        OSError: the port is taken, or not for this user.
-    """
-    try:
-        sockets = bind_sockets(port, host, backlog=BACKLOG)
-    except OSError as error:
-        if not isinstance(error, socket.gaierror) and error.errno != errno.EADDRNOTAVAIL:
-            raise
-        raise SettingsError(
-            f"host: {host!r}: allowed: an address of this machine ({error})"
-        ) from None
-    for listening in sockets:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MS)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sockets
+        self._metrics_listener.stop()
+        await self._metrics_listener.close_all_connections()
 
 
 async def serve(settings: Settings) -> None:
@@ -176,7 +139,10 @@ async def serve(settings: Settings) -> None:
     await server.start()
     address = f"http://{_shown(settings.host)}:{server.port}"
     print(_greeting(address), flush=True)
-    log.info("started", extra={"address": address, "clients_limit": server.hub.clients_limit})
+    extra: dict[str, object] = {"address": address, "clients_limit": server.hub.clients_limit}
+    if server.metrics_port:
+        extra["metrics_port"] = server.metrics_port
+    log.info("started", extra=extra)
     await _signal()
     log.info("draining", extra={"clients": len(server.hub.streams)})
     stopping = asyncio.ensure_future(server.stop())

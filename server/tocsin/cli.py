@@ -13,7 +13,7 @@ import click
 
 from tocsin import logs
 from tocsin.app import serve as serve_hub
-from tocsin.errors import SettingsError
+from tocsin.errors import PortTaken, SettingsError
 from tocsin.settings import (
     ENVIRONMENT_PREFIX,
     FIELDS,
@@ -23,6 +23,7 @@ from tocsin.settings import (
     is_repeatable,
     load,
     raise_descriptor_limit,
+    shown_value,
 )
 from tocsin.version import VERSION
 
@@ -67,8 +68,8 @@ def serve(config: str | None, **flags: object) -> None:
     logs.configure(settings.log_level, settings.log_format)
     try:
         asyncio.run(serve_hub(settings))
-    except OSError as error:
-        _fail(f"port: {settings.port} on {settings.host}: {error.strerror or error}", PORT_TAKEN)
+    except PortTaken as error:
+        _fail(str(error), PORT_TAKEN)
     finally:
         logging.shutdown()
 
@@ -79,7 +80,7 @@ def check_config(config: str | None, **flags: object) -> None:
     """Say what the settings come to, as TOML, or what is wrong with them."""
     settings = _load(config, flags)
     for name in FIELDS:
-        click.echo(f"{name} = {_as_toml(getattr(settings, name))}")
+        click.echo(f"{name} = {_as_toml(shown_value(settings, name))}")
 
 
 def _as_toml(value: object) -> str:

@@ -1,8 +1,8 @@
 """What can go wrong, split by whose fault it is.
 
 `InvalidInput` is the caller's (an HTTP 4xx), `Unavailable` is the hub's or its journal's (503, worth
-another try), `SettingsError` is the operator's (one line, an exit code). Anything else is a bug and
-is left to crash loudly.
+another try), `SettingsError` is the operator's and `PortTaken` the machine's (one line, an exit code).
+Anything else is a bug and is left to crash loudly.
 """
 
 from __future__ import annotations
@@ -59,3 +59,7 @@ class Unavailable(TocsinError):
 
 class SettingsError(TocsinError):
     """The operator's settings can't work. The message is one line: key, value, what is allowed."""
+
+
+class PortTaken(TocsinError):
+    """A port can't be had: it is taken, or not for this user. The message is one line."""

@@ -28,6 +28,10 @@ _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 _TOPIC = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@~-]{0,255}")
 
 
+RESERVED_TOPICS = "tocsin/"
+"""Topics that begin so are the hub's own: only the hub publishes on them and listens to them."""
+
+
 class EventId(NamedTuple):
     """An event's place in the log, written ``<epoch>-<seq>``; ids order as pairs of numbers.
 
@@ -75,7 +79,18 @@ def check_topic(value: str, field: str = "topic") -> str:
             code="invalid_topic",
             field=field,
         )
+    if is_reserved(value):
+        raise InvalidInput(
+            f"{field} {value!r} is reserved: topics that begin with {RESERVED_TOPICS} are the hub's own",
+            code="reserved_topic",
+            field=field,
+        )
     return value
+
+
+def is_reserved(topic: str) -> bool:
+    """Whether `topic` is one of the hub's own."""
+    return topic.startswith(RESERVED_TOPICS)
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
@@ -96,6 +111,22 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     def __post_init__(self) -> None:
         check_type(self.type)
         check_topic(self.topic)
+
+
+class Signal(msgspec.Struct, frozen=True, gc=False):
+    """What the hub says to itself, on a reserved topic: sent to who listens now, never part of the log.
+
+    Raises:
+        ValueError: the topic isn't reserved; only drafts may go to everybody.
+    """
+
+    type: str
+    data: bytes
+    topic: str
+
+    def __post_init__(self) -> None:
+        if not is_reserved(self.topic):
+            raise ValueError(f"a signal on {self.topic!r}")
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

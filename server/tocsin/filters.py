@@ -1,7 +1,7 @@
 """What a stream asked for, and the index from a topic to those who asked for it.
 
 A pattern is an exact topic, or a prefix ended by ``*``; ``*`` alone is every topic. No pattern and no
-type means everything. Matching is plain comparison: no expression a client could make expensive.
+type means everything, but for reserved topics, which only their exact name gets. Matching is plain comparison: no expression a client could make expensive.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from tocsin.errors import InvalidInput
-from tocsin.event import check_topic, check_type
+from tocsin.event import check_topic, check_type, is_reserved
 
 MAX_PATTERNS = 100
 """Per stream, for topics and for types: enough for a page, and a bound on what one request costs."""
@@ -113,7 +113,9 @@ class TopicIndex(Generic[Item]):
     def matching(self, topic: str, type: str) -> list[Item]:
         """The items whose filter lets this event through, each once."""
         found: dict[Item, None] = {}
-        patterns = [topic, *(topic[:length] + "*" for length in self._prefix_lengths)]
+        patterns = [topic]
+        if not is_reserved(topic):
+            patterns += [topic[:length] + "*" for length in self._prefix_lengths]
         for pattern in patterns:
             for item, types in self._by_pattern.get(pattern, {}).items():
                 if not types or type in types:

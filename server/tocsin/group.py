@@ -9,6 +9,7 @@ import msgspec
 
 from tocsin.filters import Filter
 from tocsin.ring import Entry
+from tocsin.tally import Tally
 from tocsin.wire import chunk
 
 PIECE_BYTES = 64 * 1024
@@ -31,12 +32,13 @@ class Group(Generic[Member]):
     `live` are those the fan-out sends to; `size` counts the lagging ones too. `matched` counts the
     events that were for this group since it was made. `pending` is what was appended for it since its
     last pass; every live stream has all that came before, so its cursor is at `cursor` or, where it
-    joined since, beyond.
+    joined since, beyond. What its streams get is counted in `tally`.
     """
 
-    __slots__ = ("chunked", "cursor", "filter", "live", "matched", "pending", "size")
+    __slots__ = ("chunked", "cursor", "filter", "live", "matched", "pending", "size", "tally")
 
-    def __init__(self, filter: Filter, chunked: bool, cursor: int) -> None:
+    def __init__(self, filter: Filter, chunked: bool, cursor: int, tally: Tally) -> None:
+        self.tally = tally
         self.filter = filter
         self.chunked = chunked
         self.cursor = cursor

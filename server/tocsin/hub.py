@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +22,12 @@ from tornado.ioloop import PeriodicCallback
 from tornado.iostream import IOStream
 
 from tocsin.errors import Unavailable
-from tocsin.event import Draft, Event, EventId
+from tocsin.event import Draft, Event, EventId, Signal
 from tocsin.filters import Filter, TopicIndex
 from tocsin.group import PIECE_BYTES, Batch, Group, Piece
 from tocsin.journal import Journal, MemoryJournal, Receipt
 from tocsin.loop_lag import LoopLag
+from tocsin.probes import Probes
 from tocsin.punctuality import Punctuality
 from tocsin.resume import Resume, resolve
 from tocsin.ring import Entry, RingBuffer
@@ -65,6 +67,8 @@ class Hub:
         self.streams: dict[int, Stream] = {}
         self.lagging: dict[int, Stream] = {}
         self.draining = False
+        self.secret = secrets.token_urlsafe(32)  # what the hub's own requests are known by
+        self._probes = Probes(self._join_live, self._leave_group)
         self._journal = journal or MemoryJournal(clock)
         self._clock = clock
         self._last_number = 0
@@ -119,6 +123,7 @@ class Hub:
     async def stop(self) -> None:
         """Drain, stop the timers, close the journal."""
         await self.drain()
+        self._probes.close()
         for timer in self._timers:
             timer.stop()
         await self._journal.stop()
@@ -155,6 +160,12 @@ class Hub:
         entry = self.ring.oldest
         return self.ring.id_at(entry.seq) if entry else None
 
+    @property
+    def horizon_s(self) -> float | None:
+        """For how many seconds a client may have been away and lose nothing; None without events."""
+        oldest = self.ring.oldest
+        return round(max(self._clock() - oldest.time, 0.0), 3) if oldest else None
+
     def retry_ms(self, spread: float = 1.5) -> int:
         """A jittered reconnection time, in milliseconds."""
         return jittered_retry_ms(self.settings.retry, spread)
@@ -175,8 +186,7 @@ class Hub:
         Raises:
             Unavailable: nothing was published.
         """
-        if not self.is_ready:
-            raise Unavailable("the hub is stopping", code="draining", retry_after_s=2)
+        self._check_ready()
         asked = time.perf_counter()
         try:
             receipts = await self._journal.append(drafts)
@@ -186,17 +196,43 @@ class Hub:
         self.tally.journal_commit_s.observe(time.perf_counter() - asked)
         return receipts
 
+    def emit(self, signal: Signal) -> int:
+        """Send `signal` to the probes that asked for its topic, and return how many those are.
+
+        It takes the way of an event from here to the socket, but is none: it has no id, enters no
+        history, and nothing counts it.
+
+        Raises:
+            Unavailable: the hub takes no events now.
+        """
+        self._check_ready()
+        block = encode_event(signal.type, signal.data)
+        entry = Entry(self.ring.head, signal.topic, signal.type, self._clock(), block)
+        recipients = self._hand_to_groups(entry)
+        self._start_pass()
+        return recipients
+
+    def _check_ready(self) -> None:
+        if not self.is_ready:
+            raise Unavailable("the hub is stopping", code="draining", retry_after_s=2)
+
     def _deliver(self, events: Sequence[Event]) -> Sequence[Receipt]:
         """Take committed events into the ring, and to the groups that they are for."""
         receipts = [Receipt(event.id, self._append(event)) for event in events]
-        if self._due and self._pass is None:
-            self._pass = self._fan_out()
-            asyncio.get_running_loop().call_soon(self._run_pass)
+        self._start_pass()
         return receipts
 
     def _append(self, event: Event) -> int:
         entry = Entry.of(event)
         self.ring.append(entry, event.time)
+        recipients = self._hand_to_groups(entry)
+        self.tally.count_published(
+            event.draft.source, entry.type, event.time, len(entry.block), recipients
+        )
+        return recipients
+
+    def _hand_to_groups(self, entry: Entry) -> int:
+        """Make `entry` pending for the groups it is for; returns how many streams they have."""
         recipients = 0
         for group in self._index.matching(entry.topic, entry.type):
             if not group.pending:
@@ -204,12 +240,15 @@ class Hub:
             group.pending.append(entry)
             group.matched += 1
             recipients += group.size
-        self.tally.count_published(
-            event.draft.source, entry.type, event.time, len(entry.block), recipients
-        )
         return recipients
 
     # --- the fan-out pass ---------------------------------------------------------------------
+
+    def _start_pass(self) -> None:
+        """Schedule a pass if something is due and none is under way."""
+        if self._due and self._pass is None:
+            self._pass = self._fan_out()
+            asyncio.get_running_loop().call_soon(self._run_pass)
 
     def _run_pass(self) -> None:
         """Send one slice, and come back after the loop had its turn while there is more."""
@@ -251,8 +290,8 @@ class Hub:
         for piece in pieces:
             whole = stream.deliver(piece)
             if stream.cursor == piece.cursor:  # else it was closed, and has nothing of it
-                self.tally.delivered_live += piece.events
-                self.tally.sent_bytes["event"] += len(piece.payload)
+                stream.group.tally.delivered_live += piece.events
+                stream.group.tally.sent_bytes["event"] += len(piece.payload)
             if not whole:
                 return
 
@@ -288,7 +327,7 @@ class Hub:
             self._last_number,
             iostream,
             self,
-            self._join_group(filter, chunked),
+            self._join_group(filter, chunked, self.tally),
             cursor=resume.cursor,
             now=asyncio.get_running_loop().time(),
         )
@@ -299,11 +338,30 @@ class Hub:
         stream.replays = resume.replayed
         self.tally.count_opened(resume)
         self._log_opened(stream, resume)
-        opening = encode_retry(self.retry_ms()) + self._welcome(stream, resume)
-        framed = head + stream.group.framed(opening)
+        framed = head + self._opening(stream, resume)
         self.tally.sent_bytes["control"] += len(framed)
         stream.start(framed, self.piece_after(stream))
         return stream
+
+    def listen(self, iostream: IOStream, filter: Filter, *, head: bytes, chunked: bool) -> Stream:
+        """Open a probe: a stream of the hub's own, for signals. It is no client, and nothing counts it.
+
+        Args:
+            iostream: the connection, as for `subscribe`.
+            filter: exact names of reserved topics.
+            head: the HTTP answer's head.
+            chunked: whether the body is chunked.
+        """
+        group = self._join_group(filter, chunked, self._probes.tally)
+        now = asyncio.get_running_loop().time()
+        stream = Stream(0, iostream, self._probes, group, cursor=group.cursor, now=now)
+        self._probes.open.add(stream)
+        stream.start(head + self._opening(stream, resolve("", self.ring, filter)), None)
+        return stream
+
+    def _opening(self, stream: Stream, resume: Resume) -> bytes:
+        """What a stream is told first, framed."""
+        return stream.group.framed(encode_retry(self.retry_ms()) + self._welcome(stream, resume))
 
     def _welcome(self, stream: Stream, resume: Resume) -> bytes:
         """The block of `connection`, and of `gap` if there is one."""
@@ -323,10 +381,11 @@ class Hub:
         # The gap bears no id: the welcome's is where the stream goes on, and a client is told once.
         return welcome + encode_event("gap", msgspec.json.encode(resume.gap))
 
-    def _join_group(self, filter: Filter, chunked: bool) -> Group[Stream]:
+    def _join_group(self, filter: Filter, chunked: bool, tally: Tally) -> Group[Stream]:
         group = self._groups.get((filter, chunked))
         if group is None:
-            group = self._groups[filter, chunked] = Group(filter, chunked, cursor=self.ring.head)
+            group = Group(filter, chunked, cursor=self.ring.head, tally=tally)
+            self._groups[filter, chunked] = group
             self._index.add(filter, group)
         group.size += 1
         return group
@@ -369,8 +428,11 @@ class Hub:
 
     def on_caught_up(self, stream: Stream) -> None:
         """Put the stream (back) into the fan-out."""
-        stream.group.live[stream] = None
         del self.lagging[stream.number]
+        self._join_live(stream)
+
+    def _join_live(self, stream: Stream) -> None:
+        stream.group.live[stream] = None
 
     def on_closed(self, stream: Stream, reason: str) -> None:
         """Forget the stream, and say so."""

@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from tocsin.errors import InvalidInput
-from tocsin.event import Draft
+from tocsin.event import Draft, Signal
 from tocsin.jsontext import decode
 
 SOURCE = "api"
+OWN_SOURCE = "tocsin"
 
 
 class Notice(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -40,8 +41,14 @@ class Notice(msgspec.Struct, forbid_unknown_fields=True, gc=False):
                 field=field,
                 status=400,
             )
-        payload = Payload(self.message, self.data, timestamp, SOURCE, self.topic)
-        return Draft(self.type, _encode(payload), self.topic, SOURCE)
+        return Draft(self.type, self._payload(timestamp, SOURCE), self.topic, SOURCE)
+
+    def signal(self, timestamp: str) -> Signal:
+        """The signal this asks for, where the hub itself sent it."""
+        return Signal(self.type, self._payload(timestamp, OWN_SOURCE), self.topic)
+
+    def _payload(self, timestamp: str, source: str) -> bytes:
+        return _encode(Payload(self.message, self.data, timestamp, source, self.topic))
 
 
 class Payload(msgspec.Struct, gc=False):
@@ -75,6 +82,11 @@ def read_notice(body: bytes, timestamp: str, *, max_bytes: int) -> Draft:
             status=413,
         )
     return decode(body, Notice).draft(timestamp)
+
+
+def read_signal(body: bytes, timestamp: str) -> Signal:
+    """The signal that `body`, one notice of the hub's own, asks for."""
+    return decode(body, Notice).signal(timestamp)
 
 
 def read_batch(

@@ -57,7 +57,9 @@ class AccessLog:
         self.counts: RequestCounts = Counter(dict.fromkeys(EXPECTED, 0))
 
     def __call__(self, handler: RequestHandler) -> None:
-        """Count the answer, and log it; server errors as errors."""
+        """Count the answer, and log it; server errors as errors. Not the hub's own requests."""
+        if getattr(handler, "is_own", False):
+            return
         request = handler.request
         status = handler.get_status()
         name = type(handler).__name__.removesuffix("Handler").lower()

@@ -24,6 +24,9 @@ ENVIRONMENT_PREFIX = "TOCSIN_"
 RESERVED_DESCRIPTORS = 100
 """Descriptors kept for everything that is no stream: publishers, scrapes, files, the listener."""
 
+SECRET = {"secret": True}
+HIDDEN = "(hidden)"
+
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 SecondsOrOff = Annotated[float, Meta(ge=0, le=31_536_000)]
 
@@ -54,6 +57,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     simulate: Annotated[
         SecondsOrOff, Meta(description="Seconds between two simulated events; 0 simulates none.")
     ] = 0.0
+    canary: Annotated[
+        Annotated[float, Meta(ge=0, le=3_600)],
+        Meta(description="Seconds between two proofs that an event arrives; 0 proves nothing."),
+    ] = 5.0
     retry: Annotated[
         int,
         Meta(
@@ -86,6 +93,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         tuple[Annotated[str, Meta(pattern=r"^(\*|https?://[^/\s,]+)$")], ...],
         Meta(description="Origin whose pages may read and publish; repeatable, `*` is any."),
     ] = ("*",)
+    metrics_token: Annotated[
+        Annotated[str, Meta(pattern=r"^([A-Za-z0-9._~+/-]{16,}=*)?$", extra=SECRET)],
+        Meta(description="Bearer token that `/metrics` asks for, 16 characters or more."),
+    ] = ""
+    metrics_listen: Annotated[
+        Annotated[str, Meta(pattern=r"^((\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):[0-9]{1,5})?$")],
+        Meta(
+            description="`HOST:PORT` of a listener of its own for `/metrics`, instead of the hub's."
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="Least level that is logged."),
@@ -100,6 +117,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 f"history_bytes: {self.history_bytes} is less than max_event_bytes"
                 f" ({self.max_event_bytes}); allowed: at least that"
             )
+        if self.metrics_address and self.metrics_address[1] > 65_535:
+            raise ValueError(
+                f"metrics_listen: {self.metrics_listen!r}: allowed: a port from 0 to 65535"
+            )
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of the listener for `/metrics`, or None if it has none of its own."""
+        host, _, port = self.metrics_listen.rpartition(":")
+        return (host.strip("[]"), int(port)) if port else None
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={shown_value(self, name)!r}" for name in self.__struct_fields__)
+        return f"Settings({', '.join(shown)})"
 
 
 FIELDS: dict[str, Any] = {field.name: field for field in msgspec.structs.fields(Settings)}
@@ -115,6 +146,17 @@ def describe(name: str) -> str:
 def is_repeatable(name: str) -> bool:
     """Whether setting `name` takes several values."""
     return isinstance(FIELDS[name].default, tuple)
+
+
+def is_secret(name: str) -> bool:
+    """Whether the value of setting `name` must never be shown."""
+    return any(isinstance(a, Meta) and a.extra == SECRET for a in get_args(_TYPES[name]))
+
+
+def shown_value(settings: Settings, name: str) -> object:
+    """The value of setting `name`, for people: one that is secret is hidden, if there is one."""
+    value = getattr(settings, name)
+    return HIDDEN if value and is_secret(name) else value
 
 
 def load(
@@ -186,7 +228,8 @@ def _convert(name: str, key: str, value: object, *, strict: bool) -> object:
         return msgspec.convert(value, _TYPES[name], strict=strict)
     except msgspec.ValidationError as error:
         allowed = re.sub(r" - at `.*`$", "", str(error)).replace("Expected", "allowed:", 1)
-        raise SettingsError(f"{key}: {value!r}: {_plainly(allowed)}") from None
+        shown = HIDDEN if is_secret(name) else repr(value)
+        raise SettingsError(f"{key}: {shown}: {_plainly(allowed)}") from None
 
 
 def _plainly(allowed: str) -> str:

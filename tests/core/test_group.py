@@ -3,11 +3,12 @@ from __future__ import annotations
 from tests.core.test_ring import entry
 from tocsin.filters import EVERYTHING
 from tocsin.group import PIECE_BYTES, Group, Piece
+from tocsin.tally import Tally
 from tocsin.wire import chunk
 
 
 def group(*seqs: int, chunked: bool = False, data: bytes = b"{}") -> Group[str]:
-    made: Group[str] = Group(EVERYTHING, chunked, cursor=0)
+    made: Group[str] = Group(EVERYTHING, chunked, cursor=0, tally=Tally())
     made.pending = [entry(seq, data=data) for seq in seqs]
     return made
 

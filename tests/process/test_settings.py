@@ -20,6 +20,7 @@ VALUES: dict[str, object] = {
     "history_age": 60.5,
     "heartbeat": 15.0,
     "simulate": 2.5,
+    "canary": 1.5,
     "retry": 5_000,
     "max_event_bytes": 1_000,
     "max_batch_events": 10,
@@ -28,6 +29,8 @@ VALUES: dict[str, object] = {
     "slow_client_timeout": 3.0,
     "drain_timeout": 0.5,
     "cors_origin": ("https://a.example", "http://b.example:8080"),
+    "metrics_token": "0123456789abcdef=",
+    "metrics_listen": "[::1]:9100",
     "log_level": "error",
     "log_format": "json",
 }
@@ -87,6 +90,10 @@ def test_defaults_are_those_of_the_contract() -> None:
         ({"cors_origin": ("shop.example",)}, ["--cors-origin", "shop.example"]),
         ({"log_level": "loud"}, ["--log-level", "'loud'"]),
         ({"retry": "10"}, ["--retry", "'10'", "1000"]),
+        ({"canary": "-1"}, ["--canary", "'-1'", "0"]),
+        ({"metrics_listen": "9100"}, ["--metrics-listen", "'9100'"]),
+        ({"metrics_listen": "localhost:70000"}, ["metrics_listen", "localhost:70000", "65535"]),
+        ({"metrics_token": "tooshort"}, ["--metrics-token", "(hidden)", "16"]),
     ],
 )
 def test_bad_value_is_named_with_its_key_and_what_is_allowed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 from collections.abc import Sequence
 from types import TracebackType
@@ -18,6 +19,10 @@ log = logging.getLogger("tocsin.http")
 
 PREFLIGHT_AGE_S = 7_200  # Chromium's own upper limit
 REQUEST_HEADERS = "Authorization, Cache-Control, Content-Type, Last-Event-ID"
+
+
+SECRET_HEADER = "Tocsin-Secret"
+"""Bears `Hub.secret` in requests that the hub sends to itself."""
 
 
 def allowed_origin(origins: Sequence[str], origin: str | None) -> str | None:
@@ -53,6 +58,12 @@ class Handler(RequestHandler):
             self.set_header("Access-Control-Allow-Origin", allowed)
         if "*" not in origins:
             self.set_header("Vary", "Origin")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the hub itself sent this request: nobody else knows its secret."""
+        given = self.request.headers.get(SECRET_HEADER, "")
+        return bool(given) and hmac.compare_digest(given.encode(), self.hub.secret.encode())
 
     def answer(self, value: object) -> None:
         """Finish with `value` as JSON."""

@@ -31,6 +31,9 @@ class EventsHandler(Handler):
 
     def get(self) -> None:
         """Open a stream, or say why not."""
+        if self.is_own:
+            self._listen()
+            return
         try:
             filter = Filter.parse(
                 self.get_query_arguments("topic"), self.get_query_arguments("type")
@@ -55,6 +58,13 @@ class EventsHandler(Handler):
             chunked=chunked,
             presence=presence,
         )
+
+    def _listen(self) -> None:
+        """Open a probe, however full the hub is: whether events arrive is another question."""
+        chunked = self.request.version != "HTTP/1.0"
+        filter = Filter(self.get_query_arguments("topic"))
+        head = _head(chunked, *self._cors())
+        self.hub.listen(self.detach(), filter, head=head, chunked=chunked)
 
     def head(self) -> None:
         """The headers of a stream, and no stream."""

@@ -58,10 +58,17 @@ class StatsHandler(Handler):
                     "limitEvents": settings.history_events,
                     "limitBytes": settings.history_bytes,
                     "limitAge": settings.history_age,
+                    "horizonS": hub.horizon_s,
                 },
                 "published": sum(hub.tally.published.values()),
                 "delivered": hub.tally.delivered,
                 "rates": hub.tally.rates(),
+                "latencyP99": hub.tally.latency_s.quantile(0.99),
+                "canary": {
+                    "interval": hub.tally.canary_interval_s,
+                    "lastSuccess": hub.tally.canary_last_success or None,
+                    "failed": hub.tally.canary_runs["failed"],
+                },
                 "draining": hub.draining,
             }
         )

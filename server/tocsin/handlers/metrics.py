@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry
@@ -18,7 +19,11 @@ class MetricsHandler(Handler):
         self._registry = registry
 
     def get(self) -> None:
-        """Answer the metrics, in the form that ``Accept`` asks for."""
+        """Answer the metrics, in the form that ``Accept`` asks for, to who may have them."""
+        if not self._is_allowed:
+            self.set_header("WWW-Authenticate", 'Bearer realm="metrics"')
+            self.refuse(401, "the metrics are for who has the token", "unauthorized")
+            return
         encoder, content_type = choose_encoder(self.request.headers.get("Accept", ""))
         self.set_header("Content-Type", content_type)
         began = perf_counter()
@@ -27,3 +32,11 @@ class MetricsHandler(Handler):
         self.finish(text)
 
     head = get
+
+    @property
+    def _is_allowed(self) -> bool:
+        """Whether the request bears the token of the settings, if they ask for one (RFC 6750)."""
+        token = self.hub.settings.metrics_token
+        scheme, _, given = self.request.headers.get("Authorization", "").partition(" ")
+        is_right = hmac.compare_digest(given.strip().encode(), token.encode())
+        return not token or (scheme.lower() == "bearer" and is_right)

@@ -14,7 +14,7 @@ from tocsin.errors import InvalidInput, Unavailable
 from tocsin.event import Draft
 from tocsin.handlers.base import Handler
 from tocsin.journal import Receipt
-from tocsin.notice import is_array, read_batch, read_notice
+from tocsin.notice import is_array, read_batch, read_notice, read_signal
 
 LINGER_BYTES = 1024 * 1024
 """What is read and thrown away of a body that is too large, so that its sender reads the answer."""
@@ -63,6 +63,9 @@ class NotifyHandler(Handler):
         if self._answered:
             self.finish()
             return
+        if self.is_own:
+            self._emit()
+            return
         read = perf_counter()
         try:
             batch = self._ndjson or is_array(self._body)
@@ -76,6 +79,11 @@ class NotifyHandler(Handler):
             raise
         self.answer(_of_batch(receipts) if batch else _of_one(drafts[0], receipts[0]))
         self.hub.tally.publish_s.observe(perf_counter() - read)
+
+    def _emit(self) -> None:
+        """Emit what the hub sent itself, and answer alike."""
+        signal = read_signal(bytes(self._body), self.hub.now_iso())
+        self.answer({"success": True, "sentTo": self.hub.emit(signal), "event": signal.type})
 
     def _read_notice(self) -> Draft:
         limit = self.hub.settings.max_event_bytes

@@ -1,0 +1,102 @@
+"""The listening sockets, and the HTTP server behind them, with its limits set."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+from tocsin.errors import PortTaken, SettingsError
+from tocsin.hub import Hub
+
+BACKLOG = 4_096  # thousands of clients come back at once after a restart
+
+SEND_BUFFER_BYTES = 128 * 1024
+"""The kernel's share of a slow client. Doubled by Linux; enough for 2.5 MB/s at 100 ms of distance."""
+
+DEAD_PEER_MS = 20_000
+"""How long sent bytes may go unacknowledged: with heartbeats, when a vanished client is noticed."""
+
+KEEPALIVE_S = 60
+
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a listener on all addresses is met by its own machine."""
+
+HTTP_LIMITS: dict[str, Any] = {
+    "idle_connection_timeout": 10,
+    "body_timeout": 10,
+    "max_header_size": 8 * 1024,
+    "max_buffer_size": 1024 * 1024,
+    "chunk_size": 16 * 1024,
+    "decompress_request": False,  # a small body that unpacks to a large one
+}
+
+log = logging.getLogger("tocsin")
+
+
+class Listener(HTTPServer):
+    """Tornado's server with its limits set, and a guard against running out of descriptors."""
+
+    def initialize(  # type: ignore[override]
+        self, app: Application, hub: Hub, descriptor_limit: int
+    ) -> None:
+        """Called by Tornado's constructor."""
+        self._hub = hub
+        self._descriptor_limit = descriptor_limit
+        self._open_requests = 0
+        super().initialize(app, max_body_size=hub.settings.max_event_bytes, **HTTP_LIMITS)
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        """Take a connection, or close it at once where descriptors run low.
+
+        Without the guard an accept that fails for want of a descriptor is tried again for ever: a
+        loop at 100 % that logs each turn.
+        """
+        if self._open_requests + len(self._hub.streams) >= self._descriptor_limit:
+            self._hub.tally.rejected["full"] += 1
+            log.warning("connection refused: descriptors run low")
+            stream.close()
+            return
+        self._open_requests += 1
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        """Called by Tornado when a connection is over, or handed to a stream."""
+        self._open_requests -= 1
+        super().on_close(server_conn)
+
+
+def listening_sockets(host: str, port: int, setting: str = "") -> list[socket.socket]:
+    """Sockets that listen on `host`; what they accept inherits their options, at no cost each.
+
+    Args:
+        host: a name or an address; empty is all of this machine's.
+        port: 0 takes a free one.
+        setting: that holds both, for the errors; or else `host` and `port` do.
+
+    Raises:
+        SettingsError: `host` is no address of this machine.
+        PortTaken: the port is taken, or not for this user.
+    """
+    try:
+        sockets = bind_sockets(port, host, backlog=BACKLOG)
+    except OSError as error:
+        if not isinstance(error, socket.gaierror) and error.errno != errno.EADDRNOTAVAIL:
+            reason = error.strerror or str(error)
+            raise PortTaken(f"{setting or 'port'}: {port} on {host}: {reason}") from None
+        raise SettingsError(
+            f"{setting or 'host'}: {host!r}: allowed: an address of this machine ({error})"
+        ) from None
+    for listening in sockets:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MS)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sockets
