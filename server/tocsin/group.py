@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -26,23 +26,59 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     events: int
 
 
+class Mark(msgspec.Struct, frozen=True, gc=False):
+    """A cursor, and what was sent on the way to it: running totals of events and bytes.
+
+    Live streams of one group share one mark, so moving a stream on is one store of a pointer, and
+    asking whether it has what the others have is asking whether its mark is theirs.
+    """
+
+    cursor: int
+    events: int = 0
+    bytes: int = 0
+
+    def after(self, piece: Piece) -> Mark:
+        """The mark of who was here and got `piece`."""
+        size = self.bytes + len(piece.payload)
+        return Mark(piece.cursor, self.events + piece.events, size)
+
+
+class Step(NamedTuple):
+    """One piece for all streams whose mark is `base`; they are at `mark` then."""
+
+    piece: Piece
+    base: Mark
+    mark: Mark
+
+
 class Group(Generic[Member]):
     """What streams of one filter share.
 
-    `live` are those the fan-out sends to; `size` counts the lagging ones too. `matched` counts the
-    events that were for this group since it was made. `pending` is what was appended for it since its
-    last pass; every live stream has all that came before, so its cursor is at `cursor` or, where it
-    joined since, beyond. What its streams get is counted in `tally`.
+    `live` are those the fan-out sends to, and all of them are at `mark`; `joined` became live while
+    something was pending, have some of it already, and are live in full after the next pass; `size`
+    counts the lagging ones too. `matched` counts the events that were for this group since it was made.
+    `pending` is what was appended for it since its last pass. What its streams get is counted in `tally`.
     """
 
-    __slots__ = ("chunked", "cursor", "filter", "live", "matched", "pending", "size", "tally")
+    __slots__ = (
+        "chunked",
+        "filter",
+        "joined",
+        "live",
+        "mark",
+        "matched",
+        "pending",
+        "size",
+        "tally",
+    )
 
     def __init__(self, filter: Filter, chunked: bool, cursor: int, tally: Tally) -> None:
         self.tally = tally
         self.filter = filter
         self.chunked = chunked
-        self.cursor = cursor
+        self.mark = Mark(cursor)
         self.live: dict[Member, None] = {}
+        self.joined: dict[Member, None] = {}
         self.size = 0
         self.matched = 0
         self.pending: list[Entry] = []
@@ -57,30 +93,48 @@ class Group(Generic[Member]):
         return chunk(payload) if self.chunked and payload else payload
 
     def take_pending(self, head: int) -> Batch:
-        """What is pending, as a batch; the group is up to date with `head` when it is sent."""
+        """What is pending, as a batch; the group's mark is where it leads."""
         batch = Batch(self, self.pending, head)
         self.pending = []
-        self.cursor = head
+        self.mark = batch.steps[-1].mark
         return batch
+
+    def let_in(self, member: Member) -> None:
+        """Make `member`, which has all that the live ones have, one of them."""
+        self.joined.pop(member, None)
+        self.live[member] = None
+
+    def remove(self, member: Member) -> None:
+        """Take `member` out of the fan-out."""
+        self.live.pop(member, None)
+        self.joined.pop(member, None)
+
+    def take_joined(self) -> list[Member]:
+        """Those that joined since the last pass."""
+        joined = list(self.joined)
+        self.joined.clear()
+        return joined
 
     def __repr__(self) -> str:
         return (
-            f"Group({self.filter!r}, size={self.size}, live={len(self.live)}, cursor={self.cursor})"
+            f"Group({self.filter!r}, size={self.size}, live={len(self.live)},"
+            f" cursor={self.mark.cursor})"
         )
 
 
 class Batch:
-    """What one pass sends to one group."""
+    """What one pass sends to one group: `steps`, of bounded pieces; the last one leads to the head."""
 
     def __init__(self, group: Group[Any], entries: Sequence[Entry], head: int) -> None:
         self.entries = entries
-        self._group = group
+        self.group = group
         self._head = head
         self._by_cursor: dict[int, list[Piece]] = {}
-
-    def pieces(self) -> list[Piece]:
-        """All of it, in bounded pieces; the last one leads to the head."""
-        return self._cut(self.entries)
+        self.steps: list[Step] = []
+        base = group.mark
+        for piece in self._cut(entries):
+            self.steps.append(Step(piece, base, base.after(piece)))
+            base = self.steps[-1].mark
 
     def after(self, cursor: int) -> list[Piece]:
         """What a stream at `cursor` doesn't have yet: it joined between two passes."""
@@ -98,7 +152,7 @@ class Batch:
             held.append(entry)
             size += len(entry.block)
             if size >= PIECE_BYTES:
-                pieces.append(self._group.piece(held, entry.seq))
+                pieces.append(self.group.piece(held, entry.seq))
                 held, size = [], 0
-        pieces.append(self._group.piece(held, self._head))
+        pieces.append(self.group.piece(held, self._head))
         return pieces

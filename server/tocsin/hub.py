@@ -32,7 +32,7 @@ from tocsin.punctuality import Punctuality
 from tocsin.resume import Resume, resolve
 from tocsin.ring import Entry, RingBuffer
 from tocsin.settings import Settings, client_limit
-from tocsin.stream import Stream
+from tocsin.stream import Stream, deliver_all
 from tocsin.tally import Tally
 from tocsin.wire import HEARTBEAT, encode_event, encode_retry, jittered_retry_ms
 
@@ -110,9 +110,9 @@ class Hub:
         self.draining = True
         deadline = asyncio.get_running_loop().time() + self.settings.drain_timeout
         for count, stream in enumerate(tuple(self.streams.values()), 1):
-            before = stream.bytes
+            before = stream.sent_bytes
             stream.end("shutdown", encode_retry(self.retry_ms(spread=3.0)))
-            self.tally.sent_bytes["control"] += stream.bytes - before
+            self.tally.sent_bytes["control"] += stream.sent_bytes - before
             if count % SLICE == 0:
                 await asyncio.sleep(0)
         while self.streams and asyncio.get_running_loop().time() < deadline:
@@ -263,37 +263,44 @@ class Hub:
         sent = 0
         while self._due:
             group = self._due.popleft()
-            base = group.cursor
+            joined = group.take_joined()
+            streams = tuple(group.live)
             batch = group.take_pending(self.ring.head)
-            pieces = batch.pieces()
-            before = self.tally.delivered_live
-            for stream in tuple(group.live):
-                if stream.live:
-                    self._send(
-                        stream, pieces if stream.cursor == base else batch.after(stream.cursor)
-                    )
-                    sent += 1
-                    if sent % SLICE == 0:
-                        before = self._note(batch, before, is_last=False)
-                        self._punctuality.fold()
-                        yield
-            self._note(batch, before, is_last=True)
+            for first in range(0, len(streams), SLICE):
+                part = streams[first : first + SLICE]
+                self._send(batch, part, is_last=first + SLICE >= len(streams))
+                sent += len(part)
+                if sent >= SLICE:
+                    sent = 0
+                    self._punctuality.fold()
+                    yield
+            for stream in joined:
+                self._let_in(stream, batch)
+                sent += 1
         self._punctuality.fold()
 
-    def _note(self, batch: Batch, before: int, *, is_last: bool) -> int:
-        """Note what was delivered of `batch` since the count was at `before`; returns the count."""
-        now = self.tally.delivered_live
-        self._punctuality.note(batch.entries, now - before, is_last=is_last)
-        return now
+    def _send(self, batch: Batch, streams: Sequence[Stream], *, is_last: bool) -> None:
+        """Send `batch` to some streams of its group; `is_last`: to the last of them."""
+        tally = batch.group.tally
+        before = tally.delivered_live
+        for step in batch.steps:
+            count = deliver_all(streams, step)
+            tally.count_live(count, step.piece.events, len(step.piece.payload))
+        if tally is self.tally:  # a probe's deliveries are nobody's latency
+            deliveries = tally.delivered_live - before
+            self._punctuality.note(batch.entries, deliveries, is_last=is_last)
 
-    def _send(self, stream: Stream, pieces: Sequence[Piece]) -> None:
-        for piece in pieces:
-            whole = stream.deliver(piece)
-            if stream.cursor == piece.cursor:  # else it was closed, and has nothing of it
-                stream.group.tally.delivered_live += piece.events
-                stream.group.tally.sent_bytes["event"] += len(piece.payload)
-            if not whole:
-                return
+    def _let_in(self, stream: Stream, batch: Batch) -> None:
+        """Send a stream that joined since the last pass what is new to it, and make it one of the live."""
+        for piece in batch.after(stream.cursor):
+            if stream.live:
+                stream.deliver(piece)
+                if not stream.closed:
+                    batch.group.tally.count_live(1, piece.events, len(piece.payload))
+        # Else it lagged meanwhile, or even caught up again, and is somewhere else already.
+        if stream.live and stream.cursor == stream.group.mark.cursor:
+            stream.group.let_in(stream)
+            stream.share_mark()
 
     # --- streams ------------------------------------------------------------------------------
 
@@ -354,7 +361,7 @@ class Hub:
         """
         group = self._join_group(filter, chunked, self._probes.tally)
         now = asyncio.get_running_loop().time()
-        stream = Stream(0, iostream, self._probes, group, cursor=group.cursor, now=now)
+        stream = Stream(0, iostream, self._probes, group, cursor=group.mark.cursor, now=now)
         self._probes.open.add(stream)
         stream.start(head + self._opening(stream, resolve("", self.ring, filter)), None)
         return stream
@@ -392,7 +399,7 @@ class Hub:
 
     def _leave_group(self, stream: Stream) -> None:
         group = stream.group
-        group.live.pop(stream, None)
+        group.remove(stream)
         group.size -= 1
         if group.size == 0:
             del self._groups[group.filter, group.chunked]
@@ -418,12 +425,12 @@ class Hub:
 
     def on_read(self, stream: Stream, piece: Piece) -> None:
         """Count what the stream read from the ring, apart for before and after it opened."""
-        before = max(stream.events - piece.events - stream.replays, 0)
+        before = max(stream.sent_events - piece.events - stream.replays, 0)
         self.tally.count_read(piece.events, stream.live_events - before, len(piece.payload))
 
     def on_lagging(self, stream: Stream) -> None:
         """Take the stream out of the fan-out."""
-        stream.group.live.pop(stream, None)
+        stream.group.remove(stream)
         self.lagging[stream.number] = stream
 
     def on_caught_up(self, stream: Stream) -> None:
@@ -432,7 +439,11 @@ class Hub:
         self._join_live(stream)
 
     def _join_live(self, stream: Stream) -> None:
-        stream.group.live[stream] = None
+        if stream.group.pending:
+            stream.group.joined[stream] = None
+        else:
+            stream.group.let_in(stream)
+            stream.share_mark()
 
     def on_closed(self, stream: Stream, reason: str) -> None:
         """Forget the stream, and say so."""
@@ -448,8 +459,8 @@ class Hub:
                 "client": stream.number,
                 "reason": reason,
                 "duration_s": round(duration_s, 3),
-                "events": stream.events,
-                "bytes": stream.bytes,
+                "events": stream.sent_events,
+                "bytes": stream.sent_bytes,
                 "clients": len(self.streams),
             },
         )
@@ -490,9 +501,9 @@ class Hub:
                 stream.presence = clients
 
     def _tell(self, stream: Stream, block: bytes, kind: str) -> bool:
-        before = stream.bytes
+        before = stream.sent_bytes
         told = stream.tell(block)
-        self.tally.sent_bytes[kind] += stream.bytes - before
+        self.tally.sent_bytes[kind] += stream.sent_bytes - before
         return told
 
     def _presence_block(self, clients: int) -> bytes:

@@ -123,6 +123,11 @@ class Tally:
         self.event_bytes.observe(size)
         self.recipients.observe(recipients)
 
+    def count_live(self, streams: int, events: int, size: int) -> None:
+        """Each of `streams` was sent `events` in `size` bytes, by a pass."""
+        self.delivered_live += streams * events
+        self.sent_bytes["event"] += streams * size
+
     def count_read(self, events: int, live: int, size: int) -> None:
         """A stream was sent `events` from the ring, `live` of them published since it opened."""
         self.delivered_catchup += live

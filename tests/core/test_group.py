@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from tests.core.test_ring import entry
 from tocsin.filters import EVERYTHING
-from tocsin.group import PIECE_BYTES, Group, Piece
+from tocsin.group import PIECE_BYTES, Group, Mark, Piece, Step
 from tocsin.tally import Tally
 from tocsin.wire import chunk
 
@@ -16,12 +16,15 @@ def group(*seqs: int, chunked: bool = False, data: bytes = b"{}") -> Group[str]:
 def test_batch_is_all_that_is_pending_as_one_piece_to_the_head() -> None:
     made = group(1, 2)
     joined = entry(1).block + entry(2).block
-    assert made.take_pending(head=5).pieces() == [Piece(joined, 5, 2)]
-    assert (made.pending, made.cursor) == ([], 5)
+    assert made.take_pending(head=5).steps == [
+        Step(Piece(joined, 5, 2), Mark(0), Mark(5, 2, len(joined)))
+    ]
+    assert (made.pending, made.mark.cursor) == ([], 5)
 
 
 def test_chunked_group_gets_one_chunk() -> None:
-    assert group(1, chunked=True).take_pending(1).pieces() == [Piece(chunk(entry(1).block), 1, 1)]
+    (step,) = group(1, chunked=True).take_pending(1).steps
+    assert step.piece == Piece(chunk(entry(1).block), 1, 1)
 
 
 def test_stream_that_joined_since_gets_only_what_is_new_to_it() -> None:
@@ -32,6 +35,8 @@ def test_stream_that_joined_since_gets_only_what_is_new_to_it() -> None:
 
 
 def test_large_batch_is_cut_into_bounded_pieces() -> None:
-    pieces = group(*range(1, 11), data=b"x" * 20_000).take_pending(head=12).pieces()
+    steps = group(*range(1, 11), data=b"x" * 20_000).take_pending(head=12).steps
+    pieces = [step.piece for step in steps]
+    assert [step.base for step in steps[1:]] == [step.mark for step in steps[:-1]]
     assert [(piece.cursor, piece.events) for piece in pieces] == [(4, 4), (8, 4), (12, 2)]
     assert all(len(piece.payload) < PIECE_BYTES + 21_000 for piece in pieces)
