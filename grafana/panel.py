@@ -1,0 +1,102 @@
+"""Panels as Grafana 11 stores them: what kind of drawing, which queries, what the colours mean.
+
+A panel's title is the question that it answers, its description says what to do about the answer. Knows
+nothing of Tocsin's metrics, and nothing of where on the dashboard a panel lands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+"""An object of the dashboard's JSON."""
+
+DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query of a panel.
+
+    Args:
+        expr: PromQL, in which `*` in braces stands for the chosen hubs, and `[*]` for the range that
+            suits the scrape interval.
+        legend: text with labels in double braces.
+    """
+
+    expr: str
+    legend: str = ""
+
+    @property
+    def promql(self) -> str:
+        """The query as Grafana sends it, but for its variables."""
+        return self.expr.replace("{*", '{job=~"$job",instance=~"$instance"').replace(
+            "[*]", "[$__rate_interval]"
+        )
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A drawing without its place. `steps` are thresholds: a colour, and the value it begins at."""
+
+    title: str
+    description: str
+    queries: Sequence[Query]
+    unit: str
+    width: int = 8
+    height: int = 8
+    empty: str = "no data yet"
+    steps: Mapping[str, float | None] = field(default_factory=lambda: {"green": None})
+
+    kind = ""
+    format = "time_series"
+    instant = False
+
+    def to_json(self) -> Json:
+        """The panel, without `id` and `gridPos`."""
+        return {
+            "type": self.kind,
+            "title": self.title,
+            "description": self.description,
+            "datasource": DATASOURCE,
+            "targets": [self._target(query, "ABCDEF"[n]) for n, query in enumerate(self.queries)],
+            "fieldConfig": {
+                "defaults": {
+                    "unit": self.unit,
+                    "noValue": self.empty,
+                    "thresholds": {
+                        "mode": "absolute",
+                        "steps": [{"color": c, "value": v} for c, v in self.steps.items()],
+                    },
+                    **self._defaults(),
+                },
+                "overrides": self._overrides(),
+            },
+            "options": self._options(),
+        }
+
+    def _target(self, query: Query, ref: str) -> Json:
+        return {
+            "refId": ref,
+            "datasource": DATASOURCE,
+            "editorMode": "code",
+            "expr": query.promql,
+            "legendFormat": query.legend or "__auto",
+            "format": self.format,
+            "instant": self.instant,
+            "range": not self.instant,
+        }
+
+    def _defaults(self) -> Json:
+        """More of how each field is drawn."""
+        return {}
+
+    def _overrides(self) -> list[Json]:
+        """How single fields are drawn otherwise."""
+        return []
+
+    def _options(self) -> Json:
+        """The options of this kind of panel."""
+        raise NotImplementedError
