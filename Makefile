@@ -1,5 +1,7 @@
 # Every command a person needs. `make help` lists them.
 PORT ?= 3000
+PROMETHEUS ?= 9090
+GRAFANA ?= 3001
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -11,7 +13,7 @@ TYPES := tests/types
 TSC := $(TYPES)/node_modules/.bin/tsc
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check format docs packages clean
+.PHONY: help run dev monitor test check format docs packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +23,10 @@ run: $(INSTALLED) ## start the hub with the simulator at http://localhost:3000
 
 dev: $(INSTALLED) ## the same, and restart when a file of the server changes
 	@exec $(BIN)/python -m tornado.autoreload -m tocsin serve --config config/demo.toml --port $(PORT)
+
+monitor: $(INSTALLED) ## start the hub, Prometheus, and Grafana if installed; PORT, PROMETHEUS, GRAFANA are the ports
+	@command -v prometheus >/dev/null || sh tests/packages.sh prometheus
+	@exec $(BIN)/python -m grafana.monitor --hub-port $(PORT) --prometheus-port $(PROMETHEUS) --grafana-port $(GRAFANA)
 
 test: $(INSTALLED_DEV) packages ## install what the tests need and run all of them
 	node --test tests/browser/unit/*.test.mjs
@@ -36,8 +42,9 @@ format: $(INSTALLED_DEV) ## put every file into the form that `make check` asks 
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(INSTALLED) ## write the table of metrics into docs/metrics.md
+docs: $(INSTALLED) ## write the table of metrics into docs/metrics.md, and the dashboard
 	$(BIN)/python -m tocsin.metrics.document docs/metrics.md
+	$(BIN)/python -m grafana.dashboard
 
 packages: # Debian's packages that the tests start for real
 	@sh tests/packages.sh $(DEBIAN)

@@ -102,7 +102,7 @@ PROCESS: list[Panel] = [
     ),
     Lines(
         "How long does a scrape hold the loop?",
-        "The time to build /metrics. Above 5 ms scrape less often.",
+        "The time to build one answer of /metrics, during which no stream is served. Above 5 ms scrape less often.",
         [Query("max by (instance) (tocsin_scrape_duration_seconds{*})", "{{instance}}")],
         "s",
     ),

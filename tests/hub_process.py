@@ -63,11 +63,15 @@ class HubProcess:
         with urllib.request.urlopen(self.url + path, timeout=10) as response:
             return json.load(response)
 
+    def text(self, path: str) -> str:
+        """GET `path`, and return the text."""
+        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+            text: str = response.read().decode()
+        return text
+
     def metric(self, sample: str) -> float:
         """The value of a metric's sample, spelt as in the text format."""
-        with urllib.request.urlopen(self.url + "/metrics", timeout=10) as response:
-            text = response.read().decode()
-        found = re.search(rf"^{re.escape(sample)} (\S+)$", text, re.MULTILINE)
+        found = re.search(rf"^{re.escape(sample)} (\S+)$", self.text("/metrics"), re.MULTILINE)
         assert found, f"no sample {sample}"
         return float(found[1])
 

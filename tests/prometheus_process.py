@@ -87,17 +87,14 @@ class PrometheusProcess:
     def wait_for_scrapes(self, *hubs: HubProcess, count: int = 3) -> None:
         """Wait until each hub has been scraped so often from now on."""
         since = time.time()
-        for hub in hubs:
-            scrapes = f'count_over_time(up{{instance="{instance(hub)}"}}[1h])'
-            wait_until(
-                lambda scrapes=scrapes: (
-                    sum(v for _, v in self.query(scrapes))
-                    - sum(v for _, v in self.query(scrapes, at=since))
-                    >= count
-                ),
-                20,
-                f"{count} scrapes of {hub.url}",
-            )
+        chosen = "|".join(map(instance, hubs))
+
+        def scraped() -> bool:
+            age = max(time.time() - since, 0.001)
+            new = f'count_over_time(up{{instance=~"{chosen}"}}[{age * 1000:.0f}ms]) >= {count}'
+            return len(self.query(new)) == len(hubs)
+
+        wait_until(scraped, 20, f"{count} scrapes of {chosen}")
 
     def close(self) -> None:
         self._process.kill()

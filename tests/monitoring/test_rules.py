@@ -1,0 +1,112 @@
+"""Prometheus' configuration and rules, checked by Prometheus' own tool."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.prometheus_process import hurried
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "config" / "prometheus"
+TESTS = sorted((CONFIG / "tests").glob("*.yml"))
+
+
+def promtool(*arguments: str, cwd: Path = CONFIG) -> str:
+    """What promtool prints; it must succeed."""
+    command = ["promtool", *arguments]
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    rules = yaml.safe_load((CONFIG / "rules.yml").read_text())
+    rows = [rule for group in rules["groups"] for rule in group["rules"]]
+    return {rule["alert"]: rule for rule in rows if "alert" in rule}
+
+
+def cases() -> list[str]:
+    """The names of promtool's tests."""
+    return [case["name"] for file in TESTS for case in yaml.safe_load(file.read_text())["tests"]]
+
+
+def test_configuration_is_valid() -> None:
+    assert "1 rule files found" in promtool("check", "config", "prometheus.yml")
+
+
+def test_rules_are_valid_and_lint_clean() -> None:
+    promtool("check", "rules", "--lint=all", "--lint-fatal", "rules.yml")
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
+def test_alerts_fire_when_they_should_and_only_then(file: Path) -> None:
+    assert "SUCCESS" in promtool("test", "rules", str(file))
+
+
+@pytest.mark.parametrize("alert", alerts())
+def test_every_alert_is_tested_past_its_threshold_and_in_a_blip(alert: str) -> None:
+    of_alert = [case for case in cases() if case.startswith(alert + " ")]
+    assert any("fires past its threshold" in case for case in of_alert)
+    if "for" in alerts()[alert]:
+        assert any("in a blip" in case for case in of_alert)
+    if re.search(r"> [\d.]", alerts()[alert]["expr"]):
+        assert any("just below its threshold" in case for case in of_alert)
+
+
+@pytest.mark.parametrize("alert", alerts())
+def test_every_alert_says_what_it_is_and_where_to_read_on(alert: str) -> None:
+    rule = alerts()[alert]
+    assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+    assert rule["labels"]["severity"] in ("critical", "warning")
+    assert rule["annotations"]["runbook"] == f"docs/monitoring.md#{alert.lower()}"
+    headings = re.findall(r"^### (.+)\n\n(.+)", document(), re.MULTILINE)
+    paragraphs = [text for heading, text in headings if heading == alert]
+    assert len(paragraphs) == 1
+    assert len(paragraphs[0]) > 80
+
+
+def document() -> str:
+    return (ROOT / "docs" / "monitoring.md").read_text()
+
+
+def test_no_paragraph_is_of_an_alert_that_is_gone() -> None:
+    assert set(re.findall(r"^### (Tocsin\w+)$", document(), re.MULTILINE)) == set(alerts())
+
+
+def test_no_alert_is_tested_that_is_gone() -> None:
+    assert {name.split()[0] for name in cases() if name.startswith("Tocsin")} == set(alerts())
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("hubs", "for: 2m", "for: 0m"),
+        ("clients", "> 0.8", "> 0.79"),
+        ("clients", "> 0.8", "> 0.81"),
+        ("delivery", "and tocsin_canary_interval_seconds > 0", ""),
+        ("idle", "tocsin_journal_up == 0", "tocsin_journal_up >= 0"),
+    ],
+)
+def test_tests_find_out_wrong_rules(file: str, old: str, new: str, tmp_path: Path) -> None:
+    rules = (CONFIG / "rules.yml").read_text()
+    assert old in rules
+    (tmp_path / "rules.yml").write_text(rules.replace(old, new))
+    (tmp_path / "tests").mkdir()
+    copy = tmp_path / "tests" / f"{file}.yml"
+    copy.write_text((CONFIG / "tests" / copy.name).read_text())
+    result = subprocess.run(["promtool", "test", "rules", copy], capture_output=True, check=False)
+    assert result.returncode == 1
+
+
+def test_hurried_rules_keep_all_but_their_times() -> None:
+    rules = {
+        "groups": [{"rules": [{"expr": "rate(x_rate5m[5m]) > 5 * (y offset 1h)", "for": "2m"}]}]
+    }
+    (rule,) = hurried(rules, 60)["groups"][0]["rules"]
+    assert rule == {"expr": "rate(x_rate5m[5000ms]) > 5 * (y offset 60000ms)", "for": "2000ms"}
