@@ -28,7 +28,7 @@ from tests.prometheus_process import PrometheusProcess, Sample, instance
 
 CLIENTS = 5
 EVENTS_PER_S = 20
-SECONDS = 12
+SECONDS = 10
 WINDOW_S = 8
 TYPES = ("notification", "system_alert", "data_updated", "build.finished")
 
@@ -77,9 +77,11 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
-    busy = HubProcess("--heartbeat", "1", "--history-events", "60", "--history-age", "3600")
-    idle = HubProcess()
-    hurt = HubProcess("--history-events", "20", "--slow-client-timeout", "1")
+    busy = HubProcess(
+        "--heartbeat", "1", "--history-events", "60", "--history-age", "3600", "--canary", "0.5"
+    )
+    idle = HubProcess("--canary", "0")
+    hurt = HubProcess("--canary", "0", "--history-events", "20", "--slow-client-timeout", "1")
     prometheus = PrometheusProcess(busy, idle, hurt)
     try:
         prometheus.wait_for_scrapes(busy, idle, hurt)
