@@ -1,6 +1,8 @@
 // What the person chose, kept in this browser. Storage may be forbidden or full: then the choice
 // simply lasts as long as the page.
 
+import { readObject } from "./stream/json.js";
+
 /** @param {string} name @returns {string | null} */
 export function recall(name) {
   try {
@@ -17,4 +19,9 @@ export function remember(name, value) {
   } catch {
     // See above: nothing is lost but the next visit's choice.
   }
+}
+
+/** @param {string} name @returns {Record<string, unknown> | null} */
+export function recallObject(name) {
+  return readObject(recall(name) ?? "");
 }

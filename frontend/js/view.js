@@ -1,15 +1,25 @@
 // What every component is given to paint: one object, made anew for each frame.
 
-/** @import { Feed } from "./feed.js" */
-/** @import { Notices } from "./notices.js" */
-/** @import { Language, Words } from "./languages.js" */
+/** @import { Feed } from "./feed/feed.js" */
+/** @import { Horizon } from "./feed/horizon.js" */
+/** @import { Latency } from "./feed/latency.js" */
+/** @import { Notices } from "./feed/notices.js" */
+/** @import { Pace } from "./feed/pace.js" */
+/** @import { Reading } from "./feed/reading.js" */
 /** @import { LinkState } from "./stream/protocol.js" */
+/** @import { Words } from "./words/fr.js" */
+/** @import { Language } from "./words/languages.js" */
 
 /**
  * @typedef {object} View
  * @property {LinkState} stream
  * @property {Feed} feed
+ * @property {Reading} reading
+ * @property {boolean} paused by the person; a view may also be held because it is scrolled
  * @property {Notices} notices
+ * @property {Pace} pace
+ * @property {Latency} latency
+ * @property {Horizon | null} horizon null until the hub has told
  * @property {Language} language
  * @property {Words} words
  * @property {"auto" | "light" | "dark"} theme

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { localTime, secondsUntil, wholeNumber } from "../../../frontend/js/formats.js";
-import { LANGUAGES, chooseLanguage } from "../../../frontend/js/languages.js";
+import { localTime, rate, secondsUntil, span, wholeNumber } from "../../../frontend/js/feed/formats.js";
+import { LANGUAGES, chooseLanguage } from "../../../frontend/js/words/languages.js";
 
 /** Every key with the kind of its value: text, or words made from so many values. */
 function shape(words, path = "") {
@@ -25,7 +25,7 @@ test("no text is empty", () => {
 test("every text that the page names exists, and none is left over", async () => {
   const page = await readFile(new URL("../../../frontend/index.html", import.meta.url), "utf8");
   const named = [...page.matchAll(/data-t(?:-[a-z-]+)?="(\w+)"/g)].map((match) => match[1]);
-  const elsewhere = ["connect", "newestFirst", "more"];
+  const elsewhere = ["connect"];
   assert.deepEqual(
     [...new Set([...named, ...elsewhere])].sort(),
     Object.keys(LANGUAGES.fr.page).sort(),
@@ -67,4 +67,14 @@ test("numbers are grouped, and an unknown one is a dash", () => {
 
 test("a countdown rounds up and ends at zero", () => {
   assert.deepEqual([secondsUntil(2_100, 0), secondsUntil(1, 0), secondsUntil(0, 5)], [3, 1, 0]);
+});
+
+test("a span is in one unit, and promises no more than there is", () => {
+  assert.deepEqual([59, 119.9, 780, 7_300, 180_000].map((seconds) => span(seconds, "en")),
+    ["59 sec", "119 sec", "13 min", "2 hr", "2 days"]);
+  assert.equal(span(780, "fr"), "13\u00a0min");
+});
+
+test("a rate has a decimal where it matters", () => {
+  assert.deepEqual([0, 0.24, 9.96, 5_012.4].map((value) => rate(value, "en")), ["0", "0.2", "10", "5,012"]);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { segments, visible } from "../../../frontend/js/text.js";
+import { beginning, isPlain, segments, visible } from "../../../frontend/js/feed/text.js";
 
 test("text without hidden characters stays as it is", () => {
   const texts = ["", "plain", "two\nlines\tand a tab", "<script>alert(1)</script>", "שלום مرحبا", "e\u0301"];
@@ -32,4 +32,32 @@ test("an escape is told apart from the same letters in the text", () => {
     { text: "⟨U+0000⟩", hidden: false },
     { text: "⟨U+0000⟩", hidden: true },
   ]);
+});
+
+test("escapes side by side are one part", () => {
+  assert.deepEqual(segments("a\0\u202eb"), [
+    { text: "a", hidden: false },
+    { text: "⟨U+0000⟩⟨U+202E⟩", hidden: true },
+    { text: "b", hidden: false },
+  ]);
+});
+
+test("a text of nothing but escapes makes few parts, and hides nothing", () => {
+  const text = "a\u200b".repeat(1_000);
+  const parts = segments(text, 5);
+  assert.ok(parts.length <= 11);
+  assert.equal(parts.map((part) => part.text).join(""), "a⟨U+200B⟩".repeat(1_000));
+});
+
+test("a text called plain holds no hidden character", () => {
+  for (let code = 0; code < 0x3000; code += 1) {
+    const character = String.fromCodePoint(code);
+    if (isPlain(character)) assert.equal(visible(character), character, code.toString(16));
+  }
+});
+
+test("the beginning of a text ends between two characters", () => {
+  assert.equal(beginning("abc", 3), "abc");
+  assert.equal(beginning("abcd", 3), "abc…");
+  assert.equal(beginning("ab😀d", 3), "ab…");
 });

@@ -1,20 +1,24 @@
 // What the feed holds, read from what the stream delivers. Pure, and forgiving: an event that is
 // not quite as the hub writes it is shown as well as can be, never dropped.
 
-/** @import { StreamEvent } from "./stream/parser.js" */
-import { countOf, readObject } from "./stream/json.js";
+/** @import { ReceivedEvent } from "../stream/protocol.js" */
+import { countOf, readObject } from "../stream/json.js";
 
 /**
  * @typedef {object} EventEntry
  * @property {"event"} kind
  * @property {number} key counts the page's entries
+ * @property {string} id
  * @property {string} type
  * @property {string} message
- * @property {number} time milliseconds since 1970
+ * @property {number} time when it was published, milliseconds since 1970
+ * @property {number} at when it arrived in this browser
  * @property {string} source "" when the event names none
  * @property {number | null} count
- * @property {string} topic "" for the default topic
- * @property {number | null} client the number of the client that got it: this page
+ * @property {string} topic
+ * @property {number | null} client the number of the client that got it: this browser's stream
+ * @property {string} raw the event's data as it came
+ * @property {string} haystack what a search looks in; "" until the first one
  */
 
 /**
@@ -22,11 +26,14 @@ import { countOf, readObject } from "./stream/json.js";
  * @typedef {object} WelcomeEntry
  * @property {"welcome"} kind
  * @property {number} key
+ * @property {string} type
  * @property {number} time
  * @property {number | null} client
+ * @property {number | null} clients how many clients the hub had then
  * @property {boolean} resumed whether it asked to go on from where an earlier stream was cut
  * @property {number} replayed how many events follow that were missed meanwhile
  * @property {boolean} whole whether they are all of them; otherwise a gap follows
+ * @property {string} raw
  */
 
 /**
@@ -34,9 +41,12 @@ import { countOf, readObject } from "./stream/json.js";
  * @typedef {object} GapEntry
  * @property {"gap"} kind
  * @property {number} key
- * @property {number} time
- * @property {string} reason "evicted", "restart" or "unknown"
- * @property {number | null} missed null when the hub can't know
+ * @property {string} type
+ * @property {number} time when the page was told
+ * @property {number | null} after when the last event before it was published, null if there is none
+ * @property {string} reason "evicted", "restart" or "unknown" by the hub, "tab" by this browser
+ * @property {number | null} missed null when nobody can know
+ * @property {string} raw
  */
 
 /** @typedef {EventEntry | WelcomeEntry | GapEntry} Entry */
@@ -44,59 +54,67 @@ import { countOf, readObject } from "./stream/json.js";
 export const DEFAULT_TOPIC = "default";
 
 /**
- * @param {StreamEvent} event
+ * @param {ReceivedEvent} event
  * @param {number} key
- * @param {number | null} client
- * @param {number} now used as the time of an event that carries none
  * @returns {EventEntry}
  */
-export function eventEntry(event, key, client, now) {
+export function eventEntry(event, key) {
   const payload = readObject(event.data) ?? { message: event.data };
-  const topic = textOf(payload.topic);
   return {
     kind: "event",
     key,
+    id: event.id,
     type: event.type,
     message: textOf(payload.message),
-    time: timeOf(payload.timestamp, now),
+    time: timeOf(payload.timestamp, event.at),
+    at: event.at,
     source: textOf(payload.source),
     count: countOf(payload.count),
-    topic: topic === DEFAULT_TOPIC ? "" : topic,
-    client,
+    topic: textOf(payload.topic) || DEFAULT_TOPIC,
+    client: event.client,
+    raw: event.data,
+    haystack: "",
   };
 }
 
 /**
- * @param {Record<string, unknown>} payload
+ * @param {ReceivedEvent} event
  * @param {number} key
- * @param {number} now
  * @returns {WelcomeEntry}
  */
-export function welcomeEntry(payload, key, now) {
+export function welcomeEntry(event, key) {
+  const payload = readObject(event.data) ?? {};
   return {
     kind: "welcome",
     key,
-    time: timeOf(payload.timestamp, now),
+    type: event.type,
+    time: timeOf(payload.timestamp, event.at),
     client: countOf(payload.id),
+    clients: countOf(payload.clients),
     resumed: payload.resumed === true,
     replayed: countOf(payload.replayed) ?? 0,
     whole: payload.missed === 0,
+    raw: event.data,
   };
 }
 
 /**
- * @param {Record<string, unknown>} payload
+ * @param {{data: string, at: number}} event
  * @param {number} key
- * @param {number} now
+ * @param {number | null} after
  * @returns {GapEntry}
  */
-export function gapEntry(payload, key, now) {
+export function gapEntry(event, key, after) {
+  const payload = readObject(event.data) ?? {};
   return {
     kind: "gap",
     key,
-    time: now,
+    type: "gap",
+    time: event.at,
+    after,
     reason: textOf(payload.reason),
     missed: countOf(payload.missed),
+    raw: event.data,
   };
 }
 
@@ -106,8 +124,8 @@ function textOf(value) {
   return value === undefined || value === null ? "" : JSON.stringify(value);
 }
 
-/** @param {unknown} value @param {number} now */
-function timeOf(value, now) {
+/** @param {unknown} value @param {number} otherwise for an event that carries no time */
+function timeOf(value, otherwise) {
   const time = typeof value === "string" ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(time) ? now : time;
+  return Number.isNaN(time) ? otherwise : time;
 }

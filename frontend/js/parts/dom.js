@@ -1,7 +1,10 @@
 // The few ways in which this page touches the document. Nothing here takes markup: text is text.
 
-/** @import { Words } from "./languages.js" */
-import { segments } from "./text.js";
+/** @import { Words } from "../words/fr.js" */
+import { isPlain, segments } from "../feed/text.js";
+
+/** Texts are set apart from their escapes so many times; see `segments`. */
+const MOST_MARKS = 100;
 
 /**
  * The one element that a selector means; its absence is a bug in index.html.
@@ -29,10 +32,24 @@ export function setText(/** @type {Element} */ element, /** @type {string} */ te
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Shows outside text, its hidden characters as marked escapes. */
-export function setOutsideText(/** @type {Element} */ element, /** @type {string} */ text) {
+/** Writes only what changed. @param {Element} element @param {string} name @param {string} value */
+export function setAttribute(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+/**
+ * Shows outside text, its hidden characters as marked escapes.
+ * @param {Element} element
+ * @param {string} text
+ * @param {number} [mostMarks] how many escapes get an element of their own
+ */
+export function setOutsideText(element, text, mostMarks = MOST_MARKS) {
+  if (isPlain(text)) {
+    element.textContent = text;
+    return;
+  }
   element.replaceChildren(
-    ...segments(text).map((part) => {
+    ...segments(text, mostMarks).map((part) => {
       if (!part.hidden) return part.text;
       const mark = document.createElement("span");
       mark.className = "escape";
@@ -44,8 +61,7 @@ export function setOutsideText(/** @type {Element} */ element, /** @type {string
 
 /** Points an <svg><use> at another of the page's drawn symbols. */
 export function setIcon(/** @type {Element} */ svg, /** @type {string} */ name) {
-  const use = find(svg, "use");
-  if (use.getAttribute("href") !== `#icon-${name}`) use.setAttribute("href", `#icon-${name}`);
+  setAttribute(find(svg, "use"), "href", `#icon-${name}`);
 }
 
 /** Fills in the texts that `data-t…` attributes name. */
@@ -54,7 +70,7 @@ export function translate(/** @type {ParentNode} */ root, /** @type {Words} */ w
   for (const element of root.querySelectorAll("[data-t]")) {
     setText(element, texts[element.getAttribute("data-t") ?? ""]);
   }
-  for (const name of ["aria-label", "placeholder"]) {
+  for (const name of ["aria-label", "placeholder", "title"]) {
     for (const element of root.querySelectorAll(`[data-t-${name}]`)) {
       element.setAttribute(name, texts[element.getAttribute(`data-t-${name}`) ?? ""]);
     }

@@ -1,6 +1,6 @@
 // The status bar: state in words, colour and icon, why, and the two buttons.
 
-/** @import { Component } from "./view.js" */
+/** @import { Component } from "../view.js" */
 import { find, setIcon, setOutsideText, setText } from "./dom.js";
 import { lookOf, nextTryOf, reasonOf } from "./status-text.js";
 
@@ -21,12 +21,17 @@ export function mountStatus(root, actions) {
   connect.addEventListener("click", actions.connect);
   disconnect.addEventListener("click", actions.disconnect);
   let shownReason = "";
+  // What sticks below the bar must know where that is: the bar grows with its text, and doesn't always stick.
+  new ResizeObserver(tellHeight).observe(root);
 
   return {
     update(view) {
       const look = lookOf(view.stream);
       const { phase } = view.stream;
-      root.dataset.look = look;
+      if (root.dataset.look !== look) {
+        root.dataset.look = look;
+        tellHeight();
+      }
       setIcon(icon, look);
       setText(word, view.words.phases[look]);
       setText(next, nextTryOf(view));
@@ -40,6 +45,11 @@ export function mountStatus(root, actions) {
       setEnabled(disconnect, !stopped, connect);
     },
   };
+
+  function tellHeight() {
+    const height = getComputedStyle(root).position === "sticky" ? root.offsetHeight : 0;
+    document.documentElement.style.setProperty("--bar-height", `${height}px`);
+  }
 }
 
 /** @param {HTMLButtonElement} button @param {boolean} enabled @param {HTMLButtonElement} other */

@@ -1,7 +1,7 @@
-// Every word that the page says, in each language that it speaks. French is the model: the other
-// languages have exactly its keys, which the types and a test enforce.
+// Every word that the page says, in French: the model. Other languages have exactly its keys, which the
+// types and a test enforce.
 
-const fr = {
+export const fr = {
   /** Texts that stand in the page as they are: `data-t="name"` in index.html. */
   page: {
     tagline: "Notifications en temps réel",
@@ -16,7 +16,43 @@ const fr = {
     clients: "Clients connectés",
     client: "Votre numéro",
     feed: "Fil des événements",
-    newestFirst: "Le plus récent en premier",
+    filter: "Filtrer",
+    search: "Chercher",
+    searchHint: "Chercher dans les événements",
+    source: "Source",
+    topic: "Sujet",
+    topicHint: "Sujet, p.\u00a0ex. ops/*",
+    clear: "Tout montrer",
+    actions: "Actions",
+    exportTitle: "Exporter ce qui est affiché",
+    ndjson: "NDJSON",
+    csv: "CSV",
+    copyLink: "Copier le lien de cette vue",
+    noticesTitle: "Notifications du bureau",
+    close: "Fermer",
+    data: "Données",
+    copyJson: "Copier en JSON",
+    copyCurl: "Copier la commande curl",
+    pace: "Événements par seconde",
+    latency: "Délai de livraison",
+    horizon: "Absence possible sans perte",
+    help: "Aide",
+    keysTitle: "Raccourcis clavier",
+    keySearch: "chercher",
+    keyPause: "mettre en pause, reprendre",
+    keyFollow: "revenir au plus récent",
+    keyNext: "événement suivant, précédent",
+    keyOpen: "ouvrir l’événement",
+    keyClose: "fermer",
+    keyHelp: "cette aide",
+    keysOn: "Raccourcis d’une seule touche activés",
+    meaningTitle: "Ce que disent les chiffres",
+    meaningReceived:
+      "Événements reçus\u00a0: ceux que cette page a obtenus depuis son ouverture, y compris ceux rattrapés. Elle en garde 20\u00a0000.",
+    meaningLatency:
+      "Délai de livraison\u00a0: de l’acceptation par le hub à l’arrivée dans ce navigateur, médiane des 99 derniers. Les deux horloges sont comparées par une question au hub\u00a0; ± est l’erreur que cette comparaison laisse.",
+    meaningHorizon:
+      "Absence possible sans perte\u00a0: la durée que couvre l’historique du hub. ≈ est une estimation au rythme actuel, tant que l’historique n’est pas plein.",
     publish: "Publier un événement",
     type: "Type",
     message: "Message",
@@ -25,7 +61,6 @@ const fr = {
     automatic: "Événements automatiques",
     automaticText:
       "Quand son simulateur est activé, le hub publie de lui-même un événement toutes les 8\u00a0secondes environ, tant qu’un client est connecté.",
-    more: "Tout afficher",
   },
   types: {
     user_joined: "Nouvel utilisateur",
@@ -63,6 +98,52 @@ const fr = {
     user: "Vous avez fermé le flux.",
     dismissed: "Le hub a demandé de ne pas revenir.",
   },
+  pause: "Pause",
+  resume: "Reprendre",
+  pill: (/** @type {number} */ count, /** @type {string} */ number, /** @type {number} */ gaps) =>
+    `${count === 1 ? "1 nouveau" : `${number} nouveaux`}${gaps > 0 ? ", avec une lacune" : ""}`,
+  allTypes: "Tous les types",
+  allSources: "Toutes les sources",
+  onView: (/** @type {number} */ count, /** @type {string} */ number) =>
+    count === 0
+      ? "Le plus récent en premier"
+      : count === 1
+        ? "1 événement"
+        : `${number} événements, le plus récent en premier`,
+  matching: (/** @type {string} */ shown, /** @type {string} */ kept) => `${shown} sur ${kept} correspondent`,
+  pausedAt: (/** @type {string} */ what, /** @type {string} */ time) => `En pause depuis ${time}\u00a0: ${what}`,
+  noMatch: "Aucun événement ne correspond",
+  noMatchText: "Les nouveaux événements qui correspondent apparaîtront ici.",
+  letGo: (/** @type {string} */ kept, /** @type {string} */ gone) =>
+    `Cette page garde les ${kept} événements les plus récents. Elle n’a plus les ${gone} précédents.`,
+  lastBefore: (/** @type {string} */ time) => `Dernier événement avant\u00a0: ${time}.`,
+  copied: "Copié.",
+  notCopied: "Le navigateur a refusé de copier.",
+  linkCopied: "Lien copié.",
+  fields: {
+    id: "Identifiant",
+    topic: "Sujet",
+    source: "Source",
+    count: "Compteur",
+    published: "Publié",
+    arrived: "Arrivé ici",
+    client: "Client",
+    why: "Raison",
+    told: "Signalé",
+  },
+  noticesOn: "M’avertir de ce qui correspond au filtre",
+  noticesOff: "Ne plus m’avertir",
+  noticesOfAll: "Activées pour tous les événements, quand cette page n’est pas au premier plan.",
+  noticesOf: (/** @type {string} */ rule) => `Activées pour ${rule}, quand cette page n’est pas au premier plan.`,
+  quoted: (/** @type {string} */ text) => `«\u00a0${text}\u00a0»`,
+  noticesTrouble: {
+    insecure: "Les navigateurs ne le permettent que sur https:// ou localhost.",
+    denied: "Le navigateur ne le permet pas à cette page. Cela se change dans ses réglages.",
+    unsupported: "Ce navigateur ne le permet pas aux pages.",
+  },
+  horizonAll: "sans limite pour l’instant",
+  peak: (/** @type {string} */ count) => `max. ${count}`,
+  lastMinute: (/** @type {string} */ most) => `Événements par seconde pendant la dernière minute, au plus ${most}`,
   waitingTitle: "En attente d’événements…",
   waitingText: "Le premier apparaîtra ici dès sa publication.",
   stoppedTitle: "Aucun événement reçu",
@@ -70,6 +151,8 @@ const fr = {
   opening: "Ouverture du flux d’événements.",
   liveSince: (/** @type {string} */ time, /** @type {string} */ client) =>
     `En direct depuis ${time}${client && `, client n°\u00a0${client}`}.`,
+  sharedBy: (/** @type {number} */ tabs) => ` ${tabs} onglets partagent ce flux.`,
+  forAllTabs: " Cela vaut pour tous les onglets.",
   nextTry: (/** @type {number} */ seconds) =>
     seconds > 0 ? `Nouvel essai dans ${seconds}\u00a0s.` : "Nouvel essai…",
   retryNow: "Réessayer",
@@ -77,7 +160,6 @@ const fr = {
   source: (/** @type {string} */ source) => `source\u00a0: ${source}`,
   count: (/** @type {string} */ count) => `compteur\u00a0: ${count}`,
   topic: (/** @type {string} */ topic) => `sujet\u00a0: ${topic}`,
-  shown: (/** @type {string} */ count) => `Les ${count} derniers sont affichés`,
   welcome: (/** @type {string} */ client) => `Connecté au hub, client n°\u00a0${client}`,
   resumed: (/** @type {string} */ client) => `Reconnecté au hub, client n°\u00a0${client}`,
   caughtUp: (/** @type {number} */ replayed, /** @type {boolean} */ whole) => {
@@ -94,6 +176,7 @@ const fr = {
     evicted: "Le hub ne les a plus\u00a0: son historique est limité.",
     restart: "Le hub a redémarré, et son historique est reparti de zéro.",
     unknown: "Le hub ne reconnaît pas le dernier événement que cette page a reçu.",
+    tab: "Cet onglet a dormi si longtemps que le navigateur ne les garde plus.",
   },
   errors: {
     emptyMessage: "Écrivez un message\u00a0: il ne peut pas être vide.",
@@ -113,129 +196,3 @@ const fr = {
 };
 
 /** @typedef {typeof fr} Words */
-
-/** @type {Words} */
-const en = {
-  page: {
-    tagline: "Real-time notifications",
-    skip: "Skip to the event feed",
-    preferences: "Preferences",
-    language: "Language",
-    connection: "Connection to the hub",
-    connect: "Connect",
-    disconnect: "Disconnect",
-    numbers: "Numbers",
-    received: "Events received",
-    clients: "Clients connected",
-    client: "Your number",
-    feed: "Event feed",
-    newestFirst: "Newest first",
-    publish: "Publish an event",
-    type: "Type",
-    message: "Message",
-    messageHint: "Example: Deployment finished",
-    send: "Publish",
-    automatic: "Automatic events",
-    automaticText:
-      "When its simulator is on, the hub publishes an event by itself about every 8\u00a0seconds, as long as a client is connected.",
-    more: "Show all",
-  },
-  types: {
-    user_joined: "User joined",
-    message_received: "Message received",
-    system_alert: "System alert",
-    data_updated: "Data updated",
-    notification: "Notification",
-  },
-  themes: {
-    auto: "Theme: automatic",
-    light: "Theme: light",
-    dark: "Theme: dark",
-  },
-  phases: {
-    connecting: "Connecting",
-    live: "Connected",
-    stalled: "No sign of the hub",
-    waiting: "Disconnected",
-    refused: "Refused by the hub",
-    offline: "Offline",
-    stopped: "Disconnected",
-  },
-  causes: {
-    network: "The hub can’t be reached.",
-    offline: "This device has no network.",
-    slow: "The hub does not answer.",
-    ended: "The hub closed the stream.",
-    http: (status, detail) => `The hub answered ${status}${detail && `: ${detail}`}.`,
-    format: "The answer is not an event stream.",
-    silent: "The hub’s heartbeat has stopped arriving.",
-    full: "The hub has as many clients as it can take.",
-    draining: "The hub is stopping or restarting.",
-    busy: "The hub is busy.",
-    user: "You closed the stream.",
-    dismissed: "The hub asked not to come back.",
-  },
-  waitingTitle: "Waiting for events…",
-  waitingText: "The first one will appear here as soon as it is published.",
-  stoppedTitle: "No event received",
-  stoppedText: "Connect to receive some.",
-  opening: "Opening the event stream.",
-  liveSince: (time, client) => `Live since ${time}${client && `, client ${client}`}.`,
-  nextTry: (seconds) => (seconds > 0 ? `New try in ${seconds}\u00a0s.` : "Trying again…"),
-  retryNow: "Retry now",
-  clientNumber: (client) => `client ${client}`,
-  source: (source) => `source: ${source}`,
-  count: (count) => `count: ${count}`,
-  topic: (topic) => `topic: ${topic}`,
-  shown: (count) => `The latest ${count} are shown`,
-  welcome: (client) => `Connected to the hub as client ${client}`,
-  resumed: (client) => `Reconnected to the hub as client ${client}`,
-  caughtUp: (replayed, whole) => {
-    if (replayed === 0) return whole ? ": nothing was missed" : "";
-    return replayed === 1 ? ": caught up on one event" : `: caught up on ${replayed} events`;
-  },
-  gapTitle: (missed, number) =>
-    missed === null
-      ? "Events may be missing here, an unknown number"
-      : missed === 1
-        ? "One event is missing here"
-        : `${number} events are missing here`,
-  gaps: {
-    evicted: "The hub no longer has them: its history is limited.",
-    restart: "The hub restarted, and its history began anew.",
-    unknown: "The hub does not know the last event that this page received.",
-  },
-  errors: {
-    emptyMessage: "Write a message: it can’t be empty.",
-    refused: (words) => `The hub refused the event: ${words}`,
-    status: (status) => `code ${status}, without an explanation`,
-    unreachable: "The hub can’t be reached: nothing was published. Your message is still here.",
-  },
-  sent: (clients) =>
-    clients === 0
-      ? "Published. No client was connected."
-      : clients === 1
-        ? "Published, sent to one client."
-        : `Published, sent to ${clients} clients.`,
-  newEvents: (count, latest) =>
-    count === 1 ? `New event: ${latest}` : `${count} new events. The latest: ${latest}`,
-  andMore: (count) => (count === 1 ? "and one more" : `and ${count} more`),
-};
-
-/** @typedef {"fr" | "en"} Language */
-
-/** @type {Record<Language, Words>} */
-export const LANGUAGES = { fr, en };
-
-/**
- * The first language of a list that the page speaks; English for a reader of neither.
- * @param {readonly string[]} wanted language tags, best first, as in `navigator.languages`
- * @returns {Language}
- */
-export function chooseLanguage(wanted) {
-  for (const tag of wanted) {
-    const language = tag.toLowerCase().split("-")[0];
-    if (language === "fr" || language === "en") return language;
-  }
-  return "en";
-}

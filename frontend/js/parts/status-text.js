@@ -1,9 +1,9 @@
 // The state of the connection in words: what it is, why, and what comes next. Pure.
 
-/** @import { Cause } from "./stream/stream.js" */
-/** @import { Words } from "./languages.js" */
-/** @import { View } from "./view.js" */
-import { localTime, secondsUntil } from "./formats.js";
+/** @import { Cause } from "../stream/stream.js" */
+/** @import { Words } from "../words/fr.js" */
+/** @import { View } from "../view.js" */
+import { localTime, secondsUntil } from "../feed/formats.js";
 
 /** @typedef {"connecting" | "live" | "stalled" | "waiting" | "refused" | "offline" | "stopped"} Look */
 
@@ -24,10 +24,12 @@ export function lookOf({ phase, cause }) {
 export function reasonOf({ stream, feed, words, language, now }) {
   if (stream.phase === "live") {
     const client = feed.client === null ? "" : String(feed.client);
-    return words.liveSince(localTime(stream.since, now, language), client);
+    const shared = stream.tabs > 1 ? words.sharedBy(stream.tabs) : "";
+    return words.liveSince(localTime(stream.since, now, language), client) + shared;
   }
   if (stream.phase === "connecting") return words.opening;
-  return stream.cause ? causeText(stream.cause, words) : "";
+  const everywhere = stream.cause?.code === "user" && stream.tabs > 1 ? words.forAllTabs : "";
+  return stream.cause ? causeText(stream.cause, words) + everywhere : "";
 }
 
 /** The countdown, apart because it changes each second. @param {View} view */

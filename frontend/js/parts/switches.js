@@ -1,7 +1,7 @@
 // The two switches of the header: language, and dark or light.
 
-/** @import { Component, View } from "./view.js" */
-/** @import { Language } from "./languages.js" */
+/** @import { Component, View } from "../view.js" */
+/** @import { Language } from "../words/languages.js" */
 import { find, setIcon } from "./dom.js";
 
 /** @type {View["theme"][]} */

@@ -1,11 +1,11 @@
 // The form that publishes: refuses an empty message, clears on success, says what went wrong.
 
-/** @import { Component, View } from "./view.js" */
-/** @import { Words } from "./languages.js" */
+/** @import { Component, View } from "../view.js" */
+/** @import { Words } from "../words/fr.js" */
 /** @import { Outcome } from "./publish.js" */
 import { find, setOutsideText, setText } from "./dom.js";
 import { publish, refusalText } from "./publish.js";
-import { TYPES, toneOf } from "./tones.js";
+import { TYPES, toneOf } from "../feed/tones.js";
 
 /** @typedef {(words: Words) => string} Saying what to say, in whichever language is on */
 

@@ -1,10 +1,10 @@
 // Toasts: what just arrived, for three seconds. For the eye only: the announcer speaks.
 
-/** @import { Notices } from "./notices.js" */
-/** @import { Component, View } from "./view.js" */
+/** @import { Notices } from "../feed/notices.js" */
+/** @import { Component, View } from "../view.js" */
 import { find, setOutsideText, setText, stamp } from "./dom.js";
 import { entryText } from "./row.js";
-import { badgeOf, toneOfEntry } from "./tones.js";
+import { badgeOf, toneOfEntry } from "../feed/tones.js";
 
 /** @param {HTMLElement} root @returns {Component} */
 export function mountToasts(root) {
@@ -46,7 +46,7 @@ function clear(toasts) {
   toasts.clear();
 }
 
-/** @param {import("./entry.js").Entry} entry @param {View} view */
+/** @param {import("../feed/entry.js").Entry} entry @param {View} view */
 function makeToast(entry, view) {
   const toast = stamp("toast");
   toast.dataset.tone = toneOfEntry(entry);

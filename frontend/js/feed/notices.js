@@ -1,4 +1,5 @@
-// Which toasts are up. Each lives three seconds; a burst shows its newest few, and counts the rest.
+// Which toasts are up. Each lives three seconds and is never pushed out; in a burst the first few stay
+// readable, and the rest is counted.
 
 /** @import { Entry } from "./entry.js" */
 
@@ -10,23 +11,25 @@ export class Notices {
     this.most = most;
     /** @type {{entry: Entry, until: number}[]} oldest first */
     this.shown = [];
-    /** How many were pushed out before their time, counted anew every three seconds. */
+    /** How many found no room, counted anew every three seconds. */
     this.folded = 0;
     this.foldedUntil = 0;
   }
 
   /** @param {Entry} entry @param {number} now milliseconds */
   push(entry, now) {
-    this.shown.push({ entry, until: now + LIFE_MS });
-    if (this.shown.length <= this.most) return;
-    this.shown.shift();
+    this.expire(now);
+    if (this.shown.length < this.most) {
+      this.shown.push({ entry, until: now + LIFE_MS });
+      return;
+    }
     if (this.folded === 0) this.foldedUntil = now + LIFE_MS;
     this.folded += 1;
   }
 
   /** Forgets what is over. @param {number} now milliseconds */
   expire(now) {
-    this.shown = this.shown.filter((notice) => notice.until > now);
+    while (this.shown.length > 0 && this.shown[0].until <= now) this.shown.shift();
     if (this.foldedUntil <= now) this.folded = 0;
   }
 }

@@ -36,8 +36,7 @@ export function toneOfEntry(entry) {
   return entry.kind === "gap" ? "amber" : "grey";
 }
 
-/** The word in an entry's badge: the type, as the stream names it. @param {Entry} entry */
+/** The word in an entry's badge: the type, as the stream names it; no publisher can use the hub's own. @param {Entry} entry */
 export function badgeOf(entry) {
-  if (entry.kind === "event") return entry.type;
-  return entry.kind === "gap" ? "gap" : "connection";
+  return entry.type;
 }
