@@ -8,12 +8,14 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 # What the tests start for real. nodejs and npm are taken as they are where they exist.
 DEBIAN := chromium prometheus
+# The peers of the benchmarks, and the compiler of the C loop.
+PEERS := gcc libc6-dev nginx-light libnginx-mod-nchan
 # The checker of the page's types, in a folder that git ignores; the page itself has no package.
 TYPES := tests/types
 TSC := $(TYPES)/node_modules/.bin/tsc
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev monitor test check format docs packages clean
+.PHONY: help run dev monitor test check format docs bench bench-quick packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +47,14 @@ format: $(INSTALLED_DEV) ## put every file into the form that `make check` asks 
 docs: $(INSTALLED) ## write the table of metrics into docs/metrics.md, and the dashboard
 	$(BIN)/python -m tocsin.metrics.document docs/metrics.md
 	$(BIN)/python -m grafana.dashboard
+
+bench: $(INSTALLED_DEV) ## measure the hub beside its peers, and write docs/benchmarks.md (45 minutes)
+	@sh tests/packages.sh $(PEERS)
+	$(BIN)/python benchmarks/run.py
+
+bench-quick: $(INSTALLED_DEV) ## the same in 3 minutes, one short round: shows that it works
+	@sh tests/packages.sh $(PEERS)
+	$(BIN)/python benchmarks/run.py --quick
 
 packages: # Debian's packages that the tests start for real
 	@sh tests/packages.sh $(DEBIAN)

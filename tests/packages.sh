@@ -23,5 +23,8 @@ export DEBIAN_FRONTEND=noninteractive
 $root apt-get update -qq
 # shellcheck disable=SC2086  # a list of names
 $root apt-get install -y -qq --no-install-recommends $missing >/dev/null
-# Debian starts a packaged server as a service; the tests start their own, on free ports.
-if command -v systemctl >/dev/null; then $root systemctl stop prometheus 2>/dev/null || true; fi
+# Debian starts a packaged server as a service; tests and benchmarks start their own, on free ports.
+for package in $missing; do
+	case $package in prometheus) service=prometheus ;; nginx-*) service=nginx ;; *) continue ;; esac
+	$root service "$service" stop >/dev/null 2>&1 || true
+done

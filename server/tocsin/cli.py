@@ -13,6 +13,8 @@ import click
 
 from tocsin import logs
 from tocsin.app import serve as serve_hub
+from tocsin.bench import BenchError
+from tocsin.bench import bench as run_bench
 from tocsin.errors import PortTaken, SettingsError
 from tocsin.settings import (
     ENVIRONMENT_PREFIX,
@@ -28,6 +30,7 @@ from tocsin.settings import (
 from tocsin.version import VERSION
 
 PORT_TAKEN = 1
+FAILED = 1
 BAD_SETTINGS = 2
 
 
@@ -81,6 +84,51 @@ def check_config(config: str | None, **flags: object) -> None:
     settings = _load(config, flags)
     for name in FIELDS:
         click.echo(f"{name} = {_as_toml(shown_value(settings, name))}")
+
+
+@tocsin.command()
+@click.argument("url", default="http://localhost:3000")
+@click.option(
+    "--clients", type=click.IntRange(1), default=1_000, show_default=True, help="Open streams."
+)
+@click.option(
+    "--publishers",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Publishing connections.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1),
+    default=10.0,
+    show_default=True,
+    help="How long to publish.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="Events a second in all; by default as many as it answers.",
+)
+@click.option(
+    "--message-bytes",
+    type=click.IntRange(10),
+    default=100,
+    show_default=True,
+    help="Size of each message.",
+)
+def bench(url: str, **load: Any) -> None:
+    """Put load on the hub at URL, and say what it and all that is in front of it hold.
+
+    The streams and the events are of a topic of their own, but the events do enter the history.
+    """
+    try:
+        outcome = run_bench(url, **load)
+    except BenchError as error:
+        _fail(f"bench: {error}", FAILED)
+    if outcome.missing or outcome.errors:
+        sys.exit(FAILED)
 
 
 def _as_toml(value: object) -> str:

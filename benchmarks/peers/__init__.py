@@ -1,0 +1,22 @@
+"""The servers that are measured: the hub and its peers, each in a file of its own."""
+
+from __future__ import annotations
+
+from peers.base import Peer
+from peers.cloop import CLOOP, CLOOP_BATCH
+from peers.hub import HUB
+from peers.nchan import NCHAN
+from peers.node import BETTER_SSE, EXPRESS
+from peers.starlette import SSE_STARLETTE
+from peers.tornado_loop import TORNADO
+
+ALL: tuple[Peer, ...] = (
+    HUB,
+    NCHAN,
+    CLOOP,
+    CLOOP_BATCH,
+    EXPRESS,
+    BETTER_SSE,
+    TORNADO,
+    SSE_STARLETTE,
+)

@@ -1,0 +1,54 @@
+"""Many topics with few clients each: what one event costs must not grow with the other topics."""
+
+from __future__ import annotations
+
+from peers.base import Server
+from plan import Case, Goal, Measure, Row, Sample, Term
+
+from rows.sample import WARM_UP_S, sampled
+from tocsin.bench import Load
+
+CLIENTS_EACH = 10
+PUBLISHERS = 32
+MEASURED = ("tocsin", "nchan")
+
+
+def over_topics(topics: int) -> Measure:
+    """Publishers go round and round over all topics."""
+    names = [f"topic-{number}" for number in range(topics)]
+
+    def measure(server: Server, seconds: float) -> Sample:
+        clients = topics * CLIENTS_EACH
+        with Load(
+            server.topic_target, clients, PUBLISHERS, message_bytes=60, topics=names, awake=True
+        ) as load:
+            load.warm_up(WARM_UP_S)
+            return sampled(server, lambda: load.at_once(seconds))
+
+    return measure
+
+
+FEW, MANY = "10 topics", "1,000 topics"
+
+ROW = Row(
+    name="topics",
+    title="topics with 10 clients each, 32 publishers over all of them",
+    cases=(
+        Case(FEW, MEASURED, over_topics(10)),
+        Case("100 topics", MEASURED, over_topics(100), quick=False),
+        Case(MANY, MEASURED, over_topics(1_000)),
+    ),
+    figures=("deliveries_per_s", "published_per_s", "us_per_publish", "server_busy", "load_busy"),
+    goals=(
+        Goal(
+            Term(MANY, "tocsin", "us_per_publish"),
+            Term(FEW, "tocsin", "us_per_publish"),
+            1.5,
+            at_most=True,
+        ),
+    ),
+    note=(
+        "With 1,000 topics the streams are a hundred times as many, and no longer fit into the processor's"
+        " caches: that is the difference that remains."
+    ),
+)
