@@ -274,9 +274,11 @@ class Hub:
                     sent = 0
                     self._punctuality.fold()
                     yield
+            before = batch.group.tally.delivered_live
             for stream in joined:
                 self._let_in(stream, batch)
                 sent += 1
+            self._note(batch, before, is_last=not streams)
         self._punctuality.fold()
 
     def _send(self, batch: Batch, streams: Sequence[Stream], *, is_last: bool) -> None:
@@ -286,6 +288,11 @@ class Hub:
         for step in batch.steps:
             count = deliver_all(streams, step)
             tally.count_live(count, step.piece.events, len(step.piece.payload))
+        self._note(batch, before, is_last=is_last)
+
+    def _note(self, batch: Batch, before: int, *, is_last: bool) -> None:
+        """Note what was delivered of `batch` since the count was at `before`."""
+        tally = batch.group.tally
         if tally is self.tally:  # a probe's deliveries are nobody's latency
             deliveries = tally.delivered_live - before
             self._punctuality.note(batch.entries, deliveries, is_last=is_last)
@@ -294,8 +301,9 @@ class Hub:
         """Send a stream that joined since the last pass what is new to it, and make it one of the live."""
         for piece in batch.after(stream.cursor):
             if stream.live:
+                before = stream.sent_events
                 stream.deliver(piece)
-                if not stream.closed:
+                if stream.sent_events > before:  # else it was closed, and has nothing of it
                     batch.group.tally.count_live(1, piece.events, len(piece.payload))
         # Else it lagged meanwhile, or even caught up again, and is somewhere else already.
         if stream.live and stream.cursor == stream.group.mark.cursor:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from tornado.iostream import IOStream
 
+from tests.accounting import assert_conserved
 from tests.sse import EventStreamParser, ServerSentEvent
 from tocsin import Draft, EventId, Filter, Hub, Settings
 
@@ -134,6 +135,10 @@ class HubMachine(RuleBasedStateMachine):
         for client in self.all:
             if client.end:
                 self.receive(client)
+
+    @invariant()
+    def every_recipient_is_accounted_for(self) -> None:
+        assert_conserved(self.hub)
 
     def subscribe(self, client: Client) -> None:
         ours, theirs = socket.socketpair()
