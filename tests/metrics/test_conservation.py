@@ -139,7 +139,7 @@ class Churn:
 async def test_counts_add_up_while_clients_come_go_stall_and_resume() -> None:
     async with serving(history_events=60, slow_client_timeout=0.5) as server:
         churn = Churn(server, seed=5)
-        await churn.run(800)
+        await churn.run(500)
         await churn.settle()
         hub, tally = server.hub, server.hub.tally
         given_up = sum(tally.undelivered.values())

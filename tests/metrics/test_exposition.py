@@ -1,0 +1,207 @@
+"""What a scraper sees: well-formed in both formats, zero from the start, bounded whatever clients send."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest, parser
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics import parser as openmetrics_parser
+from tornado.httpclient import AsyncHTTPClient
+
+from tests.conftest import StartHub
+from tests.hub_process import HubProcess
+from tests.raw import exchange
+from tests.serving import StreamClient, eventually, publish, serving
+from tocsin import Hub, routes
+from tocsin.app import Server
+from tocsin.metrics import CATALOGUE, HubCollector
+from tocsin.requests import HANDLERS, MAX_LABELS, AccessLog
+
+# The library has no types for these.
+parse_text: Callable[[str], Iterable[Metric]] = parser.text_string_to_metric_families
+parse_openmetrics: Callable[[str], Iterable[Metric]] = (
+    openmetrics_parser.text_string_to_metric_families
+)
+encode_openmetrics: Callable[[CollectorRegistry], bytes] = openmetrics.generate_latest
+
+MAX_SERIES = 500
+OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
+
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+"""Name and sorted labels, to the value."""
+
+
+def scrape(hub: HubProcess, headers: dict[str, str] | None = None) -> str:
+    request = urllib.request.Request(hub.url + "/metrics", headers=headers or {})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        text: str = response.read().decode()
+    return text
+
+
+def series(families: Iterable[Metric]) -> Series:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def counters(text: str) -> Series:
+    """What must never fall: counters, and the buckets, counts and sums of histograms."""
+    rising = [f for f in parse_text(text) if f.type in ("counter", "histogram")]
+    return series(rising)
+
+
+def test_promtool_has_nothing_to_say(start_hub: StartHub) -> None:
+    said = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=scrape(start_hub()),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+async def test_both_formats_say_the_same() -> None:
+    async with serving(canary=0) as server:
+        await StreamClient.open(server)
+        await publish(server, 10)
+        await eventually(lambda: server.hub.tally.delivered_live == 10)
+        registry = CollectorRegistry()
+        registry.register(HubCollector(server.hub, AccessLog().counts))
+        plain = series(parse_text(generate_latest(registry).decode()))
+        modern = series(parse_openmetrics(encode_openmetrics(registry).decode()))
+    assert plain == modern
+    assert plain["tocsin_events_delivered_total", (("kind", "live"),)] == 10
+
+
+def test_scraper_gets_the_format_it_asks_for(start_hub: StartHub) -> None:
+    hub = start_hub()
+    assert not scrape(hub).endswith("# EOF\n")
+    modern = scrape(hub, OPENMETRICS)
+    assert modern.endswith("# EOF\n")
+    # The process's own are spelt alike, but for a counter that OpenMetrics must have a suffix for.
+    assert len(series(parse_openmetrics(modern))) == len(series(parse_text(scrape(hub))))
+
+
+def test_every_known_label_value_is_there_at_0_from_the_start(start_hub: StartHub) -> None:
+    text = scrape(start_hub("--canary", "0", "--log-level", "error"))
+    families = {family.name: family for family in parse_text(text)}
+    for family in CATALOGUE:
+        if family.kind not in ("counter", "histogram"):
+            continue
+        samples = families[family.stem].samples
+        if "loop_lag" not in family.name:
+            assert {sample.value for sample in samples} == {0.0}, family.name
+        for label, values in family.labels.items():
+            found = {sample.labels[label] for sample in samples}
+            assert found == set(values) or not values, family.name
+
+
+def test_families_are_those_of_the_catalogue_and_the_library(start_hub: StartHub) -> None:
+    found = {f.name for f in parse_text(scrape(start_hub())) if f.name.startswith("tocsin_")}
+    # The text format knows no info: it is a gauge with its suffix in the name.
+    expected = {f.name if f.kind == "info" else f.stem for f in CATALOGUE}
+    assert found == expected
+
+
+def test_handlers_that_are_counted_by_name_are_those_there_are() -> None:
+    names = {rule.target.__name__.removesuffix("Handler").lower() for rule in routes(Hub())}
+    assert names | {"notfound"} == set(HANDLERS)
+
+
+def test_series_are_bounded_whatever_clients_send(start_hub: StartHub) -> None:
+    hub = start_hub("--log-level", "error")
+    before = series(parse_text(scrape(hub)))
+    flood_with_topics_and_types(hub.port)
+    flood_with_odd_requests(hub.port)
+    text = scrape(hub)
+    after = series(parse_text(text))
+    assert len(after) <= MAX_SERIES
+    free = ("tocsin_http_requests_total", "tocsin_events_published_by_type_total")
+    assert {key for key in after.keys() - before.keys() if key[0] not in free} == set()
+    assert sum(key[0] == free[0] for key in after) <= MAX_LABELS + 1
+    types = {dict(labels)["type"]: n for (name, labels), n in after.items() if name == free[1]}
+    assert len(types) == 33
+    assert (types["type0"], types.get("type9999")) == (1, None)
+    assert sum(types.values()) == 10_000
+
+
+def flood_with_topics_and_types(port: int) -> None:
+    """Publish 10,000 events, each of a topic and a type of its own."""
+    for first in range(0, 10_000, 1_000):
+        body = "\n".join(
+            json.dumps({"type": f"type{n}", "message": "x", "topic": f"topic{n}"})
+            for n in range(first, first + 1_000)
+        ).encode()
+        head = (
+            "POST /api/notify HTTP/1.1\r\nHost: hub\r\nContent-Type: application/x-ndjson\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        assert exchange(port, head.encode() + body).status == 200
+
+
+def flood_with_odd_requests(port: int) -> None:
+    """Methods, paths, ids and user agents that nobody foresaw, on every route."""
+    paths = ["/", "/api/notify", "/api/history", "/api/stats", "/healthz", "/readyz", "/metrics"]
+    paths += [f"/path{n}" for n in range(500)] + ["/%00", "/api/history?limit=x", "/events?topic=%"]
+    methods = [
+        "GET",
+        "HEAD",
+        "POST",
+        "PUT",
+        "DELETE",
+        "PATCH",
+        "OPTIONS",
+        "BREW",
+        "get",
+        "PROPFIND",
+    ]
+    requests = [(method, path) for path in [*paths[:7], *paths[-3:]] for method in methods]
+    requests += [("GET", path) for path in paths[7:]]
+    for number, (method, path) in enumerate(requests):
+        fields = f"Host: hub\r\nUser-Agent: agent{number}\r\nConnection: close\r\n"
+        exchange(port, f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode())
+    for number in range(50):
+        id = f"{number}-x\xe9" if number % 2 else str(number)
+        fields = f"Host: hub\r\nLast-Event-ID: {id}\r\n"
+        answer = exchange(port, f"GET /events HTTP/1.1\r\n{fields}\r\n".encode("latin-1"))
+        assert answer.status == 200
+
+
+async def test_counters_never_fall() -> None:
+    async with serving(canary=0.05, heartbeat=0.05, history_events=20) as server:
+        client = await StreamClient.open(server)
+        previous: Series = {}
+        for round in range(12):
+            await publish(server, 10)
+            other = await StreamClient.open(server, f"?last_event_id=0-{round}")
+            other.reset()
+            runs = server.hub.tally.canary_runs["ok"]
+            await eventually(partial(has_run_since, server, runs))
+            now = counters(await metrics(server.port))
+            assert [key for key, value in previous.items() if now[key] < value] == []
+            previous = now
+        await client.take(100)
+
+
+def has_run_since(server: Server, runs: int) -> bool:
+    return server.hub.tally.canary_runs["ok"] > runs
+
+
+async def metrics(port: int) -> str:
+    answer = await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/metrics")
+    return answer.body.decode()
+
+
+@pytest.mark.parametrize("name", ["process_resident_memory_bytes", "python_gc_collections_total"])
+def test_process_and_its_garbage_collector_are_seen_too(start_hub: StartHub, name: str) -> None:
+    assert f"\n{name}" in scrape(start_hub())
