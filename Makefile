@@ -39,6 +39,7 @@ check: $(INSTALLED_DEV) $(TSC) ## format, lint, strict types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(TSC) --project $(TYPES)
+	$(TSC) --project $(TYPES)/worker.json
 
 format: $(INSTALLED_DEV) ## put every file into the form that `make check` asks for
 	$(BIN)/ruff format .

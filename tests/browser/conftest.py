@@ -15,6 +15,9 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.browser.scripted_hub import Script, ScriptedHub
+from tests.conftest import StartHub
+
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",  # Chromium refuses to start as root with it
@@ -125,3 +128,17 @@ def new_page(chromium: Browser, watch: Watch) -> Iterator[NewPage]:
 @pytest.fixture
 def page(new_page: NewPage) -> Page:
     return new_page()
+
+
+@pytest.fixture
+def script_hub(start_hub: StartHub) -> Iterator[Callable[..., ScriptedHub]]:
+    """Put a script before a real hub: `script_hub(script)`."""
+    made: list[ScriptedHub] = []
+
+    def make(script: Script) -> ScriptedHub:
+        made.append(ScriptedHub(start_hub().port, script))
+        return made[-1]
+
+    yield make
+    for hub in made:
+        hub.close()

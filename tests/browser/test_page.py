@@ -22,7 +22,6 @@ class Hub(Protocol):
 
 
 StartHub = Callable[..., Hub]
-EVENT_STREAM = "text/event-stream"
 
 
 class Watch(Protocol):
@@ -186,21 +185,6 @@ def test_retry_button_tries_at_once(start_hub: StartHub, page: Page, watch: Watc
     expect(dashboard.connect).to_have_text("Retry now")
     dashboard.connect.click()
     dashboard.wait_live(timeout_s=3)
-
-
-@pytest.mark.parametrize(
-    ("reason", "words"),
-    [("full", "as many clients as it can take"), ("draining", "stopping or restarting")],
-)
-def test_busy_hub_is_shown_with_its_reason(
-    start_hub: StartHub, page: Page, reason: str, words: str
-) -> None:
-    body = f'retry: 9000\nevent: busy\ndata: {{"reason": "{reason}", "retry": 9000}}\n\n'
-    page.route("**/events*", lambda route: route.fulfill(body=body, content_type=EVENT_STREAM))
-    dashboard = Dashboard(page, start_hub())
-    dashboard.wait_look("refused")
-    expect(dashboard.status).to_contain_text(words)
-    expect(dashboard.status).to_contain_text("New try in")
 
 
 def test_connect_and_disconnect_buttons_follow_the_state(start_hub: StartHub, page: Page) -> None:

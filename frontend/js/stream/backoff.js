@@ -2,20 +2,22 @@
 
 export const LEAST_MS = 1_000;
 export const MOST_MS = 30_000;
+/** The longest wait that anybody can ask for. A timer of 25 days overflows, and fires at once. */
+export const LONGEST_MS = 3_600_000;
 
 /**
  * The delay before a try, in milliseconds.
  *
  * It doubles from the reconnection time that the hub asked for (or one second) up to 30 seconds,
- * and is never shorter than what the hub asked for. The jitter keeps the pages that lost the same
- * hub at the same moment from all coming back at the same moment.
+ * and is never shorter than what the hub asked for, up to an hour. The jitter keeps the pages that
+ * lost the same hub at the same moment from all coming back at the same moment.
  *
  * @param {number} attempt 1 for the first try after a loss
  * @param {number | null} retryMs the stream's last `retry:`, null when it never sent one
  * @param {number} random from 0 up to 1
  */
 export function delayBefore(attempt, retryMs, random) {
-  const floor = Math.max(LEAST_MS, retryMs ?? LEAST_MS);
+  const floor = Math.min(LONGEST_MS, Math.max(LEAST_MS, retryMs ?? LEAST_MS));
   const most = Math.max(floor, MOST_MS);
   const high = Math.min(most, floor * 1.5 * 2 ** (attempt - 1));
   const low = Math.max(floor, (high * 2) / 3);

@@ -1,4 +1,5 @@
 // Event IDs, `<epoch>-<sequence>`: the sequence counts up inside an epoch, a new log has a new epoch.
+// An ID of any other shape is an epoch of its own, and is never compared.
 
 /**
  * Whether an event was seen before. Resuming may deliver the last event once more;
@@ -7,18 +8,34 @@
  * @param {string} id the ID of the event at hand
  */
 export function alreadySeen(seen, id) {
-  if (seen === "") return false;
-  if (seen === id) return true;
-  const [epoch, sequence] = split(seen);
-  const [otherEpoch, otherSequence] = split(id);
-  return epoch === otherEpoch && otherSequence <= sequence;
+  return seen !== "" && (seen === id || distance(id, seen) >= 0);
+}
+
+/**
+ * How many events of one log lie after `from` up to `to`.
+ * @param {string} from @param {string} to
+ * @returns {number} negative when `from` is the later one; NaN across logs, where nobody can know
+ */
+export function distance(from, to) {
+  const [epoch, sequence] = split(from);
+  const [otherEpoch, otherSequence] = split(to);
+  return epoch === otherEpoch ? otherSequence - sequence : Number.NaN;
+}
+
+/**
+ * Whether `id` stands before `other`, in its log or as an ID of an earlier log.
+ * @param {string} id @param {string} other "" stands before nothing and after nothing
+ */
+export function isOlder(id, other) {
+  const difference = distance(id, other);
+  return difference > 0 || (Number.isNaN(difference) && Number(split(id)[0]) < Number(split(other)[0]));
 }
 
 /**
  * @param {string} id
- * @returns {[string, number]} an ID of another shape is an epoch of its own, and never compares
+ * @returns {[string, number]}
  */
 function split(id) {
-  const match = /^(.+)-(\d+)$/.exec(id);
-  return match ? [match[1], Number(match[2])] : [id, Number.NaN];
+  const match = /^(\d+)-(\d+)$/.exec(id);
+  return match ? [match[1], Number(match[2])] : [id || "none", Number.NaN];
 }

@@ -3,15 +3,22 @@
 //     const link = openLink({ url, onBatch, onState });
 //     link.connect();
 //
-// One stream serves all tabs. So its state is shared, and what a tab does to it is done for all of
-// them: `connect()` opens it everywhere, `disconnect()` stops it everywhere, and every tab is told
-// the same state. A stream that somebody stopped stays so until somebody connects, or loads a page,
-// which calls `connect()` itself.
+// One stream serves all tabs of the browser. So its state is shared, and what a tab does to it is done
+// for all of them: `connect()` opens it everywhere, `disconnect()` stops it everywhere, and every tab
+// is told the same state. A stream that somebody stopped stays so until somebody connects, or loads a
+// page, which calls `connect()` by itself.
+//
+// A tab that joins first gets what the stream keeps, as `history`. A tab that is reloaded first gets
+// what it showed before, as far as the worker or else the hub still has it, as `history` too, and then
+// what it missed, as news.
 
-/** @import { Batch, LinkState, ReceivedEvent } from "./protocol.js" */
-/** @import { StreamEvent } from "./parser.js" */
-import { countOf, readObject } from "./json.js";
-import { HubStream } from "./stream.js";
+/** @import { Cause } from "./stream.js" */
+/** @import { Batch, Command, Counts, Delivery, LinkState, Port, Report } from "./protocol.js" */
+import { holdAlive, onceGone } from "./alive.js";
+import { delayBefore } from "./backoff.js";
+import { Bookmark } from "./bookmark.js";
+import { portOfPage, portOfWorker } from "./place.js";
+import { recallPlace, rememberPlace } from "./session.js";
 
 /**
  * @typedef {object} Link
@@ -22,57 +29,220 @@ import { HubStream } from "./stream.js";
  * @property {() => void} close ends the link; the stream goes on for the other tabs
  */
 
-/** At most 20 batches a second: more would only be painted together anyway. */
-const BATCH_MS = 50;
-
 /**
- * Begins to listen. Nothing is called before this function has returned.
- *
- * `onState` is called with the first state soon (`stopped` without a cause, in a browser without a
- * stream), then at each change. `onBatch` is called at most 20 times a second, never with an empty
- * batch. A tab that joins a stream first gets what that keeps, as `history`; a tab that was reloaded
- * gets what it showed before, as far as the hub still has it, as `history` too, and then goes on.
- *
- * @param {object} options
- * @param {string} options.url the absolute address of the event stream
- * @param {(batch: Batch) => void} options.onBatch
- * @param {(state: LinkState) => void} options.onState
- * @returns {Link}
+ * @typedef {object} LinkOptions
+ * @property {string} url the absolute address of the event stream
+ * @property {(batch: Batch) => void} onBatch called at most 20 times a second, never with an empty batch
+ * @property {(state: LinkState) => void} onState called soon with the first state, then at each change
  */
-export function openLink({ url, onBatch, onState }) {
-  /** @type {ReceivedEvent[]} */
-  let events = [];
-  let received = 0;
-  /** @type {number | null} */
-  let client = null;
-  let closed = false;
 
-  const stream = new HubStream(url, take, (state) => onState({ ...state, shared: false, tabs: 1 }));
-  addEventListener("online", wake);
-  document.addEventListener("visibilitychange", wake);
-  return { connect: () => stream.connect(), disconnect: () => stream.disconnect(), wake, close };
+/** How long a worker may take to load and answer; it comes from where the page came from. */
+const HELLO_MS = 10_000;
+/** A visible tab asks each second whether the worker lives; a hidden one needn't know so soon. */
+const PING_MS = 1_000;
+const HIDDEN_PINGS = 10;
+/** So many pings without an answer mean that it doesn't. */
+const UNANSWERED = 4;
+/** A worker that ran once and then can't be loaded (the hub is away) is tried so often. */
+const TRIES = 6;
 
-  /** @param {StreamEvent} event */
-  function take(event) {
-    if (event.type === "connection") client = countOf(readObject(event.data)?.id);
-    if (event.ownId && event.type !== "connection") received += 1;
-    if (events.length === 0) setTimeout(flush, BATCH_MS);
-    events.push({ ...event, at: Date.now(), client });
+/** Begins to listen. Calls nothing back before it has returned. @param {LinkOptions} options @returns {Link} */
+export function openLink(options) {
+  const link = new TabLink(options);
+  return {
+    connect: () => link.connect(),
+    disconnect: () => link.disconnect(),
+    wake: () => link.wake(),
+    close: () => link.close(),
+  };
+}
+
+class TabLink {
+  /** @param {LinkOptions} options */
+  constructor({ url, onBatch, onState }) {
+    this.url = url;
+    this.onBatch = onBatch;
+    this.onState = onState;
+    this.bookmark = new Bookmark(recallPlace(url));
+    /** @type {Port | null} null between two workers */
+    this.port = null;
+    /** Whether the stream should be open, as far as this tab knows. */
+    this.wanted = false;
+    /** The locks: this tab's, and the worker's. */
+    this.alive = "";
+    this.workerAlive = "";
+    this.isGreeted = false;
+    this.wasGreeted = false;
+    this.failures = 0;
+    this.unanswered = 0;
+    this.ticks = 0;
+    this.timer = 0;
+    this.ending = new AbortController();
+    this.openWorker();
+    holdAlive((name) => this.nameLock(name));
+    this.listen();
   }
 
-  function flush() {
-    const batch = events;
-    events = [];
-    const totals = { received, kept: 0, keptBytes: 0, dropped: received };
-    if (!closed) onBatch({ events: batch, history: 0, dropped: 0, totals });
+  // --- what the page does -------------------------------------------------------------------------
+
+  connect() {
+    this.wanted = true;
+    if (this.port) this.say({ do: "connect" });
+    else this.openWorker();
   }
 
-  function wake() {
-    if (!document.hidden) stream.wake();
+  disconnect() {
+    this.wanted = false;
+    this.say({ do: "disconnect" });
+    if (!this.port) this.stand("stopped", { code: "user" });
   }
 
-  function close() {
-    closed = true;
-    stream.close();
+  wake() {
+    if (this.port) this.say({ do: "wake" });
+    else if (this.wanted) this.openWorker();
+  }
+
+  close() {
+    this.ending.abort();
+    this.leave();
+    this.drop();
+  }
+
+  // --- what the browser does ----------------------------------------------------------------------
+
+  listen() {
+    const { signal } = this.ending;
+    const pinging = setInterval(() => this.ping(), PING_MS);
+    signal.addEventListener("abort", () => clearInterval(pinging));
+    addEventListener("online", () => this.wake(), { signal });
+    addEventListener("offline", () => this.say({ do: "offline" }), { signal });
+    addEventListener("pagehide", () => this.leave(), { signal });
+    addEventListener("pageshow", ({ persisted }) => persisted && this.attach(), { signal });
+    document.addEventListener("visibilitychange", () => this.showOrHide(), { signal });
+  }
+
+  showOrHide() {
+    if (document.hidden) this.save();
+    else this.wake();
+  }
+
+  leave() {
+    this.save();
+    this.say({ do: "leave" });
+  }
+
+  save() {
+    rememberPlace(this.url, this.bookmark.place);
+  }
+
+  // --- the worker's life --------------------------------------------------------------------------
+
+  openWorker() {
+    this.drop();
+    const port = portOfWorker(this.url, () => port === this.port && this.fail());
+    if (!port) return this.use(portOfPage());
+    this.timer = Number(setTimeout(() => this.fail(), HELLO_MS));
+    this.use(port);
+  }
+
+  /** @param {Port} port */
+  use(port) {
+    this.port = port;
+    this.isGreeted = false;
+    this.unanswered = 0;
+    port.onmessage = ({ data }) => this.hear(data);
+    this.attach();
+  }
+
+  attach() {
+    const { bookmark, url, wanted: connect } = this;
+    this.say({ do: "attach", url, connect, fresh: bookmark.isFresh, ...bookmark.place });
+    if (this.alive) this.say({ do: "alive", alive: this.alive });
+  }
+
+  /** Lets go of the port. */
+  drop() {
+    clearTimeout(this.timer);
+    this.workerAlive = "";
+    if (!this.port) return;
+    this.port.onmessage = null;
+    this.port.close();
+    this.port = null;
+  }
+
+  /** The worker doesn't load, or doesn't answer. */
+  fail() {
+    if (this.isGreeted || this.ending.signal.aborted) return;
+    this.failures += 1;
+    this.drop();
+    if (!this.wasGreeted || this.failures > TRIES) return this.use(portOfPage());
+    const delay = delayBefore(this.failures, null, Math.random());
+    this.timer = Number(setTimeout(() => this.openWorker(), delay));
+    this.stand("waiting", { code: "network" }, Date.now() + delay);
+  }
+
+  /** The state while there is no worker to tell it. @param {LinkState["phase"]} phase @param {Cause} cause */
+  stand(phase, cause, /** @type {number | null} */ retryAt = null) {
+    if (phase === "stopped") clearTimeout(this.timer);
+    this.onState({ phase, cause, since: Date.now(), retryAt, shared: true, tabs: 1 });
+  }
+
+  /** The worker has died under us, as it does when the browser ends the process that it ran in. */
+  replace() {
+    if (!this.ending.signal.aborted) this.openWorker();
+  }
+
+  ping() {
+    this.ticks += 1;
+    if (!this.port || (document.hidden && this.ticks % HIDDEN_PINGS)) return;
+    this.save();
+    if (this.unanswered >= UNANSWERED) return this.replace();
+    this.unanswered += 1;
+    this.say({ do: "ping" });
+  }
+
+  // --- what is said -------------------------------------------------------------------------------
+
+  /** @param {Command} command */
+  say(command) {
+    this.port?.postMessage(command);
+  }
+
+  /** @param {string} alive */
+  nameLock(alive) {
+    this.alive = alive;
+    if (alive) this.say({ do: "alive", alive });
+  }
+
+  /** @param {Report} report */
+  hear(report) {
+    this.unanswered = 0;
+    if (report.tell === "hello") this.hearHello(report.alive);
+    else if (report.tell === "state") this.hearState(report.state);
+    else if (report.tell === "batch") this.hearBatch(report.delivery, report.counts);
+  }
+
+  /** @param {string} alive */
+  hearHello(alive) {
+    clearTimeout(this.timer);
+    this.isGreeted = true;
+    this.wasGreeted = true;
+    this.failures = 0;
+    if (alive !== this.workerAlive) onceGone(alive, () => alive === this.workerAlive && this.replace());
+    this.workerAlive = alive;
+  }
+
+  /** @param {LinkState} state */
+  hearState(state) {
+    this.wanted = state.phase !== "stopped";
+    this.onState(state);
+  }
+
+  /** @param {Delivery} delivery @param {Counts} counts */
+  hearBatch({ events: sent, kept, dropped }, { floor, ...totals }) {
+    const { events, history } = this.bookmark.take(sent, kept);
+    this.bookmark.first = floor;
+    if (events.length > 0) this.onBatch({ events, history, dropped, totals });
+    this.say({ do: "took" });
   }
 }

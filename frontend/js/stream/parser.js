@@ -15,7 +15,6 @@
  */
 
 const BOM = "\uFEFF";
-const LINE_END = /\r\n|\n|\r/g;
 
 export class EventStreamParser {
   /**
@@ -30,34 +29,34 @@ export class EventStreamParser {
     this.rest = "";
     this.started = false;
     this.skipLineFeed = false;
-    /** @type {string[]} the block at hand: its data lines, its type, whether it has an ID */
-    this.data = [];
+    /** @type {string | null} the block at hand: its data, its type, whether it has an ID */
+    this.data = null;
     this.type = "";
     this.ownId = false;
   }
 
   /** Takes the next piece of the stream; a piece may end anywhere, even between CR and LF. */
   push(/** @type {string} */ chunk) {
-    let text = this.withoutMark(chunk);
-    if (text === "") return;
-    if (this.skipLineFeed && text[0] === "\n") text = text.slice(1);
-    // A CR that ends a chunk ends its line at once: waiting for a possible LF would delay the event.
-    this.skipLineFeed = chunk.endsWith("\r");
+    const text = this.linesOf(chunk);
     let start = 0;
-    for (const match of text.matchAll(LINE_END)) {
-      const line = this.rest + text.slice(start, match.index);
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", start)) {
+      this.takeLine(this.rest + text.slice(start, end));
       this.rest = "";
-      start = match.index + match[0].length;
-      this.takeLine(line);
+      start = end + 1;
     }
     this.rest += text.slice(start);
   }
 
-  /** Strips the one byte order mark that may open a stream. */
-  withoutMark(/** @type {string} */ chunk) {
-    if (this.started || chunk === "") return chunk;
+  /** The chunk with LF for each end of line, and without the one byte order mark that may open a stream. */
+  linesOf(/** @type {string} */ chunk) {
+    if (chunk === "") return chunk;
+    let text = chunk;
+    if (!this.started && text.startsWith(BOM)) text = text.slice(1);
     this.started = true;
-    return chunk.startsWith(BOM) ? chunk.slice(1) : chunk;
+    if (this.skipLineFeed && text.startsWith("\n")) text = text.slice(1);
+    // A CR that ends a chunk ends its line at once: waiting for a possible LF would delay the event.
+    this.skipLineFeed = chunk.endsWith("\r");
+    return text.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
   }
 
   takeLine(/** @type {string} */ line) {
@@ -70,7 +69,7 @@ export class EventStreamParser {
   }
 
   takeField(/** @type {string} */ name, /** @type {string} */ value) {
-    if (name === "data") this.data.push(value);
+    if (name === "data") this.data = this.data === null ? value : `${this.data}\n${value}`;
     else if (name === "event") this.type = value;
     else if (name === "id") this.takeId(value);
     else if (name === "retry") this.takeRetry(value);
@@ -89,11 +88,10 @@ export class EventStreamParser {
   dispatch() {
     this.lastEventId = this.pendingId;
     const { type, data, ownId } = this;
-    this.data = [];
+    this.data = null;
     this.type = "";
     this.ownId = false;
-    if (data.length === 0) return; // an ID or a type alone is no event; an empty `data` line is
-    const id = this.lastEventId;
-    this.callbacks.onEvent({ type: type || "message", data: data.join("\n"), id, ownId });
+    if (data === null) return; // an ID or a type alone is no event; an empty `data` line is
+    this.callbacks.onEvent({ type: type || "message", data, id: this.lastEventId, ownId });
   }
 }

@@ -16,9 +16,10 @@
 
 /**
  * @typedef {object} Receipt
- * @property {number} at when it arrived in this browser, milliseconds since 1970. Events that an open
- *   stream was too late for (a replay) arrive later than they were published, of course.
+ * @property {number} at when it arrived in this browser, milliseconds since 1970
  * @property {number | null} client the number at the hub of the stream that brought it
+ * @property {boolean} replayed whether it was published before that stream was open: it took as long
+ *   as that stream was away, which says nothing about the hub's speed
  */
 
 /**
@@ -55,6 +56,47 @@
  * @property {boolean} shared whether it runs in a worker that all tabs share; otherwise in this page
  * @property {number} tabs how many tabs show this stream; when one is closed without a word, it may
  *   be counted for some time
+ */
+
+/**
+ * How a tab introduces itself to the channel.
+ * @typedef {object} Attach
+ * @property {"attach"} do
+ * @property {string} url of the stream
+ * @property {boolean} fresh whether the tab shows nothing yet, and wants all that is kept
+ * @property {string} first the cursor before the oldest event that it showed before a reload, or ""
+ * @property {string} last the last event that it shows, or showed before a reload, or ""
+ * @property {boolean} connect whether the stream shall be opened
+ */
+
+/**
+ * What a tab says to the channel. `took`: it has taken the last batch. `offline`: so says its browser.
+ * `alive` names the lock that the tab holds as long as it lives.
+ * @typedef {Attach | {do: "alive", alive: string}
+ *   | {do: "connect" | "disconnect" | "wake" | "offline" | "took" | "ping" | "leave"}} Command
+ */
+
+/**
+ * @typedef {object} Delivery
+ * @property {ReceivedEvent[]} events
+ * @property {number} kept how many of them, from the first, were kept from before the tab attached
+ * @property {number} dropped as in Batch
+ */
+
+/** @typedef {Totals & {floor: string}} Counts `floor`: the cursor before the oldest event kept */
+
+/**
+ * What the channel says to a tab. `hello` answers `attach`; `alive` names the
+ * lock that the worker holds as long as it lives, or is "". `pong` answers `ping`.
+ * @typedef {{tell: "hello", alive: string}
+ *   | {tell: "state", state: LinkState}
+ *   | {tell: "batch", delivery: Delivery, counts: Counts}
+ *   | {tell: "pong"}} Report
+ */
+
+/**
+ * A port as both ends use it, be it a worker's or a MessageChannel's.
+ * @typedef {Pick<MessagePort, "postMessage" | "onmessage" | "close">} Port
  */
 
 export {};

@@ -38,7 +38,7 @@ import { EventStreamParser } from "./parser.js";
  */
 
 /** @type {World} */
-const BROWSER = {
+export const BROWSER = {
   fetch: (url, init) => fetch(url, init),
   now: () => Date.now(),
   random: () => Math.random(),
@@ -69,9 +69,12 @@ export class HubStream {
     this.world = world;
     /** @type {StreamState} */
     this.state = { phase: "stopped", cause: null, since: world.now(), retryAt: null };
+    /** What the next request resumes after. */
     this.lastEventId = "";
     /** The last published event taken; the welcome's ID is a position, not an event. */
     this.seen = "";
+    /** Whether the welcome announced a gap that hasn't come yet. */
+    this.gapDue = false;
     this.attempt = 0;
     /** @type {number | null} */
     this.retryMs = null;
@@ -82,15 +85,27 @@ export class HubStream {
     this.timer = 0;
     this.heartbeatMs = 0;
     this.heardAt = 0;
+    this.welcomedAt = Number.NaN;
   }
 
-  /** Opens the stream now, unless it is open or opening. */
+  /** Reads the log from there, anew if a stream is open. @param {string} id "" is the log's head */
+  resumeAfter(id) {
+    const wasOpen = this.current !== null;
+    if (wasOpen) this.close();
+    this.lastEventId = id;
+    this.seen = "";
+    if (wasOpen) this.connect();
+  }
+
+  /** Opens the stream now, unless it is opening, or open and well. */
   connect() {
-    if (this.current) return;
-    this.world.cancel(this.timer);
+    if (this.current && this.state.phase !== "stalled") return;
+    this.close();
     this.current = new AbortController();
     this.refusal = null;
+    this.gapDue = false;
     this.heartbeatMs = 0;
+    this.welcomedAt = Number.NaN;
     this.become("connecting", this.state.cause);
     this.timer = this.world.after(() => this.lose({ code: "slow" }), PATIENCE_MS);
     this.run(this.current);
@@ -103,9 +118,18 @@ export class HubStream {
     this.become("stopped", { code: "user" });
   }
 
-  /** Tries at once if it is waiting; for the moments when a try is likely to succeed. */
+  /** Tries at once if it is waiting or doubtful; for the moments when a try is likely to succeed. */
   wake() {
-    if (this.state.phase === "waiting") this.connect();
+    if (this.state.phase === "waiting" || this.state.phase === "stalled") this.connect();
+  }
+
+  /** The browser lost its network. An open stream may outlive that: the next thing it brings will tell. */
+  goOffline() {
+    const { phase, cause, retryAt } = this.state;
+    if (phase === "live") this.become("stalled", { code: "offline" });
+    if (phase === "waiting" && cause?.code === "network") {
+      this.become("waiting", { code: "offline" }, retryAt);
+    }
   }
 
   close() {
@@ -175,7 +199,8 @@ export class HubStream {
       if (done || this.current !== mine) return;
       this.hear();
       parser.push(decoder.decode(value, { stream: true }));
-      this.lastEventId = parser.lastEventId;
+      // Cut off between the two, a stream that resumed after the welcome would never hear of the gap.
+      if (!this.gapDue) this.lastEventId = parser.lastEventId;
     }
   }
 
@@ -183,6 +208,7 @@ export class HubStream {
   take(event) {
     if (event.type === "busy") return this.takeBusy(event);
     if (event.type === "connection") this.takeWelcome(event);
+    else if (event.type === "gap") this.takeGap(event);
     else if (event.ownId) {
       if (alreadySeen(this.seen, event.id)) return;
       this.seen = event.id;
@@ -192,9 +218,19 @@ export class HubStream {
 
   /** @param {StreamEvent} event */
   takeWelcome(event) {
-    this.heartbeatMs = 1_000 * (countOf(readObject(event.data)?.heartbeat) ?? 0);
+    const { heartbeat, missed } = readObject(event.data) ?? {};
+    this.heartbeatMs = 1_000 * (countOf(heartbeat) ?? 0);
+    this.gapDue = missed === null || (countOf(missed) ?? 0) > 0;
+    this.welcomedAt = this.world.now();
     this.become("live", null);
     this.watch();
+  }
+
+  /** @param {StreamEvent} event */
+  takeGap(event) {
+    this.gapDue = false;
+    // The log is not the one that gave us our ID: what its own IDs come to says nothing about that.
+    if (readObject(event.data)?.reason === "unknown") this.seen = event.id;
   }
 
   /** The hub's soft refusal; the stream ends after it. @param {StreamEvent} event */
@@ -227,11 +263,10 @@ export class HubStream {
    * @param {Response} [response] the refusal, which may say when to come back
    */
   lose(cause, response) {
-    const { phase, since } = this.state;
     const now = this.world.now();
     this.close();
     if (cause.code === "dismissed") return this.become("stopped", cause); // 204: the standard says so
-    if (phase === "live" && now - since >= GOOD_MS) this.attempt = 0;
+    if (now - this.welcomedAt >= GOOD_MS) this.attempt = 0;
     this.attempt += 1;
     const delay = this.delay(response?.headers.get("Retry-After") ?? null, now);
     this.become("waiting", cause, now + delay);

@@ -1,0 +1,99 @@
+"""A page that only listens: the link that the dashboard uses, and a record of all that it hands over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Page
+
+from tests.hub_process import wait_until
+from tocsin.handlers.pages import PAGE_HEADERS
+
+# A document without a script of its own, under the dashboard's own policies.
+DOCUMENT = "<!doctype html><title>Listener</title><link rel=icon href=/favicon.svg>"
+
+RECORD = """async () => {
+  const { openLink } = await import("/js/stream/link.js");
+  const record = { events: [], news: [], batches: [], states: [], dropped: 0, totals: null, state: null };
+  globalThis.record = record;
+  const url = new URL("/events?presence=1", location.href).href;
+  globalThis.link = openLink({
+    url,
+    onBatch({ events, history, dropped, totals }) {
+      record.batches.push({ at: performance.now(), size: events.length, history });
+      record.events.push(...events);
+      record.news.push(...events.slice(history));
+      record.dropped += dropped;
+      record.totals = totals;
+    },
+    onState(state) {
+      record.state = state;
+      record.states.push(state);
+    },
+  });
+  link.connect();
+}"""
+
+# A page's published events are those with an ID of their own, apart from the hub's welcome.
+PUBLISHED = "(event) => event.ownId && event.type !== 'connection'"
+
+
+class Listener:
+    """One tab."""
+
+    def __init__(self, page: Page, hub_url: str) -> None:
+        self.page = page
+        page.route(
+            "**/listener",
+            lambda route: route.fulfill(
+                body=DOCUMENT, content_type="text/html", headers=dict(PAGE_HEADERS)
+            ),
+        )
+        page.goto(hub_url + "/listener")
+        page.evaluate(RECORD)
+
+    def reload(self) -> None:
+        """Load the page anew, as its reader would; the record begins anew too."""
+        self.page.reload()
+        self.page.evaluate(RECORD)
+
+    def ids(self, of: str = "events") -> list[str]:
+        """The ids of the published events it was handed, in their order; `of="news"`: without history."""
+        found: list[str] = self.page.evaluate(
+            f"() => record.{of}.filter({PUBLISHED}).map(({{ id }}) => id)"
+        )
+        return found
+
+    def count(self) -> int:
+        number: int = self.page.evaluate(f"() => record.events.filter({PUBLISHED}).length")
+        return number
+
+    def data(self, type: str, of: str = "events") -> list[Any]:
+        """What the events of a type hold, in their order."""
+        found: list[Any] = self.page.evaluate(
+            f"(type) => record.{of}.filter((event) => event.type === type)"
+            ".map(({ data }) => JSON.parse(data))",
+            type,
+        )
+        return found
+
+    def get(self, what: str) -> Any:
+        """Something of the record: `state`, `totals`, `batches`, `dropped`."""
+        return self.page.evaluate(f"() => record.{what}")
+
+    def call(self, method: str) -> None:
+        self.page.evaluate(f"() => link.{method}()")
+
+    @property
+    def phase(self) -> str:
+        state = self.get("state")
+        return state["phase"] if state else "none"
+
+    def wait_phase(self, phase: str, timeout_s: float = 10) -> None:
+        wait_until(
+            lambda: self.phase == phase, timeout_s, f"phase {phase}, but {self.get('state')}"
+        )
+
+    def wait_for(self, *ids: str, timeout_s: float = 10) -> None:
+        """Wait until it has been handed these."""
+        wait_until(lambda: set(ids) <= set(self.ids()), timeout_s, f"events {ids}")

@@ -1,0 +1,70 @@
+"""One stream for all tabs of a browser, whatever happens to any of them."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Error, Page
+
+from tests.browser.conftest import NewPage
+from tests.browser.listener import Listener
+from tests.conftest import StartHub
+from tests.hub_process import HubProcess, wait_until
+
+TABS = 8
+
+
+def clients(hub: HubProcess) -> int:
+    number: int = hub.get("/api/stats")["clients"]
+    return number
+
+
+def open_tabs(new_page: NewPage, hub: HubProcess, count: int = TABS) -> list[Listener]:
+    """So many tabs of one browser, live."""
+    first = Listener(new_page(), hub.url)
+    tabs = [first, *(Listener(new_page(beside=first.page), hub.url) for _ in range(count - 1))]
+    for tab in tabs:
+        tab.wait_phase("live")
+    return tabs
+
+
+def crash(page: Page) -> None:
+    """End the tab's process: no handler of the page runs any more."""
+    with pytest.raises(Error):
+        page.goto("chrome://crash", timeout=5_000)
+
+
+def test_eight_tabs_are_one_client(start_hub: StartHub, new_page: NewPage) -> None:
+    hub = start_hub()
+    tabs = open_tabs(new_page, hub)
+    assert clients(hub) == 1
+    ids = [hub.publish()["id"] for _ in range(20)]
+    for tab in tabs:
+        tab.wait_for(*ids)
+        assert tab.ids() == ids
+        assert tab.get("state")["tabs"] == TABS
+        assert tab.get("state")["shared"] is True
+
+
+def test_closing_every_tab_leaves_no_client(start_hub: StartHub, new_page: NewPage) -> None:
+    hub = start_hub()
+    for tab in open_tabs(new_page, hub):
+        tab.page.close()
+    wait_until(lambda: clients(hub) == 0, 5, "no client")
+
+
+@pytest.mark.parametrize("victim", [0, 3])
+@pytest.mark.parametrize("end", [crash, Page.close])
+def test_end_of_a_tab_loses_no_event_in_the_others(
+    start_hub: StartHub, new_page: NewPage, victim: int, end: object
+) -> None:
+    hub = start_hub()
+    tabs = open_tabs(new_page, hub, 4)
+    ids = [hub.publish()["id"] for _ in range(5)]
+    assert callable(end)
+    end(tabs.pop(victim).page)
+    ids += [hub.publish()["id"] for _ in range(5)]
+    for tab in tabs:
+        tab.wait_for(*ids)
+        assert tab.ids() == ids
+        wait_until(lambda tab=tab: tab.get("state")["tabs"] == 3, 10, "three tabs")  # type: ignore[misc]
+    assert clients(hub) == 1

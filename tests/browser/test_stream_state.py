@@ -1,0 +1,141 @@
+"""What the page says of its connection is what its connection is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import NewPage, Watch
+from tests.browser.listener import Listener
+from tests.browser.scripted_hub import Answer, Script, ScriptedHub, note, on_stream, welcome
+from tests.conftest import StartHub
+from tests.hub_process import wait_until
+
+ScriptHub = Callable[[Script], ScriptedHub]
+
+
+def busy(reason: str) -> Answer:
+    data = f'{{"reason": "{reason}", "retry": 9000}}'
+    return Answer(f"retry: 9000\nevent: busy\ndata: {data}\n\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (busy("full"), "as many clients as it can take"),
+        (busy("draining"), "stopping or restarting"),
+        (Answer(b'{"error": "not on Sundays"}', 403, "application/json"), "not on Sundays"),
+        (Answer(b"<h1>Sign in</h1>", 200, "text/html"), "not an event stream"),
+    ],
+)
+def test_refusal_is_shown_with_its_reason(
+    script_hub: ScriptHub, page: Page, watch: Watch, answer: Answer, words: str
+) -> None:
+    watch.allow("status of 403")
+    page.goto(script_hub(on_stream(answer)).url)
+    status = page.locator(".status")
+    expect(status).to_have_attribute("data-look", "refused")
+    expect(status).to_contain_text(words)
+    expect(status).to_contain_text("New try in")
+
+
+def test_lost_hub_shows_within_a_second(start_hub: StartHub, page: Page, watch: Watch) -> None:
+    watch.allow_lost_hub()
+    hub = start_hub("--retry", "5000")
+    tab = Listener(page, hub.url)
+    tab.wait_phase("live")
+    hub.kill()
+    killed = time.monotonic()
+    tab.wait_phase("waiting")
+    assert time.monotonic() - killed < 1
+    state = tab.get("state")
+    assert state["cause"] == {"code": "network"}
+    assert 5_000 <= state["retryAt"] - state["since"] <= 30_000
+
+
+def test_silent_link_is_stalled_and_then_replaced(
+    script_hub: ScriptHub, page: Page, watch: Watch
+) -> None:
+    hub = script_hub(on_stream(Answer(welcome(heartbeat_s=1) + note("5-1"), hold=True)))
+    tab = Listener(page, hub.url)
+    tab.wait_phase("live")
+    tab.wait_phase("stalled", 4)
+    tab.wait_phase("waiting", 4)
+    assert tab.get("state")["cause"] == {"code": "silent"}
+    wait_until(lambda: hub.requests == [None, "5-1"], 5, "a new stream after the last event")
+
+
+def test_dismissed_stream_stays_closed_until_somebody_connects(
+    script_hub: ScriptHub, page: Page
+) -> None:
+    hub = script_hub(on_stream(Answer(status=204, content_type=None), Answer(welcome(), hold=True)))
+    tab = Listener(page, hub.url)
+    tab.wait_phase("stopped")
+    assert tab.get("state")["cause"] == {"code": "dismissed"}
+    tab.call("connect")
+    tab.wait_phase("live")
+    assert len(hub.requests) == 2
+
+
+def test_retry_now_and_coming_back_online_try_at_once(
+    start_hub: StartHub, page: Page, watch: Watch
+) -> None:
+    watch.allow_lost_hub()
+    hub = start_hub("--retry", "20000")
+    tab = Listener(page, hub.url)
+    for act in ("link.connect()", "dispatchEvent(new Event('online'))"):
+        tab.wait_phase("live")
+        hub.restart()
+        tab.wait_phase("waiting")
+        page.evaluate(act)
+        tab.wait_phase("live", 2)
+
+
+def test_offline_browser_shows_at_once_and_tries_when_back(
+    start_hub: StartHub, page: Page, watch: Watch
+) -> None:
+    watch.allow_lost_hub()
+    hub = start_hub("--retry", "20000")
+    tab = Listener(page, hub.url)
+    tab.wait_phase("live")
+    hub.kill()
+    tab.wait_phase("waiting")
+    page.context.set_offline(True)
+    wait_until(lambda: tab.get("state")["cause"] == {"code": "offline"}, 1, "offline")
+    hub.restart()
+    page.context.set_offline(False)
+    tab.wait_phase("live", 2)
+
+
+def test_open_stream_is_doubted_while_the_browser_is_offline(
+    start_hub: StartHub, page: Page
+) -> None:
+    hub = start_hub()
+    tab = Listener(page, hub.url)
+    tab.wait_phase("live")
+    page.evaluate("dispatchEvent(new Event('offline'))")
+    tab.wait_phase("stalled", 1)
+    id = hub.publish()["id"]
+    tab.wait_for(id)
+    tab.wait_phase("live", 1)
+
+
+def test_all_tabs_are_told_the_same(start_hub: StartHub, new_page: NewPage) -> None:
+    hub = start_hub()
+    first = Listener(new_page(), hub.url)
+    second = Listener(new_page(beside=first.page), hub.url)
+    first.wait_phase("live")
+    second.call("disconnect")
+    for tab in (first, second):
+        tab.wait_phase("stopped")
+        assert tab.get("state")["cause"] == {"code": "user"}
+    first.call("connect")
+    for tab in (first, second):
+        tab.wait_phase("live")
+    second.call("disconnect")
+    first.wait_phase("stopped")
+    Listener(new_page(beside=first.page), hub.url).wait_phase("live")
+    first.wait_phase("live")
