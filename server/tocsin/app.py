@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from typing import Any
@@ -137,6 +138,7 @@ async def serve(settings: Settings) -> None:
     """Run a hub until SIGTERM or SIGINT; a second signal ends it at once."""
     server = Server(settings)
     await server.start()
+    _spare_the_collector()
     address = f"http://{_shown(settings.host)}:{server.port}"
     print(_greeting(address), flush=True)
     extra: dict[str, object] = {"address": address, "clients_limit": server.hub.clients_limit}
@@ -148,6 +150,19 @@ async def serve(settings: Settings) -> None:
     stopping = asyncio.ensure_future(server.stop())
     await asyncio.wait({stopping, asyncio.ensure_future(_signal())}, return_when="FIRST_COMPLETED")
     log.info("stopped", extra={"clients": len(server.hub.streams)})
+
+
+def _spare_the_collector() -> None:
+    """Let the cyclic collector look at less, and less often.
+
+    Streams and events are freed by their reference counts; what is left to collect are exceptions and
+    tasks, a few for each connection. With the usual thresholds it walks all of the open streams again and
+    again while they come: a fifth of the time when thousands come back at once, in pauses of tens of
+    milliseconds. What is there once the hub has started stays, and is not walked at all.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def _signal() -> None:

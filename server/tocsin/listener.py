@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+from collections.abc import Iterable
+from time import monotonic
 from typing import Any
 
 from tornado.httpserver import HTTPServer
+from tornado.ioloop import PeriodicCallback
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from tocsin.direct import DirectConnection
 from tocsin.errors import PortTaken, SettingsError
 from tocsin.hub import Hub
 
@@ -41,7 +45,7 @@ log = logging.getLogger("tocsin")
 
 
 class Listener(HTTPServer):
-    """Tornado's server with its limits set, and a guard against running out of descriptors."""
+    """Tornado's server with its limits set, a lane for plain requests, and a guard of its descriptors."""
 
     def initialize(  # type: ignore[override]
         self, app: Application, hub: Hub, descriptor_limit: int
@@ -50,7 +54,14 @@ class Listener(HTTPServer):
         self._hub = hub
         self._descriptor_limit = descriptor_limit
         self._open_requests = 0
+        self._waiting: dict[DirectConnection, float] = {}  # since when, the longest first
+        self._sweep = PeriodicCallback(self._close_idle, 1000)
         super().initialize(app, max_body_size=hub.settings.max_event_bytes, **HTTP_LIMITS)
+
+    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        """Start accepting."""
+        self._sweep.start()
+        super().add_sockets(sockets)
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         """Take a connection, or close it at once where descriptors run low.
@@ -64,12 +75,45 @@ class Listener(HTTPServer):
             stream.close()
             return
         self._open_requests += 1
-        super().handle_stream(stream, address)
+        DirectConnection(self, stream, address, HTTP_LIMITS["max_header_size"]).look()
 
     def on_close(self, server_conn: object) -> None:
         """Called by Tornado when a connection is over, or handed to a stream."""
         self._open_requests -= 1
         super().on_close(server_conn)
+
+    async def close_all_connections(self) -> None:
+        """Close what is left, after `stop`."""
+        self._sweep.stop()
+        for connection in tuple(self._waiting):
+            connection.close()
+        await super().close_all_connections()
+
+    # --- what a direct connection asks of its owner ---------------------------------------------
+
+    def wait_for(self, connection: DirectConnection) -> None:
+        """Close it if nothing comes for as long as Tornado would wait."""
+        self._waiting.pop(connection, None)
+        self._waiting[connection] = monotonic()
+
+    def stop_waiting_for(self, connection: DirectConnection) -> None:
+        """Its request is there, or it is over."""
+        self._waiting.pop(connection, None)
+
+    def hand_over(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        """Let Tornado serve it."""
+        super().handle_stream(stream, address)
+
+    def on_over(self) -> None:
+        """A direct connection is closed, or a stream's."""
+        self._open_requests -= 1
+
+    def _close_idle(self) -> None:
+        limit = monotonic() - HTTP_LIMITS["idle_connection_timeout"]
+        for connection, since in tuple(self._waiting.items()):
+            if since > limit:
+                break
+            connection.close()
 
 
 def listening_sockets(host: str, port: int, setting: str = "") -> list[socket.socket]:

@@ -139,6 +139,7 @@ class ThreadedHandler(logging.Handler):
 def configure(level: str, form: str) -> None:
     """Send the log to standard error, from `level` up, as ``text`` or ``json``."""
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # nor the caller's line: a third of a record
     handler = ThreadedHandler(sys.stderr)
     handler.setFormatter(_json_formatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
