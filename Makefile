@@ -15,7 +15,7 @@ TYPES := tests/types
 TSC := $(TYPES)/node_modules/.bin/tsc
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev monitor test check format docs bench bench-quick packages clean
+.PHONY: help run dev monitor test soak check format docs bench bench-quick packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ monitor: $(INSTALLED) ## start the hub, Prometheus, and Grafana if installed; PO
 test: $(INSTALLED_DEV) packages ## install what the tests need and run all of them
 	node --test tests/browser/unit/*.test.mjs
 	$(BIN)/python -m pytest
+
+soak: $(INSTALLED_DEV) packages ## the tests that take minutes
+	$(BIN)/python -m pytest -m soak -s
 
 check: $(INSTALLED_DEV) $(TSC) ## format, lint, strict types
 	$(BIN)/ruff format --check .

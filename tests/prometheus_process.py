@@ -30,13 +30,16 @@ class PrometheusProcess:
     Args:
         hubs: what to scrape; `scrape` changes it.
         hurry: by what every `for`, range and offset of the rules is divided.
+        token: that the hubs ask for; empty leaves the configuration's lines about it commented out.
     """
 
-    def __init__(self, *hubs: HubProcess, interval_s: float = 0.5, hurry: float = 1) -> None:
+    def __init__(
+        self, *hubs: HubProcess, interval_s: float = 0.5, hurry: float = 1, token: str = ""
+    ) -> None:
         self.interval_s = interval_s
         self._folder = Path(tempfile.mkdtemp(prefix="tocsin-prometheus-"))
         self._targets = self._folder / "hubs.json"
-        self._configure(hurry)
+        self._configure(hurry, token)
         self.scrape(*hubs)
         self.port = 0
         self._process = self._start()
@@ -101,14 +104,20 @@ class PrometheusProcess:
         self._process.wait(10)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _configure(self, hurry: float) -> None:
+    def _configure(self, hurry: float, token: str) -> None:
         """The project's files, with short intervals and targets that can change."""
-        config = yaml.safe_load((CONFIG / "prometheus.yml").read_text())
+        text = (CONFIG / "prometheus.yml").read_text()
+        if token:
+            text = re.sub(r"# (authorization:|  credentials_file:)", r"\1", text)
+        config = yaml.safe_load(text)
         interval = {"scrape_interval": f"{self.interval_s * 1000:.0f}ms"}
         interval["evaluation_interval"] = interval["scrape_timeout"] = interval["scrape_interval"]
         config["global"] |= interval
         (job,) = config["scrape_configs"]
         del job["static_configs"]
+        if token:
+            (self._folder / "token").write_text(token)
+            job["authorization"]["credentials_file"] = str(self._folder / "token")
         job["file_sd_configs"] = [{"files": [str(self._targets)]}]
         (self._folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         rules = yaml.safe_load((CONFIG / "rules.yml").read_text())

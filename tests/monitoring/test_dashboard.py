@@ -202,9 +202,8 @@ def test_every_query_takes_the_chosen_hubs_only() -> None:
 
 def test_counters_are_asked_for_their_rate() -> None:
     for expr in all_expressions():
-        for name, before in re.findall(r"()(\w+_total)", expr):
-            assert name == ""
-            assert re.search(rf"(rate|increase)\({before}{{", expr), expr
+        for counter in re.findall(r"\w+_total", expr):
+            assert re.search(rf"(rate|increase)\({counter}{{", expr), expr
 
 
 def test_legends_name_labels_that_the_query_keeps() -> None:
@@ -224,10 +223,7 @@ def families(start_hub: StartHub) -> dict[str, set[str]]:
     hub = start_hub()
     hub.publish()
     text = hub.text("/metrics")
-    found = {f.name: {s.name for s in f.samples} for f in text_string_to_metric_families(text)}
-    # A histogram without label values and an info have samples from the start; so has all else.
-    assert all(found.values())
-    return found
+    return {f.name: {s.name for s in f.samples} for f in text_string_to_metric_families(text)}
 
 
 def test_every_metric_used_exists_and_every_metric_is_used(start_hub: StartHub) -> None:

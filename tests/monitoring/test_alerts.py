@@ -1,0 +1,206 @@
+"""Alerts in a real Prometheus: what they are for is done to real hubs, and they fire, and clear.
+
+The project's rules run a hundred and twenty times faster. Four alerts are left to promtool's tests: their
+causes (late deliveries for an hour, a broken journal, server errors) can't be had from a healthy hub.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any
+
+import pytest
+
+from tests.http.test_slow_clients import stalled_client
+from tests.hub_process import HubProcess, wait_until
+from tests.monitoring.audience import Audience, open_stream
+from tests.monitoring.test_rules import alerts
+from tests.prometheus_process import PrometheusProcess, instance
+
+HURRY = 120
+INTERVAL_S = 0.25
+PATIENCE_S = 60.0
+
+BY_PROMTOOL_ONLY = {
+    "TocsinDeliverySlowFastBurn",
+    "TocsinDeliverySlowSlowBurn",
+    "TocsinHttpErrors",
+    "TocsinJournalDown",
+}
+LIVE = sorted(set(alerts()) - BY_PROMTOOL_ONLY)
+
+
+class Watch:
+    """Notes what fires, four times a second."""
+
+    def __init__(self, *watched: PrometheusProcess) -> None:
+        self._watched = watched
+        self._done = threading.Event()
+        self.fired: dict[str, dict[str, Any]] = {}
+        self.firing: set[str] = set()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._done.set()
+        self._thread.join(10)
+
+    def wait_until_fired(self, *alerts: str) -> None:
+        """Wait until each has fired, or fail and name those that haven't."""
+        deadline = time.monotonic() + PATIENCE_S
+        while missing := set(alerts) - self.fired.keys():
+            assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {missing}"
+            time.sleep(INTERVAL_S)
+
+    def wait_until_clear(self) -> None:
+        """Wait until nothing fires, or fail and name what does."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.firing:
+            assert time.monotonic() < deadline, f"not cleared within {PATIENCE_S} s: {self.firing}"
+            time.sleep(INTERVAL_S)
+
+    def _look(self) -> None:
+        while not self._done.wait(INTERVAL_S):
+            seen = [alert for each in self._watched for alert in each.alerts()]
+            firing = [alert for alert in seen if alert["state"] == "firing"]
+            for alert in firing:
+                self.fired.setdefault(alert["labels"]["alertname"], alert)
+            self.firing = {alert["labels"]["alertname"] for alert in firing}
+
+
+@contextmanager
+def over_and_over(act: Callable[[], None]) -> Iterator[None]:
+    """Do it again and again in a thread, until the block ends."""
+    done = threading.Event()
+
+    def run() -> None:
+        while not done.is_set():
+            act()
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run)
+        try:
+            yield
+        finally:
+            done.set()
+        running.result(10)  # what went wrong in there
+
+
+def cut_slow_clients(hub: HubProcess) -> None:
+    """Five clients that read nothing, until the hub has cut them."""
+    cut = 'tocsin_streams_closed_total{reason="slow"}'
+    before = hub.metric(cut)
+    clients = [stalled_client(hub.port) for _ in range(5)]
+    while hub.metric(cut) < before + len(clients):
+        hub.publish(message="x" * 60_000)
+        time.sleep(0.05)
+    for client in clients:
+        client.close()
+
+
+def come_back_too_late(hub: HubProcess) -> None:
+    open_stream(hub.port, last_event_id="1-1").close()
+    time.sleep(0.1)
+
+
+def ask_for_room(hub: HubProcess) -> None:
+    open_stream(hub.port).close()
+    time.sleep(0.2)
+
+
+def hold_up(hub: HubProcess) -> None:
+    """Nothing runs half of the time, 200 ms at a time."""
+    hub.signal(signal.SIGSTOP)
+    time.sleep(0.2)
+    hub.signal(signal.SIGCONT)
+    time.sleep(0.2)
+
+
+@contextmanager
+def few_descriptors(hub: HubProcess) -> Iterator[None]:
+    """The hub may open hardly more than it has open."""
+    limits = resource.prlimit(hub.pid, resource.RLIMIT_NOFILE)
+    scarce = int(hub.metric("process_open_fds") / 0.85)
+    resource.prlimit(hub.pid, resource.RLIMIT_NOFILE, (scarce, limits[1]))
+    yield
+    resource.prlimit(hub.pid, resource.RLIMIT_NOFILE, limits)
+
+
+@contextmanager
+def flooded(hub: HubProcess, connections: int) -> Iterator[None]:
+    """Connections that ask nothing take all the room there is, the canary's too."""
+    with ExitStack() as stack:
+        for _ in range(connections):
+            connection = socket.create_connection(("127.0.0.1", hub.port), timeout=5)
+            stack.enter_context(closing(connection))
+        yield
+
+
+def die_and_crash(hub: HubProcess, prometheus: PrometheusProcess, watch: Watch) -> None:
+    """Down until that is noticed, and then three starts, each of them scraped."""
+    hub.kill()
+    watch.wait_until_fired("TocsinDown", "TocsinMassDisconnect")
+    for _ in range(4):
+        hub.restart()
+        prometheus.wait_for_scrapes(hub, count=1)
+
+
+@pytest.fixture(scope="module")
+def watch() -> Iterator[Watch]:
+    """All that was seen while everything went wrong, and then right again."""
+    with ExitStack() as stack:
+        start = stack.enter_context
+        lost = start(closing(HubProcess("--canary", "0")))
+        full = start(closing(HubProcess("--canary", "0", "--max-clients", "5")))
+        slow = start(
+            closing(
+                HubProcess("--canary", "0", "--history-events", "5", "--slow-client-timeout", "0.5")
+            )
+        )
+        mute = start(closing(HubProcess("--canary", "0.5", "--max-clients", "40")))
+        held = start(closing(HubProcess("--canary", "0")))
+        hubs = (lost, full, slow, mute, held)
+        prometheus = start(closing(PrometheusProcess(*hubs, interval_s=INTERVAL_S, hurry=HURRY)))
+        lonely = start(closing(PrometheusProcess(interval_s=INTERVAL_S, hurry=HURRY)))
+        watch = start(closing(Watch(prometheus, lonely)))
+        start(Audience(mute.port, 25))
+        with ExitStack() as causes:
+            causes.enter_context(Audience(lost.port, 60))
+            causes.enter_context(Audience(full.port, 5))
+            prometheus.wait_for_scrapes(*hubs)
+            causes.enter_context(few_descriptors(held))
+            causes.enter_context(over_and_over(lambda: hold_up(held)))
+            causes.enter_context(over_and_over(lambda: cut_slow_clients(slow)))
+            causes.enter_context(over_and_over(lambda: come_back_too_late(slow)))
+            causes.enter_context(over_and_over(lambda: ask_for_room(full)))
+            causes.enter_context(flooded(mute, 90))
+            long_ago = f'tocsin_clients{{instance="{instance(lost)}"}} offset 5s'
+            wait_until(lambda: prometheus.query(long_ago), PATIENCE_S, "a past")
+            die_and_crash(lost, prometheus, watch)
+            watch.wait_until_fired(*LIVE)
+        lonely.scrape(held)
+        watch.wait_until_clear()
+        yield watch
+
+
+@pytest.mark.parametrize("alert", LIVE)
+def test_alert_fires_in_time_and_clears(watch: Watch, alert: str) -> None:
+    assert alert in watch.fired
+    assert alert not in watch.firing
+
+
+@pytest.mark.parametrize("alert", LIVE)
+def test_alerts_texts_are_filled_in(watch: Watch, alert: str) -> None:
+    texts = watch.fired[alert]["annotations"].values()
+    assert not [text for text in texts if "<no value>" in text or "{{" in text or "error" in text]
+
+
+def test_alerts_that_are_left_to_promtool_exist() -> None:
+    assert set(alerts()) > BY_PROMTOOL_ONLY
