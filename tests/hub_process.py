@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 START_TIMEOUT_S = 10.0
+PATIENCE_WITH_STARTS_S = 30.0  # a machine that does much else starts a process slowly
 
 
 class HubProcess:
@@ -119,7 +120,11 @@ class HubProcess:
             command, stdout=self._log, stderr=self._log, text=True, env=self._env, cwd=self._cwd
         )
         address = re.compile(r"^Tocsin listens at http://\S+:(\d+)$", re.MULTILINE)
-        wait_until(lambda: address.search(self.log()[seen:]) or process.poll() is not None)
+        wait_until(
+            lambda: address.search(self.log()[seen:]) or process.poll() is not None,
+            PATIENCE_WITH_STARTS_S,
+            "tocsin serve",
+        )
         found = address.search(self.log()[seen:])
         assert found, f"tocsin serve did not start: {self.log()[seen:]}"
         self.port = int(found[1])

@@ -18,6 +18,8 @@ import yaml
 
 from tests.hub_process import HubProcess, wait_until
 
+PATIENCE_S = 60.0
+
 CONFIG = Path(__file__).parents[1] / "config" / "prometheus"
 
 Sample = tuple[dict[str, str], float]
@@ -97,7 +99,7 @@ class PrometheusProcess:
             new = f'count_over_time(up{{instance=~"{chosen}"}}[{age * 1000:.0f}ms]) >= {count}'
             return len(self.query(new)) == len(hubs)
 
-        wait_until(scraped, 20, f"{count} scrapes of {chosen}")
+        wait_until(scraped, PATIENCE_S, f"{count} scrapes of {chosen}")
 
     def close(self) -> None:
         self._process.kill()
@@ -138,11 +140,13 @@ class PrometheusProcess:
                 stderr=output,
             )
         address = re.compile(r'msg="Listening on" address=127\.0\.0\.1:(\d+)')
-        wait_until(lambda: address.search(log.read_text()) or process.poll() is not None, 20)
+        wait_until(
+            lambda: address.search(log.read_text()) or process.poll() is not None, PATIENCE_S
+        )
         found = address.search(log.read_text())
         assert found, f"prometheus did not start: {log.read_text()}"
         self.port = int(found[1])
-        wait_until(self._is_ready, 20, "prometheus is ready")
+        wait_until(self._is_ready, PATIENCE_S, "prometheus is ready")
         return process
 
     def _is_ready(self) -> bool:

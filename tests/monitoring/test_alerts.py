@@ -99,8 +99,9 @@ def cut_slow_clients(hub: HubProcess) -> None:
     before = hub.metric(cut)
     clients = [stalled_client(hub.port) for _ in range(5)]
     while hub.metric(cut) < before + len(clients):
-        hub.publish(message="x" * 60_000)
-        time.sleep(0.05)
+        for _ in range(5):
+            hub.publish(message="x" * 60_000)
+        time.sleep(0.25)
     for client in clients:
         client.close()
 
@@ -144,10 +145,12 @@ def flooded(hub: HubProcess, connections: int) -> Iterator[None]:
 
 
 def die_and_crash(hub: HubProcess, prometheus: PrometheusProcess, watch: Watch) -> None:
-    """Down until that is noticed, and then three starts, each of them scraped."""
+    """Down until that is noticed, and then start after start, each of them scraped."""
     hub.kill()
     watch.wait_until_fired("TocsinDown", "TocsinMassDisconnect")
-    for _ in range(4):
+    deadline = time.monotonic() + PATIENCE_S
+    while "TocsinCrashLooping" not in watch.fired:
+        assert time.monotonic() < deadline, "TocsinCrashLooping doesn't fire"
         hub.restart()
         prometheus.wait_for_scrapes(hub, count=1)
 
