@@ -19,6 +19,17 @@ FILE = Path(__file__).parent / "dashboards" / "tocsin.json"
 
 COLUMNS = 24
 
+GRAFANAS_MARKS: Json = {
+    "name": "Annotations & Alerts",
+    "builtIn": 1,
+    "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+    "enable": True,
+    "hide": True,
+    "iconColor": "rgba(0, 211, 255, 1)",
+    "type": "dashboard",
+}
+"""Those that people set by hand. Grafana adds them to a dashboard that doesn't have them."""
+
 ROWS: dict[str, tuple[bool, list[Panel]]] = {
     "Overview": (True, OVERVIEW),
     "Publish": (True, PUBLISH),
@@ -94,63 +105,52 @@ def places(members: Sequence[Panel], top: int) -> Iterator[Json]:
 
 def variables() -> Iterator[Json]:
     """What is chosen at the top. All is every value there is: `.+` would take in other programs' `up`."""
+    always = {"regex": "", "options": [], "hide": 0, "skipUrlSync": False}
     yield {
         "name": "datasource",
         "label": "Data source",
         "type": "datasource",
         "query": "prometheus",
-        "regex": "",
         "current": {},
-        "options": [],
         "refresh": 1,
         "multi": False,
         "includeAll": False,
-        "hide": 0,
-        "skipUrlSync": False,
+        **always,
     }
     choices = {
         "job": ("Job", "label_values(tocsin_build_info, job)"),
         "instance": ("Hub", 'label_values(tocsin_build_info{job=~"$job"}, instance)'),
     }
     for name, (label, query) in choices.items():
-        yield {
-            "name": name,
-            "label": label,
-            "type": "query",
-            "datasource": DATASOURCE,
-            "definition": query,
-            "query": {
-                "qryType": 1,
-                "query": query,
-                "refId": "PrometheusVariableQueryEditor-VariableQuery",
-            },
-            "regex": "",
-            "sort": 1,
-            "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
-            "options": [],
-            "refresh": 2,
-            "multi": True,
-            "includeAll": True,
-            "hide": 0,
-            "skipUrlSync": False,
-        }
+        yield {"name": name, "label": label, **_choice(query), **always}
+
+
+def _choice(query: str) -> Json:
+    """A variable of the values that `query` finds in the time shown; at first, all of them."""
+    return {
+        "type": "query",
+        "datasource": DATASOURCE,
+        "definition": query,
+        "query": {
+            "qryType": 1,  # label values
+            "query": query,
+            "refId": "PrometheusVariableQueryEditor-VariableQuery",
+        },
+        "sort": 1,
+        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
+        "refresh": 2,
+        "multi": True,
+        "includeAll": True,
+    }
 
 
 def marks() -> Iterator[Json]:
     """What is marked over every drawing: starts, new versions, alerts."""
-    yield {
-        "name": "Annotations & Alerts",
-        "builtIn": 1,
-        "datasource": {"type": "grafana", "uid": "-- Grafana --"},
-        "enable": True,
-        "hide": True,
-        "iconColor": "rgba(0, 211, 255, 1)",
-        "type": "dashboard",
-    }
+    yield GRAFANAS_MARKS
     yield _mark(
         "Starts",
         "blue",
-        Query("changes(process_start_time_seconds{*}[$__rate_interval]) > 0"),
+        Query("changes(process_start_time_seconds{*}[*]) > 0"),
         "{{instance}} started",
         "instance",
     )

@@ -10,6 +10,8 @@ from grafana.panel import Json, Panel
 LIMIT = "limit"
 """How the legend of a series begins that is a limit: it is drawn as a dashed red line."""
 
+PALETTE: Json = {"mode": "palette-classic"}
+
 
 @dataclass(frozen=True)
 class Stat(Panel):
@@ -111,7 +113,14 @@ class Lines(Panel):
             "axisPlacement": "auto",
             "scaleDistribution": {"type": "linear"},
         }
-        return {"min": 0, **top, "color": {"mode": "palette-classic"}, "custom": custom}
+        return {"min": 0, **top, "links": self._links(), "color": PALETTE, "custom": custom}
+
+    def _links(self) -> list[Json]:
+        """From a hub's line to that hub's page."""
+        if not any(query.legend == "{{instance}}" for query in self.queries):
+            return []
+        url = "http://${__field.labels.instance}/"
+        return [{"title": "Open the hub's page", "url": url, "targetBlank": True}]
 
     def _overrides(self) -> list[Json]:
         if not any(query.legend.startswith(LIMIT) for query in self.queries):

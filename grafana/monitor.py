@@ -61,7 +61,7 @@ class Program:
                 stderr=output,
                 stdin=subprocess.DEVNULL,
                 cwd=ROOT,
-                env={**os.environ, **(env or {})},
+                env={**environment(), **(env or {})},
                 start_new_session=True,
             )
         try:
@@ -96,6 +96,11 @@ class Program:
 
     def _last_lines(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-12:])
+
+
+def environment() -> dict[str, str]:
+    """What programs get, without the hub's settings: a token in there would lock Prometheus out."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
 
 
 def answers(url: str) -> bool:
@@ -223,12 +228,20 @@ def monitor(hub_port: int, prometheus_port: int, grafana_port: int) -> None:
             time.sleep(0.2)
 
 
+def port_number(text: str) -> int:
+    """A port that can be asked for."""
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 65_536:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed: 1 to 65535")
+    return int(text)
+
+
 def main() -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="make monitor", description=__doc__)
     for name, default in (("hub", 3000), ("prometheus", 9090), ("grafana", 3001)):
-        parser.add_argument(f"--{name}-port", type=int, default=default)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
+        parser.add_argument(f"--{name}-port", type=port_number, default=default)
+    # Set here, since a shell's background job ignores SIGINT; SIGHUP is a terminal that closes.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         monitor(**vars(parser.parse_args()))

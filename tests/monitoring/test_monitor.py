@@ -185,3 +185,10 @@ def test_taken_port_is_named_and_nothing_is_started(monitors: Any) -> None:
         " Choose another: make monitor PROMETHEUS=...\n"
     )
     assert not is_open(hub)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http", "3000 "])
+def test_port_that_is_none_is_named(monitors: Any, port: str) -> None:
+    monitor = monitors(sys.executable, "-m", "grafana.monitor", f"--hub-port={port}")
+    assert monitor.wait() == 2
+    assert f"--hub-port: {port!r}: allowed: 1 to 65535" in monitor.said
