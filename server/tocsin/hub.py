@@ -26,6 +26,7 @@ from tocsin.event import Draft, Event, EventId, Signal
 from tocsin.filters import Filter, TopicIndex
 from tocsin.group import PIECE_BYTES, Batch, Group, Piece
 from tocsin.journal import Journal, MemoryJournal, Receipt
+from tocsin.logs import is_wanted
 from tocsin.loop_lag import LoopLag
 from tocsin.probes import Probes
 from tocsin.punctuality import Punctuality
@@ -352,7 +353,8 @@ class Hub:
             stream.presence = len(self.streams)
         stream.replays = resume.replayed
         self.tally.count_opened(resume)
-        self._log_opened(stream, resume)
+        if is_wanted(log, "stream opened"):
+            self._log_opened(stream, resume)
         framed = head + self._opening(stream, resume)
         self.tally.sent_bytes["control"] += len(framed)
         stream.start(framed, self.piece_after(stream))
@@ -461,6 +463,10 @@ class Hub:
         self._leave_group(stream)
         duration_s = asyncio.get_running_loop().time() - stream.opened_at
         self.tally.count_closed(reason, duration_s, stream.undelivered)
+        if is_wanted(log, "stream closed"):
+            self._log_closed(stream, reason, duration_s)
+
+    def _log_closed(self, stream: Stream, reason: str, duration_s: float) -> None:
         log.info(
             "stream closed",
             extra={

@@ -7,6 +7,8 @@ from collections import Counter
 
 from tornado.web import RequestHandler
 
+from tocsin.logs import is_wanted
+
 log = logging.getLogger("tocsin.access")
 
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
@@ -68,7 +70,7 @@ class AccessLog:
         known = labels in self.counts or len(self.counts) < MAX_LABELS
         self.counts[labels if known else OTHER] += 1
         level = logging.ERROR if status >= 500 and status != 503 else logging.INFO
-        if log.isEnabledFor(level):
+        if level > logging.INFO or is_wanted(log, "request"):
             log.log(
                 level,
                 "request",

@@ -71,6 +71,18 @@ def test_lines_alike_are_held_back_and_counted(handler: ThreadedHandler, sink: i
     assert "alike=50" in lines[-1]
 
 
+def test_line_that_would_be_held_back_need_not_be_made(
+    handler: ThreadedHandler, sink: io.StringIO
+) -> None:
+    wait_until(lambda: time.time() % 1 < 0.5)
+    assert not handler.holds_back("tocsinstream opened")
+    for _ in range(MAX_ALIKE_PER_S):
+        handler.handle(record(created=time.time()))
+    assert all(handler.holds_back("tocsinstream opened") for _ in range(50))
+    handler.close()
+    assert "alike=50" in sink.getvalue().splitlines()[-1]
+
+
 class Stuck(io.StringIO):
     """A sink like a pipe that nobody reads."""
 
