@@ -13,8 +13,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -23,22 +22,19 @@ from tornado.iostream import IOStream
 
 from tocsin.errors import Unavailable
 from tocsin.event import Draft, Event, EventId, Signal
-from tocsin.filters import Filter, TopicIndex
-from tocsin.group import PIECE_BYTES, Batch, Group, Piece
+from tocsin.fanout import SLICE, FanOut
+from tocsin.filters import Filter
+from tocsin.group import PIECE_BYTES, Group, Piece
 from tocsin.journal import Journal, MemoryJournal, Receipt
 from tocsin.logs import is_wanted
 from tocsin.loop_lag import LoopLag
 from tocsin.probes import Probes
-from tocsin.punctuality import Punctuality
 from tocsin.resume import Resume, resolve
 from tocsin.ring import Entry, RingBuffer
 from tocsin.settings import Settings, client_limit
-from tocsin.stream import Stream, deliver_all
+from tocsin.stream import Stream
 from tocsin.tally import Tally
 from tocsin.wire import HEARTBEAT, encode_event, encode_retry, jittered_retry_ms
-
-SLICE = 250
-"""Streams sent to before the loop gets a turn: about a millisecond of system calls."""
 
 SHARED_JOINS = 256
 """Replays that are kept joined while the head stands still."""
@@ -69,18 +65,14 @@ class Hub:
         self.lagging: dict[int, Stream] = {}
         self.draining = False
         self.secret = secrets.token_urlsafe(32)  # what the hub's own requests are known by
-        self._probes = Probes(self._join_live, self._leave_group)
+        self._fan_out = FanOut(self.tally, clock, lambda: self.ring.head)
+        self._probes = Probes(self._fan_out.let_in, self._fan_out.leave)
         self._journal = journal or MemoryJournal(clock)
         self._clock = clock
         self._last_number = 0
-        self._groups: dict[tuple[Filter, bool], Group[Stream]] = {}
-        self._index: TopicIndex[Group[Stream]] = TopicIndex()
-        self._due: deque[Group[Stream]] = deque()
-        self._pass: Iterator[None] | None = None
         self._presence: dict[int, Stream] = {}
         self._joins: dict[tuple[int, Group[Stream]], Piece] = {}
         self._joins_head = 0
-        self._punctuality = Punctuality(self.tally, clock)
         self._timers: Sequence[PeriodicCallback | LoopLag] = [
             PeriodicCallback(self.send_heartbeats, self.settings.heartbeat * 1000),
             PeriodicCallback(self.tick, 1000),
@@ -209,8 +201,8 @@ class Hub:
         self._check_ready()
         block = encode_event(signal.type, signal.data)
         entry = Entry(self.ring.head, signal.topic, signal.type, self._clock(), block)
-        recipients = self._hand_to_groups(entry)
-        self._start_pass()
+        recipients = self._fan_out.hand(entry)
+        self._fan_out.start()
         return recipients
 
     def _check_ready(self) -> None:
@@ -220,96 +212,17 @@ class Hub:
     def _deliver(self, events: Sequence[Event]) -> Sequence[Receipt]:
         """Take committed events into the ring, and to the groups that they are for."""
         receipts = [Receipt(event.id, self._append(event)) for event in events]
-        self._start_pass()
+        self._fan_out.start()
         return receipts
 
     def _append(self, event: Event) -> int:
         entry = Entry.of(event)
         self.ring.append(entry, event.time)
-        recipients = self._hand_to_groups(entry)
+        recipients = self._fan_out.hand(entry)
         self.tally.count_published(
             event.draft.source, entry.type, event.time, len(entry.block), recipients
         )
         return recipients
-
-    def _hand_to_groups(self, entry: Entry) -> int:
-        """Make `entry` pending for the groups it is for; returns how many streams they have."""
-        recipients = 0
-        for group in self._index.matching(entry.topic, entry.type):
-            if not group.pending:
-                self._due.append(group)
-            group.pending.append(entry)
-            group.matched += 1
-            recipients += group.size
-        return recipients
-
-    # --- the fan-out pass ---------------------------------------------------------------------
-
-    def _start_pass(self) -> None:
-        """Schedule a pass if something is due and none is under way."""
-        if self._due and self._pass is None:
-            self._pass = self._fan_out()
-            asyncio.get_running_loop().call_soon(self._run_pass)
-
-    def _run_pass(self) -> None:
-        """Send one slice, and come back after the loop had its turn while there is more."""
-        assert self._pass is not None
-        for _ in self._pass:
-            asyncio.get_running_loop().call_soon(self._run_pass)
-            return
-        self._pass = None
-
-    def _fan_out(self) -> Iterator[None]:
-        """Send every group that is due what is new to it, pausing after each slice of streams."""
-        sent = 0
-        while self._due:
-            group = self._due.popleft()
-            joined = group.take_joined()
-            streams = tuple(group.live)
-            batch = group.take_pending(self.ring.head)
-            for first in range(0, len(streams), SLICE):
-                part = streams[first : first + SLICE]
-                self._send(batch, part, is_last=first + SLICE >= len(streams))
-                sent += len(part)
-                if sent >= SLICE:
-                    sent = 0
-                    self._punctuality.fold()
-                    yield
-            before = batch.group.tally.delivered_live
-            for stream in joined:
-                self._let_in(stream, batch)
-                sent += 1
-            self._note(batch, before, is_last=not streams)
-        self._punctuality.fold()
-
-    def _send(self, batch: Batch, streams: Sequence[Stream], *, is_last: bool) -> None:
-        """Send `batch` to some streams of its group; `is_last`: to the last of them."""
-        tally = batch.group.tally
-        before = tally.delivered_live
-        for step in batch.steps:
-            count = deliver_all(streams, step)
-            tally.count_live(count, step.piece.events, len(step.piece.payload))
-        self._note(batch, before, is_last=is_last)
-
-    def _note(self, batch: Batch, before: int, *, is_last: bool) -> None:
-        """Note what was delivered of `batch` since the count was at `before`."""
-        tally = batch.group.tally
-        if tally is self.tally:  # a probe's deliveries are nobody's latency
-            deliveries = tally.delivered_live - before
-            self._punctuality.note(batch.entries, deliveries, is_last=is_last)
-
-    def _let_in(self, stream: Stream, batch: Batch) -> None:
-        """Send a stream that joined since the last pass what is new to it, and make it one of the live."""
-        for piece in batch.after(stream.cursor):
-            if stream.live:
-                before = stream.sent_events
-                stream.deliver(piece)
-                if stream.sent_events > before:  # else it was closed, and has nothing of it
-                    batch.group.tally.count_live(1, piece.events, len(piece.payload))
-        # Else it lagged meanwhile, or even caught up again, and is somewhere else already.
-        if stream.live and stream.cursor == stream.group.mark.cursor:
-            stream.group.let_in(stream)
-            stream.share_mark()
 
     # --- streams ------------------------------------------------------------------------------
 
@@ -343,7 +256,7 @@ class Hub:
             self._last_number,
             iostream,
             self,
-            self._join_group(filter, chunked, self.tally),
+            self._fan_out.join(filter, chunked, self.tally),
             cursor=resume.cursor,
             now=asyncio.get_running_loop().time(),
         )
@@ -369,7 +282,7 @@ class Hub:
             head: the HTTP answer's head.
             chunked: whether the body is chunked.
         """
-        group = self._join_group(filter, chunked, self._probes.tally)
+        group = self._fan_out.join(filter, chunked, self._probes.tally)
         now = asyncio.get_running_loop().time()
         stream = Stream(0, iostream, self._probes, group, cursor=group.mark.cursor, now=now)
         self._probes.open.add(stream)
@@ -397,23 +310,6 @@ class Hub:
             return welcome
         # The gap bears no id: the welcome's is where the stream goes on, and a client is told once.
         return welcome + encode_event("gap", msgspec.json.encode(resume.gap))
-
-    def _join_group(self, filter: Filter, chunked: bool, tally: Tally) -> Group[Stream]:
-        group = self._groups.get((filter, chunked))
-        if group is None:
-            group = Group(filter, chunked, cursor=self.ring.head, tally=tally)
-            self._groups[filter, chunked] = group
-            self._index.add(filter, group)
-        group.size += 1
-        return group
-
-    def _leave_group(self, stream: Stream) -> None:
-        group = stream.group
-        group.remove(stream)
-        group.size -= 1
-        if group.size == 0:
-            del self._groups[group.filter, group.chunked]
-            self._index.remove(group.filter, group)
 
     # --- what a stream asks of its log --------------------------------------------------------
 
@@ -446,21 +342,14 @@ class Hub:
     def on_caught_up(self, stream: Stream) -> None:
         """Put the stream (back) into the fan-out."""
         del self.lagging[stream.number]
-        self._join_live(stream)
-
-    def _join_live(self, stream: Stream) -> None:
-        if stream.group.pending:
-            stream.group.joined[stream] = None
-        else:
-            stream.group.let_in(stream)
-            stream.share_mark()
+        self._fan_out.let_in(stream)
 
     def on_closed(self, stream: Stream, reason: str) -> None:
         """Forget the stream, and say so."""
         del self.streams[stream.number]
         self.lagging.pop(stream.number, None)
         self._presence.pop(stream.number, None)
-        self._leave_group(stream)
+        self._fan_out.leave(stream)
         duration_s = asyncio.get_running_loop().time() - stream.opened_at
         self.tally.count_closed(reason, duration_s, stream.undelivered)
         if is_wanted(log, "stream closed"):
@@ -544,6 +433,6 @@ class Hub:
 
     def __repr__(self) -> str:
         return (
-            f"Hub(clients={len(self.streams)}, lagging={len(self.lagging)}, groups={len(self._groups)},"
+            f"Hub(clients={len(self.streams)}, lagging={len(self.lagging)}, groups={len(self._fan_out)},"
             f" {self.ring!r}, draining={self.draining})"
         )

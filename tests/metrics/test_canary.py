@@ -63,7 +63,7 @@ async def test_canary_that_is_off_says_so() -> None:
 
 
 def stop_the_pass(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server.hub, "_run_pass", lambda: None)
+    monkeypatch.setattr(server.hub._fan_out, "_run_pass", lambda: None)
 
 
 def refuse_events(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def refuse_events(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lose_the_index(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server.hub._index, "matching", lambda *_: [])
+    monkeypatch.setattr(server.hub._fan_out._index, "matching", lambda *_: [])
 
 
 def stop_listening(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
