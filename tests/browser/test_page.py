@@ -4,69 +4,11 @@ import http.client
 import re
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-
-class Hub(Protocol):
-    """What these tests use of the `start_hub` fixture's hubs."""
-
-    url: str
-    port: int
-
-    def publish(self, type: str = ..., message: str = ..., **more: Any) -> dict[str, Any]: ...
-    def stop(self) -> None: ...
-    def restart(self) -> None: ...
-
-
-StartHub = Callable[..., Hub]
-
-
-class Watch(Protocol):
-    def allow(self, pattern: str) -> None: ...
-    def allow_lost_hub(self) -> None: ...
-
-
-class Dashboard:
-    """The page in the words of its reader."""
-
-    def __init__(self, page: Page, hub: Hub) -> None:
-        self.page = page
-        self.status = page.locator(".status")
-        self.connect = page.locator("[data-act=connect]")
-        self.disconnect = page.locator("[data-act=disconnect]")
-        self.rows = page.locator("[role=feed] article")
-        self.events = page.locator("article[data-kind=event]")
-        self.gaps = page.locator("article[data-kind=gap]")
-        self.toasts = page.locator(".toast:not(.toast-more):visible")
-        self.message = page.locator("#message")
-        self.send = page.locator("#publish-form [type=submit]")
-        self.error = page.locator(".form-error")
-        page.goto(hub.url)
-
-    def number(self, name: str) -> Locator:
-        return self.page.locator(f"[data-number={name}]")
-
-    def event(self, message: str) -> Locator:
-        return self.events.filter(has=self.page.get_by_text(message, exact=True))
-
-    def messages(self) -> list[str]:
-        """The message of each event in the feed, newest first."""
-        return self.events.locator(".message").all_text_contents()
-
-    def wait_live(self, timeout_s: float = 5) -> None:
-        expect(self.status).to_have_attribute("data-look", "live", timeout=timeout_s * 1000)
-
-    def wait_look(self, look: str, timeout_s: float = 5) -> None:
-        expect(self.status).to_have_attribute("data-look", look, timeout=timeout_s * 1000)
-
-
-def open_dashboard(page: Page, hub: Hub) -> Dashboard:
-    dashboard = Dashboard(page, hub)
-    dashboard.wait_live()
-    return dashboard
+from tests.browser.dashboard import StartHub, Watch, open_dashboard
 
 
 def test_page_connects_by_itself_and_says_so(start_hub: StartHub, page: Page) -> None:

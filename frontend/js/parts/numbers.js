@@ -49,6 +49,6 @@ function latencyText({ latency, language }) {
 function horizonText({ horizon, words, language }) {
   if (!horizon) return "–";
   if (horizon.kind === "all") return words.horizonAll;
-  const text = span(horizon.seconds, language);
+  const text = horizon.seconds < 1 ? `< ${span(1, language)}` : span(horizon.seconds, language);
   return horizon.kind === "measured" ? text : `≈ ${text}`;
 }

@@ -1,0 +1,212 @@
+"""The states that the page can be in, each arranged by real means; for axe and for screenshots."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.dashboard import Dashboard, StartHub, open_dashboard
+from tests.browser.load import Publisher
+from tests.hub_process import HubProcess
+
+EXAMPLES = [
+    ("user_joined", "Alice a rejoint l’espace de travail", "default", {}),
+    ("message_received", "Bob: the release notes are ready to read", "team/web", {"thread": 42}),
+    ("system_alert", "Disk almost full on srv-02: 91 % used", "ops/disks", {"used": 0.91}),
+    ("data_updated", "The catalogue was updated", "shop/catalogue", {"added": 12, "removed": 3}),
+    ("notification", "Nightly backup finished in 4 min 12 s, 1,204 files", "ops/backup", {}),
+    ("deploy.finished", "main@4f2c91e is in production", "ci/deploy", {"commit": "4f2c91e"}),
+    (
+        "message_received",
+        "Trap: invoice_\u202egpj.exe\u200b <img src=x onerror=alert(1)>",
+        "default",
+        {},
+    ),
+]
+SLOW = ("--retry", "20000")
+
+
+def publish_examples(hub: HubProcess, times: int = 1) -> None:
+    for _ in range(times):
+        for type, message, topic, data in EXAMPLES:
+            hub.publish(type, message, topic=topic, data=data)
+
+
+@contextmanager
+def arranged(name: str, page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    """The page in that state; `page` must allow for a lost hub."""
+    yield from STATES[name](page, start_hub)
+
+
+def empty(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    yield open_dashboard(page, start_hub())
+
+
+def live(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    hub = start_hub()
+    dashboard = open_dashboard(page, hub)
+    publish_examples(hub, 2)
+    expect(dashboard.number("received")).to_have_text("14")
+    expect(dashboard.number("latency")).not_to_have_text("–")
+    yield dashboard
+
+
+def paused(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    hub = start_hub()
+    dashboard = open_dashboard(page, hub)
+    publish_examples(hub)
+    expect(dashboard.number("received")).to_have_text("7")
+    dashboard.pause.click()
+    publish_examples(hub, 3)
+    expect(dashboard.pause).to_contain_text("+21")
+    yield dashboard
+
+
+def filtered(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    hub = start_hub()
+    dashboard = open_dashboard(page, hub, "/?topic=ops/*&q=disk")
+    publish_examples(hub, 3)
+    expect(dashboard.summary).to_contain_text("3 of 21")
+    yield dashboard
+
+
+def no_match(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    hub = start_hub()
+    dashboard = open_dashboard(page, hub, "/?q=nowhere")
+    publish_examples(hub)
+    expect(dashboard.summary).to_contain_text("0 of 7")
+    yield dashboard
+
+
+def away(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    hub = start_hub()
+    dashboard = open_dashboard(page, hub)
+    publish_examples(hub, 12)
+    expect(dashboard.number("received")).to_have_text("84")
+    page.mouse.move(300, 500)
+    page.mouse.wheel(0, 1500)
+    expect(dashboard.rows.first).not_to_have_attribute("aria-posinset", "1")
+    publish_examples(hub, 2)
+    expect(dashboard.pill).to_contain_text("14")
+    yield dashboard
+
+
+def gap(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    hub = start_hub("--history-events", "4")
+    dashboard = open_dashboard(page, hub)
+    publish_examples(hub)
+    dashboard.disconnect.click()
+    dashboard.wait_look("stopped")
+    publish_examples(hub, 2)
+    dashboard.connect.click()
+    expect(dashboard.gaps).to_contain_text("10")
+    yield dashboard
+
+
+def reconnecting(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    hub = start_hub(*SLOW)
+    dashboard = open_dashboard(page, hub)
+    publish_examples(hub)
+    expect(dashboard.number("received")).to_have_text("7")
+    hub.kill()
+    dashboard.wait_look("waiting")
+    yield dashboard
+
+
+def refused(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    hub = start_hub("--max-clients", "1", *SLOW)
+    first = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=10)
+    first.request("GET", "/events")
+    first.getresponse().read1(1)
+    dashboard = Dashboard(page, hub)
+    dashboard.wait_look("refused")
+    yield dashboard
+    first.close()
+
+
+def offline(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    hub = start_hub(*SLOW)
+    dashboard = open_dashboard(page, hub)
+    publish_examples(hub)
+    expect(dashboard.number("received")).to_have_text("7")
+    page.context.set_offline(True)
+    hub.kill()
+    dashboard.wait_look("offline")
+    yield dashboard
+    page.context.set_offline(False)
+
+
+def stopped(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    dashboard = open_dashboard(page, start_hub())
+    dashboard.disconnect.click()
+    dashboard.wait_look("stopped")
+    yield dashboard
+
+
+def detail(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    hub = start_hub()
+    dashboard = open_dashboard(page, hub)
+    publish_examples(hub, 2)
+    dashboard.event("The catalogue was updated").first.click()
+    expect(dashboard.detail).to_be_visible()
+    yield dashboard
+
+
+def many(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    hub = start_hub()
+    dashboard = open_dashboard(page, hub)
+    Publisher(hub.port, per_s=5000, seconds=2, message="Stock of article").join()
+    expect(dashboard.number("received")).to_have_text(re.compile(r"^10.000$"))
+    yield dashboard
+
+
+def help(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    dashboard = open_dashboard(page, start_hub())
+    page.keyboard.press("?")
+    expect(dashboard.help).to_be_visible()
+    yield dashboard
+
+
+def menu(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    hub = start_hub()
+    dashboard = open_dashboard(page, hub)
+    publish_examples(hub)
+    dashboard.menu.click()
+    yield dashboard
+
+
+def form_error(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    dashboard = open_dashboard(page, start_hub())
+    if not dashboard.send.is_visible():
+        page.locator(".publish summary").click()
+    dashboard.send.click()
+    expect(dashboard.error).to_be_visible()
+    yield dashboard
+
+
+Arrange = Callable[[Page, StartHub], Iterator[Dashboard]]
+STATES: dict[str, Arrange] = {
+    state.__name__: state
+    for state in (
+        empty,
+        live,
+        paused,
+        filtered,
+        no_match,
+        away,
+        gap,
+        reconnecting,
+        refused,
+        offline,
+        stopped,
+        detail,
+        many,
+        help,
+        menu,
+        form_error,
+    )
+}
