@@ -58,12 +58,19 @@ export function closeOnBackdrop(dialog) {
   for (const button of dialog.querySelectorAll("[data-act=close]")) {
     button.addEventListener("click", () => dialog.close());
   }
+  let pressedBeside = false; // a selection may begin inside and end beside
   dialog.addEventListener("mousedown", (event) => {
-    if (event.target !== dialog) return;
-    const { left, right, top, bottom } = dialog.getBoundingClientRect();
-    const inside = event.clientX >= left && event.clientX < right && event.clientY >= top && event.clientY < bottom;
-    if (!inside) dialog.close();
+    pressedBeside = isBeside(dialog, event);
   });
+  dialog.addEventListener("click", (event) => {
+    if (pressedBeside && isBeside(dialog, event)) dialog.close();
+  });
+}
+
+/** @param {HTMLElement} dialog @param {MouseEvent} event */
+function isBeside(dialog, { target, clientX, clientY }) {
+  const { left, right, top, bottom } = dialog.getBoundingClientRect();
+  return target === dialog && (clientX < left || clientX >= right || clientY < top || clientY >= bottom);
 }
 
 /** @param {Entry} entry */
