@@ -8,12 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
-from prometheus_client import (
-    CollectorRegistry,
-    GCCollector,
-    PlatformCollector,
-    ProcessCollector,
-)
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -25,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from tocsin.hub import Hub
 from tocsin.metrics.catalogue import CATALOGUE, Family, Source, Value
+from tocsin.metrics.process import ProcessCollector
 from tocsin.requests import RequestCounts
 from tocsin.tally import Histogram
 
@@ -32,9 +28,9 @@ from tocsin.tally import Histogram
 def make_registry(hub: Hub, requests: RequestCounts) -> CollectorRegistry:
     """A registry of its own, so that two hubs in one process don't meet in the global one."""
     registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    registry.register(ProcessCollector())
     registry.register(HubCollector(hub, requests))
     return registry
 
