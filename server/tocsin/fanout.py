@@ -123,11 +123,9 @@ class FanOut:
                     sent = 0
                     self._punctuality.fold()
                     yield
-            before = batch.group.tally.delivered_live
-            for stream in joined:
-                self._catch_up(stream, batch)
-                sent += 1
-            self._note(batch, before, is_last=not streams)
+            if joined:
+                self._let_in_joined(joined, batch)
+                sent += len(joined)
         self._punctuality.fold()
 
     def _send(self, batch: Batch, streams: Sequence[Stream], *, is_last: bool) -> None:
@@ -145,6 +143,12 @@ class FanOut:
         if tally is self._tally:  # a probe's deliveries are nobody's latency
             deliveries = tally.delivered_live - before
             self._punctuality.note(batch.entries, deliveries, is_last=is_last)
+
+    def _let_in_joined(self, streams: Sequence[Stream], batch: Batch) -> None:
+        before = batch.group.tally.delivered_live
+        for stream in streams:
+            self._catch_up(stream, batch)
+        self._note(batch, before, is_last=False)
 
     def _catch_up(self, stream: Stream, batch: Batch) -> None:
         """Send a stream that joined since the last pass what is new to it, and make it one of the live."""

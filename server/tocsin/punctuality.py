@@ -7,6 +7,7 @@ late by one slice at most, about a millisecond of system calls.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from tocsin.ring import Entry
@@ -32,25 +33,23 @@ class Punctuality:
             self._notes.append((entries, deliveries, is_last))
 
     def fold(self) -> None:
-        """Observe what was noted, as sent now."""
+        """Observe what was noted, as sent now. What bears one time is observed as one."""
+        if not self._notes:
+            return
         now = self._clock()
-        notes, self._notes = self._notes, []
-        for entries, deliveries, is_last in notes:
-            if is_last:
-                # The oldest one waited longest, until the last stream had it.
-                self._tally.fanout_s.observe(max(now - entries[0].time, 0.0))
-            self._observe(entries, deliveries, now)
-
-    def _observe(self, entries: Sequence[Entry], deliveries: int, now: float) -> None:
-        """Spread `deliveries` over `entries`, evenly: streams that got fewer are few.
-
-        The events of one request bear one time, and are observed as one.
-        """
-        each, rest = divmod(deliveries, len(entries))
-        time, weight = entries[0].time, rest
-        for entry in entries:
-            if entry.time != time:
-                self._tally.latency_s.observe(max(now - time, 0.0), weight)
-                time, weight = entry.time, 0
-            weight += each
-        self._tally.latency_s.observe(max(now - time, 0.0), weight)
+        deliveries_at: defaultdict[float, int] = defaultdict(int)
+        batches_at: defaultdict[float, int] = defaultdict(int)
+        for entries, deliveries, is_last in self._notes:
+            oldest = entries[0].time
+            if is_last:  # the oldest one waited longest, until the last stream had it
+                batches_at[oldest] += 1
+            # Evenly: the streams that got fewer, because they joined since, are few.
+            each, rest = divmod(deliveries, len(entries))
+            deliveries_at[oldest] += rest
+            for entry in entries:
+                deliveries_at[entry.time] += each
+        self._notes.clear()
+        for time, count in deliveries_at.items():
+            self._tally.latency_s.observe(max(now - time, 0.0), count)
+        for time, count in batches_at.items():
+            self._tally.fanout_s.observe(max(now - time, 0.0), count)

@@ -116,12 +116,19 @@ class Tally:
     ) -> None:
         """One event entered the log at `time`: `size` bytes encoded, for so many open streams."""
         self.published[source if source in self.published else "other"] += 1
-        if type not in self.published_by_type and len(self.published_by_type) > MAX_TYPES:
-            type = "other"
-        self.published_by_type[type] = self.published_by_type.get(type, 0) + 1
+        if type not in self.published_by_type:
+            type = self._name_for(type)
+        self.published_by_type[type] += 1
         self.last_event_time = time
         self.event_bytes.observe(size)
         self.recipients.observe(recipients)
+
+    def _name_for(self, type: str) -> str:
+        """What events of a type not seen before count as: itself, while there is room."""
+        if len(self.published_by_type) > MAX_TYPES:
+            return "other"
+        self.published_by_type[type] = 0
+        return type
 
     def count_live(self, streams: int, events: int, size: int) -> None:
         """Each of `streams` was sent `events` in `size` bytes, by a pass."""
