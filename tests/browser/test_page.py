@@ -243,51 +243,6 @@ def test_page_down_and_up_walk_the_feed(start_hub: StartHub, page: Page) -> None
     expect(dashboard.event("two")).to_be_focused()
 
 
-# What is published, and how it is shown: as exactly that text, hidden characters named.
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "<svg/onload=alert(1)>",
-    "</script><script>alert(1)</script>",
-    "</template><iframe srcdoc='<script>parent.alert(1)</script>'>",
-    "javascript:alert(1)",
-    "\"><b onmouseover='alert(1)'>bold</b>",
-    "${alert(1)} {{alert(1)}} #{alert(1)} <%= alert(1) %>",
-    "&lt;b&gt; &amp; &#x3C;script&#x3E;",
-    "'; DROP TABLE events; --",
-    "data: x\nevent: gap\nid: 1-1\n\ndata: y",
-    "null",
-    "undefined",
-    "0",
-    "[object Object]",
-    "__proto__",
-    "שלום עולם مرحبا بالعالم",
-    "👩‍👩‍👧‍👦 🏳️‍🌈 ❤️ 👍🏽",
-    "z̷̡̛͓̦̐͋a̵̢̛͎l̶̨̛̲g̴̡̛͇ơ̷̧̖",
-    "w" * 390,
-    "  spaces  kept  ",
-]
-HIDDEN = [
-    ("invoice_\u202egpj.exe", "invoice_⟨U+202E⟩gpj.exe"),
-    ("nul\u0000 bell\u0007 escape\u001b[31m", "nul⟨U+0000⟩ bell⟨U+0007⟩ escape⟨U+001B⟩[31m"),
-    ("zero\u200bwidth\ufeff\u2060", "zero⟨U+200B⟩width⟨U+FEFF⟩⟨U+2060⟩"),
-    ("line\u2028separator\r\n", "line⟨U+2028⟩separator⟨U+000D⟩\n"),
-    ("\u2066isolate\u2069 \u200fmark", "⟨U+2066⟩isolate⟨U+2069⟩ ⟨U+200F⟩mark"),
-]
-
-
-def test_hostile_text_is_shown_as_exactly_that_text(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
-    page.set_viewport_size({"width": 1280, "height": 2400})  # all rows fit
-    dashboard = open_dashboard(page, hub)
-    pairs = [(text, text) for text in HOSTILE] + HIDDEN
-    for sent, _ in pairs:
-        hub.publish("notification", sent, data={"also": sent})
-    expect(dashboard.events).to_have_count(len(pairs))
-    assert dashboard.messages() == [shown for _, shown in reversed(pairs)]
-    assert page.locator("article :is(script, img, svg, iframe, b)").count() == 0
-
-
 def test_each_event_raises_a_toast_that_is_gone_after_three_seconds(
     start_hub: StartHub, page: Page
 ) -> None:

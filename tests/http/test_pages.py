@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
 from tests.serving import serving
-from tocsin.handlers.pages import FRONTEND, takes_gzip
+from tocsin.handlers.pages import FRONTEND, takes_gzip, without_comments
+
+SCRIPT = without_comments((FRONTEND / "js/app.js").read_bytes())
+SCRIPTS = sorted((FRONTEND / "js").rglob("*.js"))
 
 
 async def fetch(path: str, **headers: str) -> HTTPResponse:
@@ -25,19 +29,19 @@ async def test_file_is_compressed_for_who_takes_gzip() -> None:
     answer = await fetch("/js/app.js", Accept_Encoding="gzip, br")
     assert answer.headers["Content-Encoding"] == "gzip"
     assert "Accept-Encoding" in answer.headers["Vary"]
-    assert gzip.decompress(answer.body) == (FRONTEND / "js/app.js").read_bytes()
+    assert gzip.decompress(answer.body) == SCRIPT
 
 
-async def test_file_is_sent_as_it_is_to_others() -> None:
+async def test_file_is_sent_uncompressed_to_others() -> None:
     answer = await fetch("/js/app.js", Accept_Encoding="identity")
     assert "Content-Encoding" not in answer.headers
-    assert answer.body == (FRONTEND / "js/app.js").read_bytes()
+    assert answer.body == SCRIPT
 
 
-async def test_range_is_of_the_file_as_it_is() -> None:
+async def test_range_is_of_the_uncompressed_file() -> None:
     answer = await fetch("/js/app.js", Accept_Encoding="gzip", Range="bytes=0-9")
     assert answer.code == 206
-    assert answer.body == (FRONTEND / "js/app.js").read_bytes()[:10]
+    assert answer.body == SCRIPT[:10]
 
 
 @pytest.mark.parametrize("coding", ["gzip", "identity"])
@@ -73,3 +77,16 @@ async def test_nothing_but_the_pages_files_is_served(path: str) -> None:
 )
 def test_gzip_is_used_only_where_it_is_taken(header: str, taken: bool) -> None:
     assert takes_gzip(header) is taken
+
+
+def test_comments_are_not_served_and_lines_keep_their_numbers() -> None:
+    script = b"// why\nlet a = 1; // kept\n/**\n * @param x\n */\nf(x) { return `// ${x}`; }\n  /** y */\n"
+    served = b"\nlet a = 1; // kept\n\n\n\nf(x) { return `// ${x}`; }\n\n"
+    assert without_comments(script) == served
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_no_text_in_a_script_spans_lines(path: Path) -> None:
+    """A line of it that looks like a comment would not be served."""
+    code = without_comments(path.read_bytes())
+    assert [line for line in code.splitlines() if line.count(b"`") % 2] == []

@@ -2,9 +2,14 @@
 
 /** @import { Notices } from "../feed/notices.js" */
 /** @import { Component, View } from "../view.js" */
+import { beginning } from "../feed/text.js";
+import { badgeOf, toneOfEntry } from "../feed/tones.js";
 import { find, setOutsideText, setText, stamp } from "./dom.js";
 import { entryText } from "./row.js";
-import { badgeOf, toneOfEntry } from "../feed/tones.js";
+
+/** One line is shown; more would only cost time in a burst. */
+const MOST_CHARACTERS = 200;
+const MOST_MARKS = 3;
 
 /** @param {HTMLElement} root @returns {Component} */
 export function mountToasts(root) {
@@ -51,7 +56,6 @@ function makeToast(entry, view) {
   const toast = stamp("toast");
   toast.dataset.tone = toneOfEntry(entry);
   setOutsideText(find(toast, ".badge"), badgeOf(entry));
-  // One line is shown; more would only cost time in a burst.
-  setOutsideText(find(toast, ".toast-text"), entryText(entry, view).slice(0, 200));
+  setOutsideText(find(toast, ".toast-text"), beginning(entryText(entry, view), MOST_CHARACTERS), MOST_MARKS);
   return toast;
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,19 +36,32 @@ PAGE_HEADERS = {
 COMPRESSED_TYPES = ("text/", "image/svg+xml", "application/javascript")
 
 
+COMMENT_LINES = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)$", re.MULTILINE)
+"""Lines of a script that are nothing but comment. A test sees to it that no text in the scripts spans lines."""
+
+
 @dataclass(frozen=True)
 class PageFile:
-    """A file's hash, and its bytes compressed."""
+    """A file's hash, its bytes as served, and these compressed."""
 
     version: str
+    content: bytes
     compressed: bytes
+
+
+def without_comments(script: bytes) -> bytes:
+    """The script with its comments emptied, line by line: a third of the bytes, and the same line numbers."""
+    return COMMENT_LINES.sub(lambda comment: b"\n" * comment[0].count(b"\n"), script)
 
 
 @lru_cache(maxsize=256)  # more than there are files
 def page_file(path: str, modified_ns: int) -> PageFile:
     """Read once; `modified_ns`, its time of change, tells new content from old."""
     content = Path(path).read_bytes()
-    return PageFile(sha256(content).hexdigest()[:32], gzip.compress(content, mtime=0))
+    if path.endswith(".js"):
+        content = without_comments(content)
+    version = sha256(content).hexdigest()[:32]
+    return PageFile(version, content, gzip.compress(content, mtime=0))
 
 
 def takes_gzip(accept_encoding: str) -> bool:
@@ -89,7 +103,7 @@ class PagesHandler(Handler, StaticFileHandler):
 
     def get_content_size(self) -> int:
         """Of the body as sent."""
-        return len(self._file.compressed) if self._encoded else super().get_content_size()
+        return len(self._file.compressed if self._encoded else self._file.content)
 
     # Tornado's is a class method, which can't know the request.
     def get_content(  # type: ignore[override]
@@ -98,7 +112,7 @@ class PagesHandler(Handler, StaticFileHandler):
         """The body as sent."""
         if self._encoded:
             return [self._file.compressed]
-        return super().get_content(abspath, start, end)
+        return [self._file.content[start:end]]
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
         """Only files: a folder would be answered by a redirect to itself."""
