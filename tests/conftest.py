@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.cutter import Cutter
 from tests.hub_process import HubProcess
 
 StartHub = Callable[..., HubProcess]
@@ -24,3 +25,17 @@ def start_hub() -> Iterator[StartHub]:
     yield start
     for hub in started:
         hub.close()
+
+
+@pytest.fixture
+def cutter() -> Iterator[Callable[..., Cutter]]:
+    """Start cutters: `cutter(port, cut_after=None)`."""
+    made: list[Cutter] = []
+
+    def make(port: int, cut_after: int | None = None) -> Cutter:
+        made.append(Cutter(port, cut_after))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.sync_api import Page
+import pytest
+from playwright.sync_api import Error, Page
 
 from tests.hub_process import wait_until
 from tocsin.handlers.pages import PAGE_HEADERS
@@ -38,24 +39,40 @@ RECORD = """async () => {
 PUBLISHED = "(event) => event.ownId && event.type !== 'connection'"
 
 
+def open_document(page: Page, hub_url: str) -> None:
+    """Go to the empty document, at `/listener`."""
+    headers = dict(PAGE_HEADERS)
+    page.route(
+        "**/listener",
+        lambda route: route.fulfill(body=DOCUMENT, content_type="text/html", headers=headers),
+    )
+    page.goto(hub_url + "/listener")
+
+
 class Listener:
     """One tab."""
 
     def __init__(self, page: Page, hub_url: str) -> None:
         self.page = page
-        page.route(
-            "**/listener",
-            lambda route: route.fulfill(
-                body=DOCUMENT, content_type="text/html", headers=dict(PAGE_HEADERS)
-            ),
-        )
-        page.goto(hub_url + "/listener")
-        page.evaluate(RECORD)
+        open_document(page, hub_url)
+        self.record()
+
+    def record(self) -> None:
+        """Open the link, and begin a new record."""
+        self.page.evaluate(RECORD)
 
     def reload(self) -> None:
         """Load the page anew, as its reader would; the record begins anew too."""
         self.page.reload()
-        self.page.evaluate(RECORD)
+        self.record()
+
+    def close(self) -> None:
+        self.page.close()
+
+    def crash(self) -> None:
+        """End the tab's process: no handler of the page runs any more."""
+        with pytest.raises(Error):
+            self.page.goto("chrome://crash", timeout=5_000)
 
     def ids(self, of: str = "events") -> list[str]:
         """The ids of the published events it was handed, in their order; `of="news"`: without history."""

@@ -2,12 +2,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.cutter import Cutter
 
 HERE = Path(__file__).parent
 
@@ -20,17 +17,3 @@ def node() -> str:
         pytest.fail("these tests need node and npm: apt-get install nodejs npm")
     subprocess.run([npm, "ci", "--silent", "--no-audit"], cwd=HERE, check=True, timeout=120)
     return program
-
-
-@pytest.fixture
-def cutter() -> Iterator[Callable[..., Cutter]]:
-    """Start cutters: `cutter(port, cut_after=None)`."""
-    made: list[Cutter] = []
-
-    def make(port: int, cut_after: int | None = None) -> Cutter:
-        made.append(Cutter(port, cut_after))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
