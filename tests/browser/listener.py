@@ -39,9 +39,9 @@ RECORD = """async () => {
 PUBLISHED = "(event) => event.ownId && event.type !== 'connection'"
 
 
-def open_document(page: Page, hub_url: str) -> None:
-    """Go to the empty document, at `/listener`."""
-    headers = dict(PAGE_HEADERS)
+def open_document(page: Page, hub_url: str, **policies: str) -> None:
+    """Go to the empty document, at `/listener`; `policies` take the place of the dashboard's."""
+    headers = PAGE_HEADERS | policies
     page.route(
         "**/listener",
         lambda route: route.fulfill(body=DOCUMENT, content_type="text/html", headers=headers),
@@ -52,9 +52,9 @@ def open_document(page: Page, hub_url: str) -> None:
 class Listener:
     """One tab."""
 
-    def __init__(self, page: Page, hub_url: str) -> None:
+    def __init__(self, page: Page, hub_url: str, **policies: str) -> None:
         self.page = page
-        open_document(page, hub_url)
+        open_document(page, hub_url, **policies)
         self.record()
 
     def record(self) -> None:

@@ -10,6 +10,7 @@ import http.client
 import json
 import threading
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -95,18 +96,18 @@ class ScriptedHub:
 
     def _forward(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers["Content-Length"] or 0))
-        upstream = http.client.HTTPConnection("127.0.0.1", self._target_port, timeout=10)
-        upstream.request(request.command, request.path, body, dict(request.headers))
-        response = upstream.getresponse()
-        content = response.read()
-        upstream.close()
-        request.send_response(response.status)
-        for name, value in response.getheaders():
-            if name.lower() not in HOP_BY_HOP:
-                request.send_header(name, value)
-        request.send_header("Content-Length", str(len(content)))
-        request.end_headers()
-        request.wfile.write(content)
+        upstream = http.client.HTTPConnection("127.0.0.1", self._target_port)
+        with suppress(OSError, http.client.HTTPException), closing(upstream):
+            upstream.request(request.command, request.path, body, dict(request.headers))
+            response = upstream.getresponse()
+            request.send_response(response.status)
+            for name, value in response.getheaders():
+                if name.lower() not in HOP_BY_HOP:
+                    request.send_header(name, value)
+            request.end_headers()
+            while piece := response.read1(65_536):
+                request.wfile.write(piece)
+                request.wfile.flush()
 
 
 def on_stream(*answers: Answer) -> Script:

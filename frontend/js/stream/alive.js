@@ -7,7 +7,7 @@
  * @param {(name: string) => void} tell called with the lock's name once it is held, or with ""
  */
 export function holdAlive(tell) {
-  const { locks } = navigator;
+  const locks = globalThis.navigator?.locks;
   if (!locks) return tell("");
   const name = `tocsin ${Date.now()} ${Math.random()}`;
   const forEver = () => {
@@ -22,5 +22,5 @@ export function holdAlive(tell) {
  * @param {() => void} run called once, when that script is gone
  */
 export function onceGone(name, run) {
-  if (name) navigator.locks?.request(name, run).catch(() => {});
+  if (name) globalThis.navigator?.locks?.request(name, run).catch(() => {});
 }

@@ -31,3 +31,9 @@ test("Retry-After is read as seconds or as a date", () => {
   assert.equal(retryAfterMs("soon", 0), null);
   assert.equal(retryAfterMs(null, 0), null);
 });
+
+test("nobody can ask for more than an hour: a longer timer would fire at once", () => {
+  for (const asked of [1e12, Number.POSITIVE_INFINITY]) {
+    assert.equal(delayBefore(1, asked, 0.5), 3_600_000);
+  }
+});

@@ -1,104 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HubStream } from "../../../frontend/js/stream/stream.js";
-
-const WELCOME =
-  'retry: 2000\nevent: connection\ndata: {"id": 1, "clients": 1, "heartbeat": 10}\nid: 5-0\n\n';
-
-/** A hub without a network and a clock that is moved by hand. */
-class World {
-  constructor() {
-    this.time = 1_000_000;
-    this.timers = [];
-    this.requests = [];
-    this.isOnline = true;
-    this.states = [];
-    this.events = [];
-    this.stream = new HubStream(
-      "/events",
-      (event) => this.events.push(event.data),
-      (state) => this.states.push(state.phase),
-      {
-        fetch: (url, init) => this.request(url, init),
-        now: () => this.time,
-        random: () => 0,
-        online: () => this.isOnline,
-        after: (run, ms) => this.timers.push({ run, at: this.time + ms }),
-        cancel: (timer) => timer && (this.timers[timer - 1].run = () => {}),
-      },
-    );
-  }
-
-  request(url, init) {
-    return new Promise((resolve, reject) => {
-      const request = { headers: init.headers };
-      request.refuse = (status, headers, body = "") => resolve(new Response(body, { status, headers }));
-      request.fail = () => reject(new TypeError("failed"));
-      request.accept = () => resolve(this.streamOf(request, init.signal));
-      init.signal.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
-      this.requests.push(request);
-    });
-  }
-
-  streamOf(request, signal) {
-    const body = new ReadableStream({
-      start(controller) {
-        const encoder = new TextEncoder();
-        request.send = (text) => controller.enqueue(encoder.encode(text));
-        request.sendBytes = (bytes) => controller.enqueue(bytes);
-        request.end = () => controller.close();
-        request.cut = () => controller.error(new TypeError("network error"));
-        signal.addEventListener("abort", () => {
-          try {
-            controller.error(signal.reason);
-          } catch {
-            // it was closed already
-          }
-        });
-      },
-    });
-    return new Response(body, { headers: { "Content-Type": "text/event-stream; charset=utf-8" } });
-  }
-
-  get last() {
-    return this.requests.at(-1);
-  }
-
-  /** Lets every promise that can settle do so. */
-  settle() {
-    return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-  }
-
-  async pass(ms) {
-    const end = this.time + ms;
-    for (;;) {
-      const due = this.timers.filter(({ at, done }) => !done && at <= end);
-      if (due.length === 0) break;
-      const next = due.reduce((first, timer) => (timer.at < first.at ? timer : first));
-      next.done = true;
-      this.time = next.at;
-      next.run();
-      await this.settle();
-    }
-    this.time = end;
-  }
-
-  /** Connects and is welcomed. */
-  async open() {
-    if (this.requests.length === 0) this.stream.connect();
-    this.last.accept();
-    await this.settle();
-    this.last.send(WELCOME);
-    await this.settle();
-  }
-
-  async act(name, ...values) {
-    this.last[name](...values);
-    await this.settle();
-  }
-}
-
-const eventOf = (id) => `event: note\ndata: ${id}\nid: ${id}\n\n`;
+import { World, WELCOME, eventOf } from "./world.mjs";
 
 test("it is live once the hub has welcomed it", async () => {
   const world = new World();
@@ -267,3 +169,102 @@ test("a character that is cut between two chunks arrives whole", async () => {
   await world.act("sendBytes", bytes.slice(8));
   assert.equal(world.events.at(-1), "😀");
 });
+
+test("a stream whose gap was announced and cut off asks from where it was before", async () => {
+  const world = new World();
+  await world.open();
+  await world.act("send", eventOf("5-1"));
+  await world.act("cut");
+  await world.pass(2_000);
+  await world.act("accept");
+  await world.act("send", 'event: connection\ndata: {"missed": null}\nid: 6-0\n\n');
+  await world.act("cut");
+  await world.pass(10_000);
+  assert.equal(world.last.headers["Last-Event-ID"], "5-1");
+  await world.act("accept");
+  const gap = 'event: gap\ndata: {"reason": "restart"}\n\n';
+  await world.act("send", `event: connection\ndata: {"missed": null}\nid: 6-0\n\n${gap}`);
+  await world.act("cut");
+  await world.pass(20_000);
+  assert.equal(world.last.headers["Last-Event-ID"], "6-0");
+});
+
+test("after a gap of a log that never gave our ID, its events are taken", async () => {
+  const world = new World();
+  await world.open();
+  await world.act("send", eventOf("5-9"));
+  await world.act("cut");
+  await world.pass(2_000);
+  await world.act("accept");
+  const welcome = 'event: connection\ndata: {"missed": null}\nid: 5-0\n\n';
+  await world.act("send", `${welcome}event: gap\ndata: {"reason": "unknown"}\n\n${eventOf("5-1")}`);
+  assert.equal(world.events.at(-1), "5-1");
+});
+
+test("a browser that goes offline makes an open stream doubtful, until something arrives", async () => {
+  const world = new World();
+  await world.open();
+  world.stream.goOffline();
+  assert.deepEqual([world.stream.state.phase, world.stream.state.cause.code], ["stalled", "offline"]);
+  await world.act("send", ":\n");
+  assert.equal(world.stream.state.phase, "live");
+});
+
+test("a browser that goes offline while the stream waits keeps the countdown", async () => {
+  const world = new World();
+  world.stream.connect();
+  await world.act("fail");
+  const { retryAt } = world.stream.state;
+  world.stream.goOffline();
+  assert.deepEqual([world.stream.state.cause, world.stream.state.retryAt], [{ code: "offline" }, retryAt]);
+});
+
+test("waking replaces a doubtful stream, and leaves a good one alone", async () => {
+  const world = new World();
+  await world.open();
+  world.stream.wake();
+  assert.equal(world.requests.length, 1);
+  world.stream.goOffline();
+  world.stream.wake();
+  assert.equal(world.requests.length, 2);
+  assert.equal(world.stream.state.phase, "connecting");
+});
+
+test("a good stream starts the waits anew, though it was stalled in the end", async () => {
+  const world = new World();
+  for (const wait of [1_000, 2_000, 4_000]) {
+    world.stream.connect();
+    await world.act("fail");
+    await world.pass(wait);
+  }
+  await world.open();
+  await world.pass(26_000);
+  assert.deepEqual(world.stream.state.cause, { code: "silent" });
+  assert.equal(world.stream.state.retryAt - world.stream.state.since, 2_000);
+});
+
+test("the log is read anew from another place, at once if a stream is open", async () => {
+  const world = new World();
+  await world.open();
+  world.stream.resumeAfter("5-7");
+  assert.equal(world.requests.length, 2);
+  assert.equal(world.last.headers["Last-Event-ID"], "5-7");
+});
+
+for (const type of ["text/event-stream", "text/event-stream;", "Text/Event-Stream; charset=x", "text/event-stream;x bogus"]) {
+  test(`${type} is an event stream`, async () => {
+    const world = new World();
+    world.stream.connect();
+    await world.act("refuse", 200, { "Content-Type": type }, WELCOME);
+    assert.equal(world.states.includes("live"), true);
+  });
+}
+
+for (const type of ["text/x bogus", "text/event-stream bogus", "text/event-streams", "application/json"]) {
+  test(`${type} is no event stream`, async () => {
+    const world = new World();
+    world.stream.connect();
+    await world.act("refuse", 200, { "Content-Type": type }, WELCOME);
+    assert.deepEqual(world.stream.state.cause, { code: "format" });
+  });
+}
