@@ -39,7 +39,9 @@ class Publisher:
     def _run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
         headers = {"Content-Type": "application/json"}
-        while not self._stopping.wait(self._pause_s):
+        due = time.monotonic()
+        while not self._stopping.wait(due - time.monotonic()):
+            due = max(due + self._pause_s, time.monotonic() - self._pause_s)
             try:
                 connection.request("POST", "/api/notify", self._body, headers)
                 answer = json.load(connection.getresponse())

@@ -8,8 +8,11 @@ import { alreadySeen, isOlder } from "./cursor.js";
 export const MOST_EVENTS = 20_000;
 export const MOST_BYTES = 16 * 2 ** 20;
 
-/** What an event takes beside its texts, in bytes: the object, its slot, the texts' own heads. */
-const OVERHEAD_BYTES = 120;
+/**
+ * What an event takes beside its texts, in bytes: the object, the heads of its texts, and the rest of
+ * the piece of the stream that they are cut from, which stays as long as they do. Measured.
+ */
+const OVERHEAD_BYTES = 320;
 
 export class Store {
   /** @param {string} start where the log is read from, "" for the head, which the welcome will tell */
