@@ -20,6 +20,7 @@ from tocsin.handlers.history import HistoryHandler
 from tocsin.handlers.metrics import MetricsHandler
 from tocsin.handlers.notify import NotifyHandler
 from tocsin.handlers.pages import FRONTEND, PagesHandler
+from tocsin.handlers.plain import PlainAnswers
 from tocsin.hub import Hub
 from tocsin.journal import open_journal
 from tocsin.listener import HTTP_LIMITS, LOOPBACK, Listener, listening_sockets
@@ -80,7 +81,8 @@ class Server:
         access_log = AccessLog()
         rules = event_routes(hub) if settings.metrics_address else routes(hub, access_log)
         app = application(hub, rules, access_log)
-        self._listener = Listener(app, hub, hub.clients_limit + RESERVED_DESCRIPTORS // 2)
+        limit = hub.clients_limit + RESERVED_DESCRIPTORS // 2
+        self._listener = Listener(app, hub, limit, PlainAnswers(hub, access_log))
         app = application(hub, metrics_routes(hub, access_log), access_log)
         self._metrics_listener = HTTPServer(app, max_body_size=1024, **HTTP_LIMITS)
         self._simulator = Simulator(hub, settings.simulate) if settings.simulate else None

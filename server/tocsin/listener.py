@@ -17,6 +17,7 @@ from tornado.web import Application
 
 from tocsin.direct import DirectConnection
 from tocsin.errors import PortTaken, SettingsError
+from tocsin.handlers.plain import PlainAnswers
 from tocsin.hub import Hub
 
 BACKLOG = 4_096  # thousands of clients come back at once after a restart
@@ -48,10 +49,11 @@ class Listener(HTTPServer):
     """Tornado's server with its limits set, a lane for plain requests, and a guard of its descriptors."""
 
     def initialize(  # type: ignore[override]
-        self, app: Application, hub: Hub, descriptor_limit: int
+        self, app: Application, hub: Hub, descriptor_limit: int, answers: PlainAnswers
     ) -> None:
         """Called by Tornado's constructor."""
         self._hub = hub
+        self._answers = answers
         self._descriptor_limit = descriptor_limit
         self._open_requests = 0
         self._waiting: dict[DirectConnection, float] = {}  # since when, the longest first
@@ -75,7 +77,8 @@ class Listener(HTTPServer):
             stream.close()
             return
         self._open_requests += 1
-        DirectConnection(self, stream, address, HTTP_LIMITS["max_header_size"]).look()
+        limit = HTTP_LIMITS["max_header_size"]
+        DirectConnection(self, self._answers, stream, address, limit).look()
 
     def on_close(self, server_conn: object) -> None:
         """Called by Tornado when a connection is over, or handed to a stream."""

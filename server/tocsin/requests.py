@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
+from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 
 from tocsin.logs import is_wanted
@@ -62,14 +63,17 @@ class AccessLog:
         """Count the answer, and log it; server errors as errors. Not the hub's own requests."""
         if getattr(handler, "is_own", False):
             return
-        request = handler.request
-        status = handler.get_status()
         name = type(handler).__name__.removesuffix("Handler").lower()
+        request = handler.request
+        self.note(request, name, str(handler.get_status()), request.request_time())
+
+    def note(self, request: HTTPServerRequest, handler: str, code: str, duration_s: float) -> None:
+        """Count and log that `request` was answered with status `code`."""
         method = request.method if request.method in METHODS else "other"
-        labels = (name, str(method), str(status))
+        labels = (handler, str(method), code)
         known = labels in self.counts or len(self.counts) < MAX_LABELS
         self.counts[labels if known else OTHER] += 1
-        level = logging.ERROR if status >= 500 and status != 503 else logging.INFO
+        level = logging.ERROR if code[0] == "5" and code != "503" else logging.INFO
         if level > logging.INFO or is_wanted(log, "request"):
             log.log(
                 level,
@@ -77,8 +81,8 @@ class AccessLog:
                 extra={
                     "method": method,
                     "path": request.path[:256],
-                    "status": status,
-                    "duration_s": round(request.request_time(), 6),
+                    "status": int(code),
+                    "duration_s": round(duration_s, 6),
                     "remote": request.remote_ip,
                 },
             )

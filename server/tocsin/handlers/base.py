@@ -32,6 +32,54 @@ def allowed_origin(origins: Sequence[str], origin: str | None) -> str | None:
     return origin if origin in origins else None
 
 
+def cors(hub: Hub, request: HTTPServerRequest) -> tuple[str | None, bool]:
+    """The origin that an answer allows, and whether that depends on who asks."""
+    origins = hub.settings.cors_origin
+    return allowed_origin(origins, request.headers.get("Origin")), "*" not in origins
+
+
+def default_headers(origin: str | None, vary: bool) -> dict[str, str]:
+    """The headers of every answer, errors too, by what `cors` says."""
+    headers = {
+        "Server": "tocsin",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
+    if origin:
+        headers["Access-Control-Allow-Origin"] = origin
+    if vary:
+        headers["Vary"] = "Origin"
+    return headers
+
+
+def is_own(hub: Hub, request: HTTPServerRequest) -> bool:
+    """Whether the hub itself sent this request: nobody else knows its secret."""
+    given = request.headers.get(SECRET_HEADER, "")
+    return bool(given) and hmac.compare_digest(given.encode(), hub.secret.encode())
+
+
+def query_values(request: HTTPServerRequest, name: str) -> list[str]:
+    """The values of query parameter `name`, stripped.
+
+    Raises:
+        InvalidInput: one isn't UTF-8.
+    """
+    try:
+        return [value.decode().strip() for value in request.query_arguments.get(name, ())]
+    except UnicodeDecodeError:
+        message = f"{name} is not UTF-8"
+        raise InvalidInput(message, code="bad_request", field=name, status=400) from None
+
+
+def query_value(request: HTTPServerRequest, name: str, default: str = "") -> str:
+    """The last one of them.
+
+    Raises:
+        InvalidInput: one isn't UTF-8.
+    """
+    return (query_values(request, name) or [default])[-1]
+
+
 class Handler(RequestHandler):
     """The base of every handler: says plainly, in JSON, what it can't do.
 
@@ -49,21 +97,13 @@ class Handler(RequestHandler):
 
     def set_default_headers(self) -> None:
         """The headers of every answer, errors too."""
-        self.set_header("Server", "tocsin")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cache-Control", "no-store")
-        origins = self.hub.settings.cors_origin
-        allowed = allowed_origin(origins, self.request.headers.get("Origin"))
-        if allowed:
-            self.set_header("Access-Control-Allow-Origin", allowed)
-        if "*" not in origins:
-            self.set_header("Vary", "Origin")
+        for name, value in default_headers(*cors(self.hub, self.request)).items():
+            self.set_header(name, value)
 
     @property
     def is_own(self) -> bool:
-        """Whether the hub itself sent this request: nobody else knows its secret."""
-        given = self.request.headers.get(SECRET_HEADER, "")
-        return bool(given) and hmac.compare_digest(given.encode(), self.hub.secret.encode())
+        """Whether the hub itself sent this request."""
+        return is_own(self.hub, self.request)
 
     def answer(self, value: object) -> None:
         """Finish with `value` as JSON."""
@@ -122,10 +162,6 @@ class Handler(RequestHandler):
     def compute_etag(self) -> str | None:
         """None: answers of the API are not worth hashing."""
         return None
-
-    def query(self, name: str, default: str = "") -> str:
-        """The last value of query parameter `name`, stripped."""
-        return self.get_query_argument(name, default).strip()
 
 
 class NotFound(Handler):

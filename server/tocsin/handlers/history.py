@@ -6,7 +6,7 @@ import msgspec
 
 from tocsin.errors import InvalidInput
 from tocsin.filters import Filter
-from tocsin.handlers.base import Handler
+from tocsin.handlers.base import Handler, query_value, query_values
 from tocsin.resume import resolve
 from tocsin.ring import Entry
 
@@ -20,9 +20,11 @@ class HistoryHandler(Handler):
 
     def get(self) -> None:
         """Answer one page: `events`, `gap`, `oldest`, `head`, and `more` if others follow."""
-        filter = Filter.parse(self.get_query_arguments("topic"), self.get_query_arguments("type"))
+        filter = Filter.parse(
+            query_values(self.request, "topic"), query_values(self.request, "type")
+        )
         limit = self._limit()
-        after = self.query("after")
+        after = query_value(self.request, "after")
         ring = self.hub.ring
         if after:
             resume = resolve(after, ring, filter)
@@ -65,7 +67,7 @@ class HistoryHandler(Handler):
         }
 
     def _limit(self) -> int:
-        text = self.query("limit", str(DEFAULT_LIMIT))
+        text = query_value(self.request, "limit", str(DEFAULT_LIMIT))
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LIMIT):
             raise InvalidInput(
                 f"limit must be a whole number from 1 to {MAX_LIMIT}",

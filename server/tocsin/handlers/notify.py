@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from time import perf_counter
 from typing import ClassVar, cast
 
@@ -11,16 +10,12 @@ from tornado.http1connection import HTTP1Connection
 from tornado.web import stream_request_body
 
 from tocsin.errors import InvalidInput, Unavailable
-from tocsin.event import Draft
 from tocsin.handlers.base import Handler
-from tocsin.journal import Receipt
-from tocsin.notice import is_array, read_batch, read_notice, read_signal
+from tocsin.handlers.publication import JSON, NDJSON, Publication, media_type
+from tocsin.notice import is_array
 
 LINGER_BYTES = 1024 * 1024
 """What is read and thrown away of a body that is too large, so that its sender reads the answer."""
-
-JSON = "application/json"
-NDJSON = "application/x-ndjson"
 
 
 @stream_request_body
@@ -35,10 +30,9 @@ class NotifyHandler(Handler):
         self._answered = False
         if self.request.method != "POST":
             return
-        media_type, *parameters = self.request.headers.get("Content-Type", "").lower().split(";")
-        self._ndjson = media_type.strip() == NDJSON
-        charset = [p.strip() for p in parameters if p.strip().startswith("charset=")]
-        if media_type.strip() not in (JSON, NDJSON) or charset not in ([], ["charset=utf-8"]):
+        media = media_type(self.request)
+        self._ndjson = media == NDJSON
+        if not media:
             self._reject("unsupported")
             message = f"Content-Type must be {JSON} or {NDJSON}, in UTF-8"
             self._refuse_early(415, message, "unsupported_type")
@@ -63,41 +57,20 @@ class NotifyHandler(Handler):
         if self._answered:
             self.finish()
             return
-        if self.is_own:
-            self._emit()
-            return
         read = perf_counter()
         try:
-            batch = self._ndjson or is_array(self._body)
-            drafts = self._read_batch() if batch else [self._read_notice()]
-            receipts = await self.hub.publish(*drafts)
+            body = bytes(self._body)
+            publication = Publication.read(self.hub, self.request, body, ndjson=self._ndjson)
+            answer = await publication.publish(self.hub)
         except InvalidInput as error:
             self._reject("too_large" if error.status == 413 else "invalid")
             raise
         except Unavailable:
             self._reject("unavailable")
             raise
-        self.answer(_of_batch(receipts) if batch else _of_one(drafts[0], receipts[0]))
-        self.hub.tally.publish_s.observe(perf_counter() - read)
-
-    def _emit(self) -> None:
-        """Emit what the hub sent itself, and answer alike."""
-        signal = read_signal(bytes(self._body), self.hub.now_iso())
-        self.answer({"success": True, "sentTo": self.hub.emit(signal), "event": signal.type})
-
-    def _read_notice(self) -> Draft:
-        limit = self.hub.settings.max_event_bytes
-        return read_notice(bytes(self._body), self.hub.now_iso(), max_bytes=limit)
-
-    def _read_batch(self) -> Sequence[Draft]:
-        settings = self.hub.settings
-        return read_batch(
-            bytes(self._body),
-            self.hub.now_iso(),
-            ndjson=self._ndjson,
-            max_bytes=settings.max_event_bytes,
-            max_events=settings.max_batch_events,
-        )
+        self.answer(answer)
+        if not publication.signal:
+            self.hub.tally.publish_s.observe(perf_counter() - read)
 
     def _check_size(self, size: int) -> None:
         """Refuse a body of `size` bytes as soon as it is known to be too large for what it is.
@@ -145,22 +118,3 @@ class NotifyHandler(Handler):
 
     def _reject(self, reason: str) -> None:
         self.hub.tally.publish_rejected[reason] += 1
-
-
-def _of_one(draft: Draft, receipt: Receipt) -> dict[str, object]:
-    return {
-        "success": True,
-        "sentTo": receipt.recipients,
-        "event": draft.type,
-        "id": str(receipt.id),
-        "topic": draft.topic,
-    }
-
-
-def _of_batch(receipts: Sequence[Receipt]) -> dict[str, object]:
-    return {
-        "success": True,
-        "events": len(receipts),
-        "sentTo": [receipt.recipients for receipt in receipts],
-        "ids": [str(receipt.id) for receipt in receipts],
-    }
