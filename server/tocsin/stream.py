@@ -267,8 +267,8 @@ def deliver_all(streams: Iterable[Stream], step: Step) -> int:
     """Send `step` to those of `streams` that are at its base; returns to how many.
 
     The loop that the hub's speed is made of. Per stream it costs the socket's `send`, one look at the
-    mark and one store of it: 0.4 us where a method, a cursor and two counters of each stream's own,
-    each a cold line of memory, cost 1.7. Who lags, is over or joined since isn't at the base.
+    mark and one store of it: 0.3 us above the `send`, where a method, a cursor and two counters of each
+    stream's own, all cold lines of memory, cost 1.0. Who lags, is over or joined since isn't at the base.
     """
     piece, base, mark = step
     payload = piece.payload
