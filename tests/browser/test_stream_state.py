@@ -80,13 +80,17 @@ def test_dismissed_stream_stays_closed_until_somebody_connects(
     assert len(hub.requests) == 2
 
 
-def test_retry_now_and_coming_back_online_try_at_once(
+def test_retry_now_coming_back_online_and_becoming_visible_try_at_once(
     start_hub: StartHub, page: Page, watch: Watch
 ) -> None:
     watch.allow_lost_hub()
     hub = start_hub("--retry", "20000")
     tab = Listener(page, hub.url)
-    for act in ("link.connect()", "dispatchEvent(new Event('online'))"):
+    for act in (
+        "link.connect()",
+        "dispatchEvent(new Event('online'))",
+        "document.dispatchEvent(new Event('visibilitychange'))",
+    ):
         tab.wait_phase("live")
         hub.restart()
         tab.wait_phase("waiting")
