@@ -135,20 +135,16 @@ class FanOut:
         for step in batch.steps:
             count = deliver_all(streams, step)
             tally.count_live(count, step.piece.events, len(step.piece.payload))
-        self._note(batch, before, is_last=is_last)
-
-    def _note(self, batch: Batch, before: int, *, is_last: bool) -> None:
-        """Note what was delivered of `batch` since the count was at `before`."""
-        tally = batch.group.tally
         if tally is self._tally:  # a probe's deliveries are nobody's latency
-            deliveries = tally.delivered_live - before
-            self._punctuality.note(batch.entries, deliveries, is_last=is_last)
+            self._punctuality.note(batch.entries, tally.delivered_live - before, is_last)
 
     def _let_in_joined(self, streams: Sequence[Stream], batch: Batch) -> None:
-        before = batch.group.tally.delivered_live
+        tally = batch.group.tally
+        before = tally.delivered_live
         for stream in streams:
             self._catch_up(stream, batch)
-        self._note(batch, before, is_last=False)
+        if tally is self._tally:
+            self._punctuality.note(batch.entries, tally.delivered_live - before, False)
 
     def _catch_up(self, stream: Stream, batch: Batch) -> None:
         """Send a stream that joined since the last pass what is new to it, and make it one of the live."""

@@ -27,7 +27,7 @@ class Punctuality:
         self._clock = clock
         self._notes: list[tuple[Sequence[Entry], int, bool]] = []
 
-    def note(self, entries: Sequence[Entry], deliveries: int, *, is_last: bool) -> None:
+    def note(self, entries: Sequence[Entry], deliveries: int, is_last: bool) -> None:
         """`entries` went to some streams of a group, `deliveries` in all; `is_last`: to its last ones."""
         if deliveries:
             self._notes.append((entries, deliveries, is_last))
@@ -43,13 +43,14 @@ class Punctuality:
             oldest = entries[0].time
             if is_last:  # the oldest one waited longest, until the last stream had it
                 batches_at[oldest] += 1
+            if len(entries) == 1:
+                deliveries_at[oldest] += deliveries
+                continue
             # Evenly: the streams that got fewer, because they joined since, are few.
             each, rest = divmod(deliveries, len(entries))
             deliveries_at[oldest] += rest
             for entry in entries:
                 deliveries_at[entry.time] += each
         self._notes.clear()
-        for time, count in deliveries_at.items():
-            self._tally.latency_s.observe(max(now - time, 0.0), count)
-        for time, count in batches_at.items():
-            self._tally.fanout_s.observe(max(now - time, 0.0), count)
+        self._tally.latency_s.observe_since(now, deliveries_at)
+        self._tally.fanout_s.observe_since(now, batches_at)

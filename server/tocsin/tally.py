@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tocsin.resume import Resume
 
@@ -50,6 +50,14 @@ class Histogram:
         """Count `value`, `weight` times."""
         self.counts[bisect_left(self.bounds, value)] += weight
         self.sum += value * weight
+
+    def observe_since(self, now: float, times: Mapping[float, int]) -> None:
+        """Count how long ago each of `times` was, as often as it says; 0 if the clock was set back."""
+        counts, bounds = self.counts, self.bounds
+        for time, weight in times.items():
+            age = now - time if now > time else 0.0
+            counts[bisect_left(bounds, age)] += weight
+            self.sum += age * weight
 
     def quantile(self, share: float) -> float | None:
         """The bound below which `share` of the values lie; None without values, or above all bounds."""
