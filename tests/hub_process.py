@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,12 @@ class HubProcess:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def metrics_port(self) -> int:
+        """Where `/metrics` is: on a listener of its own if the flags say so."""
+        own = dict(zip(self._flags, self._flags[1:], strict=False)).get("--metrics-listen")
+        return int(own.rpartition(":")[2]) if own else self.port
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 
@@ -66,7 +73,8 @@ class HubProcess:
 
     def text(self, path: str) -> str:
         """GET `path`, and return the text."""
-        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+        port = self.metrics_port if path == "/metrics" else self.port
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
             text: str = response.read().decode()
         return text
 
@@ -129,6 +137,15 @@ class HubProcess:
         assert found, f"tocsin serve did not start: {self.log()[seen:]}"
         self.port = int(found[1])
         return process
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports that nobody listens on now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
 
 
 def wait_until(

@@ -167,7 +167,7 @@ class PrometheusProcess:
 
 def instance(hub: HubProcess) -> str:
     """The value of the label `instance` of this hub's series."""
-    return f"127.0.0.1:{hub.port}"
+    return f"127.0.0.1:{hub.metrics_port}"
 
 
 def hurried(rules: dict[str, Any], hurry: float) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.hub_process import wait_until
+from tests.hub_process import free_ports, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,14 +85,6 @@ def monitors(tmp_path: Path) -> Iterator[Any]:
     yield start
     for each in started:
         each.close()
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def is_open(port: int) -> bool:
