@@ -245,5 +245,5 @@ class Table(Panel):
         return {
             "showHeader": True,
             "cellHeight": "sm",
-            "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""},
+            "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": []},
         }

@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
 
 import promql_parser
+import pytest
 import yaml
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import units
-from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families
 
 from grafana.dashboard import rendered
@@ -30,6 +26,7 @@ from tests.monitoring.panels import (
     queries,
     replaced,
 )
+from tests.monitoring.schema import unknown_fields, wrong_values
 from tocsin.metrics import CATALOGUE
 
 NOT_IN_THE_SCHEMA = {
@@ -58,22 +55,36 @@ def test_file_is_what_the_panels_make() -> None:
 
 
 def test_every_field_is_of_grafanas_schema() -> None:
-    register_default_plugins()
-    read = json.loads(JSONEncoder().encode(Dashboard.from_json(DASHBOARD)))
-    lost = set(differences(DASHBOARD, read))
-    assert {path for path in lost if not path.startswith(tuple(NOT_IN_THE_SCHEMA))} == set()
+    known = tuple(NOT_IN_THE_SCHEMA)
+    assert {path for path in unknown_fields(DASHBOARD) if not path.startswith(known)} == set()
 
 
-def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
-    """Where what Grafana's own model read is not what the file says."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        for key, value in ours.items():
-            yield from differences(value, theirs.get(key, "missing"), f"{path}.{key}".strip("."))
-    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        for mine, other in zip(ours, theirs, strict=True):
-            yield from differences(mine, other, path)
-    elif ours != theirs:
-        yield path
+def test_every_value_is_of_the_type_that_grafana_reads() -> None:
+    assert wrong_values(DASHBOARD) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("refresh", 30),
+        ("graphTooltip", 7),
+        ("panels.1.gridPos.w", "8"),
+        ("panels.1.options.colorMode", "rainbow"),
+        ("panels.1.fieldConfig.defaults.unti", "s"),
+        ("panels.1.targets.0.exp", "up"),
+        ("templating.list.1.refresh", "2"),
+    ],
+)
+def test_mistakes_are_found_by_the_schema(path: str, value: object) -> None:
+    wrong = json.loads(FILE.read_text())
+    *parents, last = path.split(".")
+    place = wrong
+    for key in parents:
+        place = place[int(key) if key.isdigit() else key]
+    place[last] = value
+    known = tuple(NOT_IN_THE_SCHEMA)
+    unknown = {each for each in unknown_fields(wrong) if not each.startswith(known)}
+    assert len(unknown | wrong_values(wrong)) == 1
 
 
 def test_dashboard_is_fixed_and_can_be_provisioned() -> None:
