@@ -103,7 +103,7 @@ class PrometheusProcess:
 
     def close(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(30)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _configure(self, hurry: float, token: str) -> None:
@@ -159,7 +159,7 @@ class PrometheusProcess:
     def _get(self, path: str, arguments: dict[str, str]) -> Any:
         url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(arguments)}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as response:
+            with urllib.request.urlopen(url, timeout=30) as response:
                 return json.load(response)["data"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{arguments}: {error.read().decode()}") from None
