@@ -35,6 +35,7 @@ HUBS = {
     "slow": ("--canary", "0", "--history-events", "5", "--slow-client-timeout", "0.5"),
     "mute": ("--canary", "0.5", "--max-clients", "40"),
     "held": ("--canary", "0"),
+    "poor": ("--canary", "0"),
     "left": ("--canary", "0", "--drain-timeout", "600", "--slow-client-timeout", "600"),
 }
 """What becomes of each hub, and its flags."""
@@ -204,7 +205,7 @@ def die_and_crash(hub: HubProcess, prometheus: PrometheusProcess, watch: Watch) 
 
 def go_wrong(causes: ExitStack, hubs: dict[str, HubProcess]) -> None:
     """To each hub what it is named for, until `causes` ends."""
-    causes.enter_context(few_descriptors(hubs["held"]))
+    causes.enter_context(few_descriptors(hubs["poor"]))
     causes.enter_context(over_and_over(lambda: hold_up(hubs["held"])))
     causes.enter_context(over_and_over(lambda: cut_slow_clients(hubs["slow"])))
     causes.enter_context(over_and_over(lambda: come_back_too_late(hubs["slow"])))
