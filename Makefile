@@ -64,7 +64,7 @@ packages: # Debian's packages that the tests start for real
 	@sh tests/packages.sh $(DEBIAN)
 
 clean: ## remove what was installed and built
-	rm -rf $(VENV) dist build $(TYPES)/node_modules tests/clients/node_modules benchmarks/.cache
+	rm -rf $(VENV) dist build $(TYPES)/node_modules tests/clients/node_modules tests/lighthouse/node_modules benchmarks/.cache screenshots
 
 $(INSTALLED): pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tocsin needs python3 >= 3.11" >&2; exit 1; }
