@@ -136,7 +136,7 @@ export const en = {
     denied: "The browser does not allow it to this page. Its settings can change that.",
     unsupported: "This browser does not allow it to pages.",
   },
-  horizonAll: "no limit now",
+  horizonAll: "no limit",
   peak: (count) => `peak ${count}`,
   lastMinute: (most) => `Events per second over the last minute, at most ${most}`,
   waitingTitle: "Waiting for events…",

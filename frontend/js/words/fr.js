@@ -141,7 +141,7 @@ export const fr = {
     denied: "Le navigateur ne le permet pas à cette page. Cela se change dans ses réglages.",
     unsupported: "Ce navigateur ne le permet pas aux pages.",
   },
-  horizonAll: "sans limite pour l’instant",
+  horizonAll: "sans limite",
   peak: (/** @type {string} */ count) => `max. ${count}`,
   lastMinute: (/** @type {string} */ most) => `Événements par seconde pendant la dernière minute, au plus ${most}`,
   waitingTitle: "En attente d’événements…",
