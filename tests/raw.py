@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,12 @@ class Answer:
     closed: bool
 
     @property
+    def lasting(self) -> tuple[int, dict[str, str]]:
+        """Status and headers, without those that change from one answer to the next by themselves."""
+        varying = ("date", "content-length")
+        return self.status, {k: v for k, v in self.headers.items() if k not in varying}
+
+    @property
     def json(self) -> Any:
         return json.loads(self.body)
 
@@ -33,6 +40,20 @@ def exchange(port: int, request: bytes, *, then: bytes = b"") -> Answer:
                 connection.sendall(then)
         except (BrokenPipeError, ConnectionResetError):
             pass  # answered before all was sent: the answer is what counts
+        return read_answer(connection)
+
+
+def exchange_in_two(port: int, request: bytes) -> Answer:
+    """The same in two segments: the second leaves when the hub has seen the first.
+
+    It has when a connection made later is answered.
+    """
+    cut = len(request) // 2
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
+        connection.sendall(request[:cut])
+        assert exchange(port, get("/healthz")).status == 200
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(request[cut:])
         return read_answer(connection)
 
 

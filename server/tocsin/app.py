@@ -23,7 +23,14 @@ from tocsin.handlers.pages import FRONTEND, PagesHandler
 from tocsin.handlers.plain import PlainAnswers
 from tocsin.hub import Hub
 from tocsin.journal import open_journal
-from tocsin.listener import HTTP_LIMITS, LOOPBACK, Listener, listening_sockets
+from tocsin.listener import (
+    DEAD_PEER_S,
+    GRACE_S,
+    HTTP_LIMITS,
+    LOOPBACK,
+    Listener,
+    listening_sockets,
+)
 from tocsin.metrics import make_registry
 from tocsin.requests import AccessLog
 from tocsin.settings import RESERVED_DESCRIPTORS, Settings
@@ -99,7 +106,9 @@ class Server:
         """
         await self.hub.start()
         self._listen_for_metrics()
-        sockets = listening_sockets(self._settings.host, self._settings.port)
+        settings = self._settings
+        dead_peer_s = max(DEAD_PEER_S, settings.slow_client_timeout + GRACE_S)
+        sockets = listening_sockets(settings.host, settings.port, dead_peer_s=dead_peer_s)
         host, self.port = sockets[0].getsockname()[:2]
         self._listener.add_sockets(sockets)
         if self._simulator:

@@ -55,7 +55,7 @@ def read_plain(data: bytes, max_header_bytes: int) -> PlainRequest | None:
     What is malformed isn't plain either: who reads it after us says so.
     """
     head, found, rest = data.partition(b"\r\n\r\n")
-    if not found or len(head) > max_header_bytes or not data.startswith(PLAIN):
+    if not found or len(head) + 4 > max_header_bytes or not data.startswith(PLAIN):
         return None
     first, _, fields = head.decode("latin-1").partition("\r\n")
     if "\n" in first or fields.count("\n") != fields.count("\r\n"):
@@ -93,7 +93,7 @@ class Owner(Protocol):
     """Who accepted a connection, and keeps the list of those that wait."""
 
     def wait_for(self, connection: DirectConnection) -> None:
-        """The connection waits for a request from now on."""
+        """The connection waits for a request from now on; or it is closed, if there will be none."""
 
     def stop_waiting_for(self, connection: DirectConnection) -> None:
         """It doesn't any more: a request has begun, or it is over."""
@@ -142,9 +142,14 @@ class DirectConnection(HTTPConnection):
             return
         except OSError:
             data = b""
+        try:
+            taken = bool(data) and self._serve(data)
+        except Exception:  # the request is still there, and would be looked at again for ever
+            log.exception("uncaught exception in a plain request")
+            data = b""
         if not data:
             self.close()
-        elif not self._serve(data):
+        elif not taken:
             self._hand_over()
 
     def close(self) -> None:
@@ -181,8 +186,8 @@ class DirectConnection(HTTPConnection):
             return False
         self._take(size)
         self._unwatch()
-        self._owner.on_over()
         subscription.open(self._answers.hub, self._stream)
+        self._owner.on_over()
         return True
 
     def _take(self, size: int) -> None:
@@ -192,10 +197,6 @@ class DirectConnection(HTTPConnection):
     async def _publish(self, publication: Publication, request: HTTPServerRequest) -> None:
         try:
             answer = await self._answers.publish(publication, request)
-        except Exception:  # the edge of a connection: a bug here must not leave its client waiting
-            log.exception("uncaught exception in POST %s", request.path)
-            self.close()
-            return
         finally:
             self._publishing = None
         if self._stream.closed():
@@ -217,7 +218,7 @@ class DirectConnection(HTTPConnection):
 
     def _wait(self) -> None:
         self._owner.wait_for(self)
-        if not self._is_watched:
+        if not self._is_watched and not self._stream.closed():
             self._is_watched = True
             asyncio.get_running_loop().add_reader(self._stream.socket, self._on_readable)
 

@@ -25,8 +25,11 @@ BACKLOG = 4_096  # thousands of clients come back at once after a restart
 SEND_BUFFER_BYTES = 128 * 1024
 """The kernel's share of a slow client. Doubled by Linux; enough for 2.5 MB/s at 100 ms of distance."""
 
-DEAD_PEER_MS = 20_000
+DEAD_PEER_S = 20.0
 """How long sent bytes may go unacknowledged: with heartbeats, when a vanished client is noticed."""
+
+GRACE_S = 5.0
+"""How much longer it is than what a slow client has: Linux counts a full receive buffer as unacknowledged."""
 
 KEEPALIVE_S = 60
 
@@ -95,8 +98,11 @@ class Listener(HTTPServer):
     # --- what a direct connection asks of its owner ---------------------------------------------
 
     def wait_for(self, connection: DirectConnection) -> None:
-        """Close it if nothing comes for as long as Tornado would wait."""
+        """Close it if nothing comes for as long as Tornado would wait, or if the end has come."""
         self._waiting.pop(connection, None)
+        if not self._sweep.is_running():
+            connection.close()
+            return
         self._waiting[connection] = monotonic()
 
     def stop_waiting_for(self, connection: DirectConnection) -> None:
@@ -119,13 +125,16 @@ class Listener(HTTPServer):
             connection.close()
 
 
-def listening_sockets(host: str, port: int, setting: str = "") -> list[socket.socket]:
+def listening_sockets(
+    host: str, port: int, setting: str = "", dead_peer_s: float = DEAD_PEER_S
+) -> list[socket.socket]:
     """Sockets that listen on `host`; what they accept inherits their options, at no cost each.
 
     Args:
         host: a name or an address; empty is all of this machine's.
         port: 0 takes a free one.
         setting: that holds both, for the errors; or else `host` and `port` do.
+        dead_peer_s: how long sent bytes may go unacknowledged.
 
     Raises:
         SettingsError: `host` is no address of this machine.
@@ -144,6 +153,6 @@ def listening_sockets(host: str, port: int, setting: str = "") -> list[socket.so
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MS)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(dead_peer_s * 1000))
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sockets

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.hub_process import HubProcess, wait_until
-from tests.raw import Answer, exchange, get, notice, post, read_answer
+from tests.raw import Answer, exchange, exchange_in_two, get, notice, post, read_answer
 from tests.sse import EventStreamParser, ServerSentEvent
 
 LIMIT = 4_096
@@ -61,9 +61,15 @@ def witness(hub: HubProcess) -> Iterator[Witness]:
 
 
 def check_refused(hub: HubProcess, witness: Witness, request: bytes) -> Answer:
-    """Send `request`; whatever the answer, nothing is published, and the next event arrives."""
+    """Send `request`; whatever the answer, nothing is published, and the next event arrives.
+
+    What comes whole and what comes in two segments has two readers, and gets one answer.
+    """
     head = hub.get("/api/stats")["head"]
     answer = exchange(hub.port, request)
+    parts = exchange_in_two(hub.port, request)
+    assert parts.lasting == answer.lasting
+    assert answer.status == 200 or parts.body == answer.body
     assert hub.get("/api/stats")["head"] == head
     assert b"Traceback" not in answer.body
     id = hub.publish(message="still here")["id"]
@@ -92,7 +98,10 @@ HTTP_ROWS: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "7-space-before-colon": (raw("GET / HTTP/1.1", HOST, "A : b"), (400,)),
     "8-long-headers": (get("/healthz", "A: " + "x" * 9_000), (0,)),
     "9-long-target": (get("/" + "x" * 9_000), (0,)),
+    "8-long-headers-of-stream": (get("/events", "A: " + "x" * 9_000), (0,)),
+    "9-long-target-of-stream": (get("/events?topic=" + "x" * 9_000), (0,)),
     "10-many-arguments": (get("/api/stats?" + "a&" * 1_100), (200, 400)),
+    "10-many-arguments-of-stream": (get("/events?" + "a&" * 1_100), (400,)),
     "11-http2-preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (400,)),
     "13-brew": (raw("BREW /events HTTP/1.1", HOST), (405,)),
     "13-lower-case": (raw("get /events HTTP/1.1", HOST), (405,)),
@@ -100,6 +109,7 @@ HTTP_ROWS: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "13-get-notify": (get("/api/notify"), (405,)),
     "13-delete-page": (raw("DELETE / HTTP/1.1", HOST), (405,)),
     "15-absolute-form": (get("http://hub/healthz"), (404,)),
+    "15-absolute-form-of-stream": (get("http://hub/events"), (404,)),
     "16-length-and-chunked": (
         raw(POST, HOST, TYPED, SIZED, "Transfer-Encoding: chunked", body=TAKEN_BODY),
         (400,),

@@ -312,8 +312,18 @@ async def test_accepted_sockets_inherit_the_listeners_options() -> None:
         accepted = stream._iostream.socket
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 512 * 1024
+
+
+@pytest.mark.parametrize(("slow_s", "unacknowledged_s"), [(1, 20), (30, 35), (600, 605)])
+async def test_slow_client_has_its_time_before_the_kernel_takes_it_for_dead(
+    slow_s: float, unacknowledged_s: float
+) -> None:
+    async with serving(slow_client_timeout=slow_s) as server:
+        await StreamClient.open(server)
+        (stream,) = server.hub.streams.values()
+        timeout_ms = stream._iostream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert timeout_ms == unacknowledged_s * 1000
 
 
 async def test_many_streams_of_many_filters_each_get_their_own() -> None:

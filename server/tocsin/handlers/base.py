@@ -17,6 +17,9 @@ from tocsin.hub import Hub
 
 log = logging.getLogger("tocsin.http")
 
+FAILED = "the hub failed; its log says why"
+"""What a client is told of a bug."""
+
 PREFLIGHT_AGE_S = 7_200  # Chromium's own upper limit
 REQUEST_HEADERS = "Authorization, Cache-Control, Content-Type, Last-Event-ID"
 
@@ -145,7 +148,7 @@ class Handler(RequestHandler):
         elif status_code < 500:
             self.refuse(status_code, self._reason, "bad_request")
         else:
-            self.refuse(500, "the hub failed; its log says why", "internal")
+            self.refuse(500, FAILED, "internal")
 
     def log_exception(
         self,

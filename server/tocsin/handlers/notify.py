@@ -41,8 +41,9 @@ class NotifyHandler(Handler):
             self._refuse_early(415, "Content-Encoding is not taken here", "unsupported_encoding")
         else:
             self._check_size(self._announced_bytes)
-            # A batch of any size that is allowed, and what is read of one that isn't.
-            self._allow(max(self.hub.settings.max_batch_bytes, LINGER_BYTES))
+            # All that may be allowed, and what is read of what isn't.
+            settings = self.hub.settings
+            self._allow(max(settings.max_batch_bytes, settings.max_event_bytes, LINGER_BYTES))
 
     def data_received(self, chunk: bytes) -> None:
         """Called by Tornado with each part of the body."""
@@ -75,12 +76,18 @@ class NotifyHandler(Handler):
     def _check_size(self, size: int) -> None:
         """Refuse a body of `size` bytes as soon as it is known to be too large for what it is.
 
-        An array may be larger than an event, and only its first byte tells it from one.
+        A batch may be larger than an event, and only the first byte of an array tells it from one.
         """
         settings = self.hub.settings
-        may_be_batch = self._ndjson or not self._body or is_array(self._body)
-        name = "max_batch_bytes" if may_be_batch else "max_event_bytes"
-        limit = getattr(settings, name)
+        limits = {"max_event_bytes": settings.max_event_bytes}
+        limits["max_batch_bytes"] = settings.max_batch_bytes
+        if self._ndjson or is_array(self._body):
+            name = "max_batch_bytes"
+        elif self._body:
+            name = "max_event_bytes"
+        else:  # not known yet
+            name = max(limits, key=lambda name: limits[name])
+        limit = limits[name]
         if size > limit:
             self._reject("too_large")
             message = f"the body is larger than {name}, {limit} bytes"

@@ -6,6 +6,7 @@ with success is not taken here at all: it goes to its handler, which says what i
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import lru_cache
 
@@ -13,11 +14,14 @@ import msgspec
 from tornado.httputil import HTTPServerRequest, format_timestamp
 
 from tocsin.errors import InvalidInput, Unavailable
-from tocsin.handlers.base import cors, default_headers
+from tocsin.handlers.base import FAILED, cors, default_headers
 from tocsin.handlers.publication import JSON, Publication, media_type
 from tocsin.handlers.subscription import Subscription
 from tocsin.hub import Hub
+from tocsin.notice import is_array
 from tocsin.requests import AccessLog
+
+log = logging.getLogger("tocsin.http")
 
 
 class PlainAnswers:
@@ -47,6 +51,8 @@ class PlainAnswers:
         encoding = request.headers.get("Content-Encoding", "identity")
         if media_type(request) != JSON or encoding != "identity" or not self.hub.is_ready:
             return None
+        if len(body) > self.hub.settings.max_batch_bytes and is_array(body):
+            return None
         try:
             return Publication.read(self.hub, request, body, ndjson=False)
         except InvalidInput:
@@ -62,9 +68,14 @@ class PlainAnswers:
             self.hub.tally.publish_rejected["unavailable"] += 1
             answer = {"error": error.message, "code": error.code}
             status, more = "503 Service Unavailable", b"Retry-After: %d\r\n" % error.retry_after_s
+        except Exception:  # the edge of a request: a bug here must not leave its client waiting
+            log.exception("uncaught exception in POST %s", request.path)
+            answer = {"error": FAILED, "code": "internal"}
+            status = "500 Internal Server Error"
         duration_s = time.perf_counter() - began
         if not publication.signal:
-            self.hub.tally.publish_s.observe(duration_s)
+            if status[0] == "2":
+                self.hub.tally.publish_s.observe(duration_s)
             self._access_log.note(request, "notify", status[:3], duration_s)
         body = msgspec.json.encode(answer)
         head = _head(status, int(time.time()), *cors(self.hub, request))
