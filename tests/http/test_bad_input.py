@@ -83,7 +83,9 @@ def raw(*lines: str, body: bytes = b"") -> bytes:
 
 TAKEN_BODY = notice()
 TYPED = "Content-Type: application/json"
-SIZED = f"Content-Length: {len(TAKEN_BODY)}"
+SIZE = len(TAKEN_BODY)
+SIZED = f"Content-Length: {SIZE}"
+CHUNKED = "Transfer-Encoding: chunked"
 POST = "POST /api/notify HTTP/1.1"
 HOST = "Host: hub"
 
@@ -123,6 +125,14 @@ HTTP_ROWS: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "19-many-digits": (raw(POST, HOST, TYPED, "Content-Length: " + "9" * 5_000), (400, 413)),
     "20-chunk-size": (
         raw(POST, HOST, TYPED, "Transfer-Encoding: chunked", body=b"ZZ\r\n{}\r\n0\r\n\r\n"),
+        (400,),
+    ),
+    "20-chunk-extension": (
+        raw(POST, HOST, TYPED, CHUNKED, body=b"%x;a=b\r\n%b\r\n0\r\n\r\n" % (SIZE, TAKEN_BODY)),
+        (400,),
+    ),
+    "20-trailer": (
+        raw(POST, HOST, TYPED, CHUNKED, body=b"%x\r\n%b\r\n0\r\nA: b\r\n\r\n" % (SIZE, TAKEN_BODY)),
         (400,),
     ),
     "22-length-over-limit": (raw(POST, HOST, TYPED, "Content-Length: 99999999"), (413,)),
@@ -333,10 +343,54 @@ def test_any_last_event_id_opens_a_stream_that_tells_of_a_gap(hub: HubProcess, i
         assert received.startswith(b"HTTP/1.1 200 OK")
 
 
-def test_conditional_and_range_headers_are_ignored(hub: HubProcess) -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Range: bytes=5-", "If-None-Match: *", "If-Modified-Since: Thu, 01 Jan 2026 00:00:00 GMT"),
+        ("Accept: application/json",),
+        ("Accept-Encoding: gzip, br",),
+    ],
+)
+def test_headers_that_mean_nothing_to_a_stream_are_ignored(
+    hub: HubProcess, headers: tuple[str, ...]
+) -> None:
     with socket.create_connection(("127.0.0.1", hub.port), timeout=5) as connection:
-        connection.sendall(get("/events", "Range: bytes=5-", "If-None-Match: *"))
-        assert connection.recv(15) == b"HTTP/1.1 200 OK"
+        connection.sendall(get("/events", *headers))
+        answer = read_answer(connection)
+    assert (answer.status, answer.headers["content-type"]) == (
+        200,
+        "text/event-stream; charset=utf-8",
+    )
+    assert "content-encoding" not in answer.headers
+
+
+def test_length_said_twice_alike_is_taken(hub: HubProcess, witness: Witness) -> None:
+    request = raw(POST, HOST, TYPED, SIZED, SIZED, body=TAKEN_BODY)
+    for answer in (exchange(hub.port, request), exchange_in_two(hub.port, request)):
+        assert answer.json["id"] == witness.next().last_event_id
+
+
+def test_two_last_event_ids_are_none_of_this_log(hub: HubProcess) -> None:
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=5) as connection:
+        connection.sendall(get("/events", "Last-Event-ID: 1-1", "Last-Event-ID: 1-2"))
+        received = b""
+        while b"event: gap" not in received:
+            piece = connection.recv(65_536)
+            assert piece
+            received += piece
+    assert b'"unknown"' in received
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/api/stats", "/api/history"])
+def test_head_is_answered_without_a_body(hub: HubProcess, path: str) -> None:
+    request = raw(f"HEAD {path} HTTP/1.1", HOST, "Connection: close")
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=5) as connection:
+        connection.sendall(request)
+        received = b""
+        while piece := connection.recv(65_536):
+            received += piece
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert received.endswith(b"\r\n\r\n")
 
 
 def test_client_that_does_not_finish_its_request_is_dropped_in_time(hub: HubProcess) -> None:

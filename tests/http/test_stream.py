@@ -87,6 +87,32 @@ async def test_header_wins_over_the_query() -> None:
         assert (await client.next()).last_event_id == ids[1]
 
 
+async def test_empty_last_event_id_is_none() -> None:
+    async with serving() as server:
+        await publish(server)
+        client = await StreamClient.open(server, Last_Event_ID="")
+        connection = await client.next()
+        assert (connection.json["resumed"], connection.json["replayed"]) == (False, 0)
+        assert await client.is_quiet()
+
+
+async def test_topic_asked_for_twice_is_delivered_once() -> None:
+    async with serving() as server:
+        client = await StreamClient.open(server, "?topic=a&topic=a&topic=a*")
+        await client.next()
+        ids = await publish(server, 2, topic="a")
+        assert [event.last_event_id for event in await client.take(2)] == ids
+
+
+async def test_topic_nobody_published_to_has_a_cursor_and_heartbeats() -> None:
+    async with serving(heartbeat=0.05) as server:
+        client = await StreamClient.open(server, "?topic=nothing/here")
+        connection = await client.next()
+        assert connection.last_event_id == str(server.hub.head)
+        assert await client.is_quiet(0.2)
+        assert b"\n:\n" in client.body
+
+
 async def test_earliest_replays_all_that_is_kept() -> None:
     async with serving(history_events=3) as server:
         ids = await publish(server, 5)
@@ -302,6 +328,24 @@ async def test_full_hub_turns_clients_away_softly() -> None:
         (id,) = await publish(server)
         assert (await kept.next()).last_event_id == id
         assert server.hub.tally.rejected["full"] == 1
+
+
+async def test_connection_beyond_the_descriptors_is_closed_and_disturbs_nobody() -> None:
+    async with serving(canary=0) as server:
+        kept = await StreamClient.open(server)
+        await kept.next()
+        server._listener._descriptor_limit = 3
+        idle = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+        await eventually(lambda: server._listener._open_requests == 2)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        (id,) = await publish(server)
+        assert (await kept.next()).last_event_id == id
+        idle[0][1].close()
+        await eventually(lambda: server._listener._open_requests == 1)
+        assert (await StreamClient.open(server)).status == 200
+        for each in (writer, idle[1][1]):
+            each.close()
 
 
 async def test_accepted_sockets_inherit_the_listeners_options() -> None:
