@@ -232,7 +232,7 @@ def watch() -> Iterator[Watch]:
         watch = start(closing(Watch(prometheus, lonely)))
         start(Audience(hubs["mute"].port, 25))
         with ExitStack() as causes:
-            causes.enter_context(Audience(hubs["lost"].port, 60))
+            causes.enter_context(Audience(hubs["lost"].port, 300))  # most of all clients
             causes.enter_context(Audience(hubs["full"].port, 5))
             causes.enter_context(Audience(hubs["poor"].port, 30))
             prometheus.wait_for_scrapes(*hubs.values())
