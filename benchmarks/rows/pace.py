@@ -24,7 +24,7 @@ CALM = "10,000 clients, 10 events/s"
 ROW = Row(
     name="pace",
     title="10 events/s for 20 s, from publish to the last byte read",
-    cases=(Case(CALM, ("tocsin", "nchan", "cloop"), at_pace),),
+    cases=(Case(CALM, ("tocsin", "nchan"), at_pace),),
     figures=("fan_out_p99", "fan_out_p50", "delivery_p99", "server_busy", "load_busy"),
     goals=(
         Goal(
