@@ -74,7 +74,7 @@ def test_dismissed_stream_stays_closed_until_somebody_connects(
     hub = script_hub(on_stream(Answer(status=204, content_type=None), Answer(welcome(), hold=True)))
     tab = Listener(page, hub.url)
     # A stream that nobody opened yet is stopped too, without a cause.
-    wait_until(lambda: tab.get("state")["cause"] == {"code": "dismissed"})
+    wait_until(lambda: (tab.get("state") or {}).get("cause") == {"code": "dismissed"})
     assert tab.get("state")["phase"] == "stopped"
     tab.call("connect")
     tab.wait_phase("live")
