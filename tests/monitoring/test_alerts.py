@@ -149,25 +149,37 @@ def few_descriptors(hub: HubProcess) -> Iterator[None]:
     resource.prlimit(hub.pid, resource.RLIMIT_NOFILE, limits)
 
 
+class Flood:
+    """Connections that are kept alive, so that they take all the room there is, the canary's too."""
+
+    def __init__(self, port: int, count: int) -> None:
+        self._port = port
+        self._connections = [self._connected() for _ in range(count)]
+
+    def keep_up(self) -> None:
+        """Ask something on each, and replace those the hub had no room for, or waited too long for."""
+        for place, connection in enumerate(self._connections):
+            try:
+                connection.sendall(get("/healthz"))
+                read_answer(connection)
+            except OSError:
+                connection.close()
+                self._connections[place] = self._connected()
+        time.sleep(1)
+
+    def close(self) -> None:
+        for connection in self._connections:
+            connection.close()
+
+    def _connected(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self._port), 5)
+
+
 @contextmanager
 def flooded(hub: HubProcess, connections: int) -> Iterator[None]:
-    """Connections that are kept alive take all the room there is, the canary's too."""
-    with ExitStack() as stack:
-        flood = [
-            stack.enter_context(closing(socket.create_connection(("127.0.0.1", hub.port), 5)))
-            for _ in range(connections)
-        ]
-        with over_and_over(lambda: keep_alive(flood)):
-            yield
-
-
-def keep_alive(connections: list[socket.socket]) -> None:
-    """The hub closes those that ask nothing for ten seconds; those it has no room for are closed already."""
-    for connection in connections:
-        with suppress(OSError):
-            connection.sendall(get("/healthz"))
-            read_answer(connection)
-    time.sleep(1)
+    """No room on the hub, but for who has some already."""
+    with closing(Flood(hub.port, connections)) as flood, over_and_over(flood.keep_up):
+        yield
 
 
 @contextmanager

@@ -101,7 +101,8 @@ def ask(port: int, path: str, **query: str) -> Any:
 def test_monitor_shows_real_figures_and_ctrl_c_leaves_nothing(monitors: Any) -> None:
     ports = hub, prometheus, grafana = free_ports(3)
     monitor = monitors(
-        "make", "monitor", f"PORT={hub}", f"PROMETHEUS={prometheus}", f"GRAFANA={grafana}"
+        *("env", "--default-signal=INT"),  # ignored where the tests run in the background
+        *("make", "monitor", f"PORT={hub}", f"PROMETHEUS={prometheus}", f"GRAFANA={grafana}"),
     )
     monitor.wait_until_running()
     assert f"http://localhost:{hub}" in monitor.said
