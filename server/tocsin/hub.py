@@ -90,8 +90,7 @@ class Hub:
         opening = await self._journal.start(self._deliver, self.settings.history_events)
         self.ring = self._new_ring(opening.floor.epoch)
         self.ring.start_at(opening.floor.seq)
-        for event in opening.events:
-            self.ring.append(Entry.of(event), self._clock())
+        self.ring.append([Entry.of(event) for event in opening.events], self._clock())
         for timer in self._timers:
             timer.start()
 
@@ -211,18 +210,12 @@ class Hub:
 
     def _deliver(self, events: Sequence[Event]) -> Sequence[Receipt]:
         """Take committed events into the ring, and to the groups that they are for."""
-        receipts = [Receipt(event.id, self._append(event)) for event in events]
+        entries = [Entry.of(event) for event in events]
+        self.ring.append(entries, events[-1].time)
+        recipients = [self._fan_out.hand(entry) for entry in entries]
         self._fan_out.start()
-        return receipts
-
-    def _append(self, event: Event) -> int:
-        entry = Entry.of(event)
-        self.ring.append(entry, event.time)
-        recipients = self._fan_out.hand(entry)
-        self.tally.count_published(
-            event.draft.source, entry.type, event.time, len(entry.block), recipients
-        )
-        return recipients
+        self.tally.count_published(events, [len(entry.block) for entry in entries], recipients)
+        return [Receipt(event.id, count) for event, count in zip(events, recipients, strict=True)]
 
     # --- streams ------------------------------------------------------------------------------
 

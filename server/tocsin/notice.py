@@ -35,9 +35,12 @@ class Notice(msgspec.Struct, forbid_unknown_fields=True, gc=False):
         """
         if not (self.type and self.message):
             return 0
+        names = 2 if self.topic == "default" else 3
+        if not self.data:  # as most are, and a batch has a thousand
+            return names
         if any(isinstance(value, dict | list) for value in self.data.values()):
             return 0
-        return 2 + (self.topic != "default") + (1 + len(self.data) if self.data else 0)
+        return names + 1 + len(self.data)
 
     def draft(self, timestamp: str) -> Draft:
         """The event this asks for, accepted at `timestamp`.

@@ -7,7 +7,9 @@ say whether a given stream lost something. It knows no clock (callers bring `now
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 import msgspec
 
@@ -97,28 +99,29 @@ class RingBuffer:
         """Take up a log whose newest event known to be gone is `floor`; only for an empty ring."""
         self.head = self._forgotten = floor
 
-    def append(self, entry: Entry, now: float) -> None:
-        """Add the next entry of the log, then evict what the limits no longer allow.
+    def append(self, entries: Sequence[Entry], now: float) -> None:
+        """Add the next entries of the log, then evict what the limits no longer allow.
 
         Raises:
-            ValueError: `entry` isn't the next one. A hole would be a silent loss.
+            ValueError: they aren't the next ones. A hole would be a silent loss.
         """
-        if entry.seq != self.head + 1:
-            raise ValueError(f"entry {entry.seq} after head {self.head}")
-        self.head = entry.seq
-        self._entries.append(entry)
-        self.bytes += len(entry.block)
-        if len(self._entries) - self._start > self._max_events:
-            self._evict("count")
-        while self.bytes > self._max_bytes:
-            self._evict("bytes")
-        if self._max_age_s:
-            self.expire(now)
+        for seq, entry in enumerate(entries, self.head + 1):
+            if entry.seq != seq:
+                raise ValueError(f"entry {entry.seq} where {seq} is the next")
+        self._entries += entries
+        self.head += len(entries)
+        self.bytes += sum([len(entry.block) for entry in entries])
+        if len(self) > self._max_events:
+            self._evict(len(self) - self._max_events, "count")
+        if self.bytes > self._max_bytes:
+            self._evict(self._count_beyond_bytes(), "bytes")
+        self.expire(now)
 
     def expire(self, now: float) -> None:
         """Evict what is older than the limit by age at `now` (Unix seconds)."""
-        while self._max_age_s and self.oldest and now - self.oldest.time > self._max_age_s:
-            self._evict("age")
+        if self._max_age_s:
+            young = (n for n, e in enumerate(self._kept()) if now - e.time <= self._max_age_s)
+            self._evict(next(young, len(self)), "age")
 
     def read(self, cursor: int, filter: Filter, *, max_bytes: int, max_events: int = 0) -> Reading:
         """Entries after `cursor` that `filter` lets through, oldest first.
@@ -142,7 +145,8 @@ class RingBuffer:
         found: list[Entry] = []
         for slot in range(len(self._entries) - 1, self._start - 1, -1):
             entry = self._entries[slot]
-            if entry is not None and filter.matches(entry.topic, entry.type):
+            assert entry is not None
+            if filter.matches(entry.topic, entry.type):
                 found.append(entry)
                 if len(found) == count:
                     break
@@ -171,31 +175,44 @@ class RingBuffer:
         return False
 
     def _after(self, cursor: int, limit: int) -> Iterator[Entry]:
-        first = max(cursor - self.floor, 0) + self._start
+        return self._kept(max(cursor - self.floor, 0), limit)
+
+    def _kept(self, skip: int = 0, limit: int = sys.maxsize) -> Iterator[Entry]:
+        """At most `limit` of the entries kept, oldest first, without the first `skip`."""
+        first = skip + self._start
         for slot in range(first, min(first + limit, len(self._entries))):
             entry = self._entries[slot]
             assert entry is not None
             yield entry
 
-    def _evict(self, reason: str) -> None:
-        entry = self._entries[self._start]
-        assert entry is not None
-        self._entries[self._start] = None
-        self._start += 1
-        if self._start * 2 > len(
-            self._entries
-        ):  # half is empty slots: amortised, one move an entry
+    def _count_beyond_bytes(self) -> int:
+        """How many of the oldest have to go, so that the others keep the limit by bytes."""
+        left = self.bytes
+        for count, entry in enumerate(self._kept()):
+            if left <= self._max_bytes:
+                return count
+            left -= len(entry.block)
+        return len(self)
+
+    def _evict(self, count: int, reason: str) -> None:
+        """Let the oldest `count` go; together, as a batch that is appended lets a batch go."""
+        gone = list(self._kept(limit=count))
+        self._entries[self._start : self._start + count] = [None] * count
+        self._start += count
+        if self._start * 2 > len(self._entries):
+            # Half is empty slots: amortised, one move an entry.
             del self._entries[: self._start]
             self._start = 0
-        self.bytes -= len(entry.block)
-        self.evicted[reason] += 1
-        self._remember(entry)
+        self.bytes -= sum([len(entry.block) for entry in gone])
+        self.evicted[reason] += count
+        self._remember({(entry.topic, entry.type): entry.seq for entry in gone})
 
-    def _remember(self, entry: Entry) -> None:
-        key = (entry.topic, entry.type)
-        self._newest_evicted.pop(key, None)  # so that it goes to the end: the order is by seq
-        self._newest_evicted[key] = entry.seq
-        if len(self._newest_evicted) > REMEMBERED_KEYS:
+    def _remember(self, newest: dict[tuple[str, str], int]) -> None:
+        """Note what was evicted last of each topic and type."""
+        for key, seq in sorted(newest.items(), key=itemgetter(1)):
+            self._newest_evicted.pop(key, None)  # so that it goes to the end: the order is by seq
+            self._newest_evicted[key] = seq
+        while len(self._newest_evicted) > REMEMBERED_KEYS:
             oldest = next(iter(self._newest_evicted))
             self._forgotten = self._newest_evicted.pop(oldest)
 

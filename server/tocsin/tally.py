@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+from tocsin.event import Event
 from tocsin.resume import Resume
 
 CLOSE_REASONS = ("client", "slow", "shutdown")
@@ -50,6 +51,13 @@ class Histogram:
         """Count `value`, `weight` times."""
         self.counts[bisect_left(self.bounds, value)] += weight
         self.sum += value * weight
+
+    def observe_each(self, values: Sequence[float]) -> None:
+        """Count each of `values`."""
+        counts, bounds = self.counts, self.bounds
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+        self.sum += sum(values)
 
     def observe_since(self, now: float, times: Mapping[float, int]) -> None:
         """Count how long ago each of `times` was, as often as it says; 0 if the clock was set back."""
@@ -120,16 +128,17 @@ class Tally:
         return self.delivered_live + self.delivered_catchup + self.delivered_replay
 
     def count_published(
-        self, source: str, type: str, time: float, size: int, recipients: int
+        self, events: Sequence[Event], sizes: Sequence[int], recipients: Sequence[int]
     ) -> None:
-        """One event entered the log at `time`: `size` bytes encoded, for so many open streams."""
-        self.published[source if source in self.published else "other"] += 1
-        if type not in self.published_by_type:
-            type = self._name_for(type)
-        self.published_by_type[type] += 1
-        self.last_event_time = time
-        self.event_bytes.observe(size)
-        self.recipients.observe(recipients)
+        """`events` entered the log: of each its encoded bytes, and for how many open streams it is."""
+        by_source, by_type = self.published, self.published_by_type
+        for event in events:
+            source, type = event.draft.source, event.draft.type
+            by_source[source if source in by_source else "other"] += 1
+            by_type[type if type in by_type else self._name_for(type)] += 1
+        self.last_event_time = events[-1].time
+        self.event_bytes.observe_each(sizes)
+        self.recipients.observe_each(recipients)
 
     def _name_for(self, type: str) -> str:
         """What events of a type not seen before count as: itself, while there is room."""

@@ -20,7 +20,7 @@ def ring(*topics: str, **limits: float) -> RingBuffer:
     limits = {"max_events": 100, "max_bytes": 1_000_000} | limits
     made = RingBuffer(EPOCH, **limits)  # type: ignore[arg-type]
     for seq, topic in enumerate(topics, 1):
-        made.append(entry(seq, topic), now=0.0)
+        made.append([entry(seq, topic)], now=0.0)
     return made
 
 
@@ -69,8 +69,30 @@ def test_newest_gives_the_last_page_in_order() -> None:
 
 def test_append_refuses_a_hole() -> None:
     made = ring("a")
-    with pytest.raises(ValueError, match="entry 3 after head 1"):
-        made.append(entry(3), now=0.0)
+    with pytest.raises(ValueError, match="entry 3 where 2 is the next"):
+        made.append([entry(3)], now=0.0)
+    with pytest.raises(ValueError, match="entry 4 where 3 is the next"):
+        made.append([entry(2), entry(4)], now=0.0)
+    assert (made.head, len(made)) == (1, 1)
+
+
+def test_batch_is_appended_as_its_events_one_by_one_are() -> None:
+    topics = ["a", "b", "a", "c", "b", "a"]
+    single, batch = ring(max_events=4), ring(max_events=4)
+    entries = [entry(seq, topic) for seq, topic in enumerate(topics, 1)]
+    for each in entries:
+        single.append([each], now=0.0)
+    batch.append(entries, now=0.0)
+    assert read(batch, 0) == read(single, 0) == [3, 4, 5, 6]
+    for made in (single, batch):
+        assert (made.evicted["count"], made.has_lost(0, Filter(["a"]))) == (2, True)
+        assert (made.has_lost(1, Filter(["a"])), made.has_lost(1, Filter(["b"]))) == (False, True)
+
+
+def test_batch_larger_than_the_ring_leaves_its_newest() -> None:
+    made = ring(max_events=2)
+    made.append([entry(seq) for seq in range(1, 6)], now=0.0)
+    assert (read(made, 0), made.head, made.floor) == ([4, 5], 5, 3)
 
 
 def test_limit_by_count_evicts_the_oldest() -> None:
@@ -88,14 +110,14 @@ def test_limit_by_bytes_evicts_the_oldest() -> None:
 
 def test_entry_larger_than_the_whole_ring_is_evicted_at_once() -> None:
     made = ring(max_bytes=100)
-    made.append(entry(1, data=b"x" * 200), now=0.0)
+    made.append([entry(1, data=b"x" * 200)], now=0.0)
     assert (len(made), made.bytes, made.floor, made.oldest) == (0, 0, 1, None)
 
 
 def test_limit_by_age_evicts_what_is_older() -> None:
     made = ring(max_age_s=10.0)
     for seq, time in enumerate((0.0, 5.0, 9.0), 1):
-        made.append(entry(seq, time=time), now=time)
+        made.append([entry(seq, time=time)], now=time)
     made.expire(now=15.0)
     assert read(made, 0) == [2, 3]
     made.expire(now=100.0)
@@ -105,7 +127,7 @@ def test_limit_by_age_evicts_what_is_older() -> None:
 def test_ring_stays_small_however_much_passes_through() -> None:
     made = ring(max_events=10)
     for seq in range(1, 10_001):
-        made.append(entry(seq), now=0.0)
+        made.append([entry(seq)], now=0.0)
     assert len(made._entries) <= 21
     assert read(made, 9_995) == [9_996, 9_997, 9_998, 9_999, 10_000]
 
@@ -154,7 +176,7 @@ def test_count_is_of_what_a_replay_would_send(cursor: int, filter: Filter, expec
 def test_log_taken_up_knows_that_what_came_before_is_gone() -> None:
     made = ring()
     made.start_at(41)
-    made.append(entry(42), now=0.0)
+    made.append([entry(42)], now=0.0)
     assert (made.floor, read(made, 41)) == (41, [42])
     assert made.has_lost(40, MINE)
     assert not made.has_lost(41, MINE)

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+from tocsin.event import Draft, Event, EventId
 from tocsin.tally import Histogram, Tally
+
+
+def event(source: str = "api") -> Event:
+    return Event(EventId(1, 1), Draft("tick", b"{}", source=source), 1.0)
 
 
 def test_histogram_counts_up_to_and_with_the_bound() -> None:
@@ -18,7 +23,7 @@ def test_histogram_takes_a_weight() -> None:
 
 def test_source_nobody_foresaw_is_counted_as_other() -> None:
     tally = Tally()
-    tally.count_published("plugin", "tick", 1.0, size=60, recipients=2)
+    tally.count_published([event("plugin")], sizes=[60], recipients=[2])
     assert tally.published == {"api": 0, "simulation": 0, "other": 1}
 
 
@@ -27,6 +32,6 @@ def test_rates_are_over_the_samples_of_the_last_ten_seconds() -> None:
     assert tally.rates() == {"published": 0.0, "delivered": 0.0}
     for second in range(30):
         tally.sample(float(second))
-        tally.count_published("api", "tick", second, size=60, recipients=5)
+        tally.count_published([event()], sizes=[60], recipients=[5])
         tally.delivered_live += 5
     assert tally.rates() == {"published": 1.0, "delivered": 5.0}
