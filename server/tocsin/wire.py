@@ -20,6 +20,9 @@ LAST_CHUNK = b"0\r\n\r\n"
 MIN_RETRY_MS = 1_000  # Chromium obeys `retry: 1` to the letter: 13 connections in 40 ms
 MAX_RETRY_MS = 60_000
 
+LF, CR = b"\n\r"
+"""As numbers: `in` finds a number in bytes ten times as fast as a string of length 1."""
+
 _LINE_BREAK = re.compile(rb"\r\n|\r|\n")
 
 
@@ -29,7 +32,7 @@ def encode_event(type: str, data: bytes, id: str | None = None) -> bytes:
     `type` and `id` must be checked before (they may hold no line break); `id` None writes none, and
     leaves the client's last event ID as it was.
     """
-    if b"\n" in data or b"\r" in data:
+    if LF in data or CR in data:
         data = b"\ndata: ".join(_LINE_BREAK.split(data))
     if id is None:
         return b"event: %b\ndata: %b\n\n" % (type.encode(), data)
