@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
+from typing import cast
 
 import msgspec
 
@@ -196,7 +197,7 @@ class RingBuffer:
 
     def _evict(self, count: int, reason: str) -> None:
         """Let the oldest `count` go; together, as a batch that is appended lets a batch go."""
-        gone = list(self._kept(limit=count))
+        gone = cast(list[Entry], self._entries[self._start : self._start + count])
         self._entries[self._start : self._start + count] = [None] * count
         self._start += count
         if self._start * 2 > len(self._entries):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from tornado.httputil import HTTPServerRequest
@@ -19,7 +20,12 @@ NDJSON = "application/x-ndjson"
 
 def media_type(request: HTTPServerRequest) -> str:
     """`JSON` or `NDJSON`, which the body is said to be; empty where it is anything else."""
-    name, *parameters = request.headers.get("Content-Type", "").lower().split(";")
+    return _media_type(request.headers.get("Content-Type", ""))
+
+
+@lru_cache(maxsize=64)
+def _media_type(content_type: str) -> str:
+    name, *parameters = content_type.lower().split(";")
     charsets = [p.strip() for p in parameters if p.strip().startswith("charset=")]
     if name.strip() not in (JSON, NDJSON) or charsets not in ([], ["charset=utf-8"]):
         return ""
