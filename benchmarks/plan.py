@@ -32,6 +32,7 @@ class Figure(NamedTuple):
 
 FIGURES = {
     "deliveries_per_s": Figure("deliveries/s", "{:,.0f}"),
+    "without_per_s": Figure("deliveries/s without metrics", "{:,.0f}"),
     "published_per_s": Figure("POSTs/s", "{:,.0f}"),
     "events_per_s": Figure("events/s", "{:,.0f}"),
     "caught_up_per_s": Figure("clients caught up/s", "{:,.0f}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from peers.base import Peer
 from peers.cloop import CLOOP, CLOOP_BATCH
-from peers.hub import HUB
+from peers.hub import HUB, SWITCHED_HUB
 from peers.nchan import NCHAN
 from peers.node import BETTER_SSE, EXPRESS
 from peers.starlette import SSE_STARLETTE
@@ -12,6 +12,7 @@ from peers.tornado_loop import TORNADO
 
 ALL: tuple[Peer, ...] = (
     HUB,
+    SWITCHED_HUB,
     NCHAN,
     CLOOP,
     CLOOP_BATCH,

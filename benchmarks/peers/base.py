@@ -105,6 +105,10 @@ class Server:
         """How to talk to it, with topics."""
         return self.peer.topic_target(self.port)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def __enter__(self) -> Self:
         return self
 

@@ -9,6 +9,7 @@ from peers.base import Peer, run
 from tocsin.bench import Target
 
 TOCSIN = Path(sys.executable).parent / "tocsin"
+SWITCHED = Path(__file__).parents[1] / "switched.py"
 
 
 class Hub(Peer):
@@ -30,4 +31,15 @@ class Hub(Peer):
         )
 
 
+class SwitchedHub(Hub):
+    """The same, with metrics that can be switched off, to measure what they cost."""
+
+    name = "tocsin-switched"
+    title = "Tocsin"
+
+    def command(self, port: int) -> list[str]:
+        return [sys.executable, str(SWITCHED), "serve", "--port", str(port)]
+
+
 HUB = Hub()
+SWITCHED_HUB = SwitchedHub()

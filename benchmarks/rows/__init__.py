@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from plan import Row
 
-from rows import fan_out, generator, growth, memory, pace, publishing, reconnecting, stalled, topics
+from rows import (
+    fan_out,
+    generator,
+    growth,
+    memory,
+    metrics,
+    pace,
+    publishing,
+    reconnecting,
+    stalled,
+    topics,
+)
 
 ALL: tuple[Row, ...] = (
     fan_out.ONE_AFTER_THE_OTHER,
@@ -16,6 +27,7 @@ ALL: tuple[Row, ...] = (
     publishing.SINGLE,
     publishing.BATCH,
     stalled.ROW,
+    metrics.ROW,
     growth.STREAMS,
     growth.REPLAY,
     generator.ROW,
