@@ -151,13 +151,12 @@ class Clients:
 
     # --- reading ------------------------------------------------------------------------------
 
-    def read(self, timeout_s: float) -> list[int]:
-        """Read the streams that have something; return the ready descriptors that aren't streams.
+    def read(self, timeout_s: float) -> None:
+        """Read streams that have something, `MAX_READY` at most.
 
         Waits at most `timeout_s` for the first. The loop below is what the generator's speed is made
         of: hence the local names, and no call that isn't needed.
         """
-        others = []
         receivers, positions, streams_at = self._receivers, self._positions, self._streams_at
         buffer, sampled, count = self._buffer, self._sampled, self._buffer.count
         ready = self._epoll.poll(timeout_s, MAX_READY)
@@ -165,8 +164,7 @@ class Clients:
         for fd, _ in ready:
             receive = receivers.get(fd)
             if receive is None:
-                others.append(fd)
-                continue
+                continue  # of others on this epoll
             size = BUFFER_BYTES
             while size == BUFFER_BYTES:
                 try:
@@ -189,7 +187,6 @@ class Clients:
                     streams_at[before + events] += 1
                     if before == self.floor and not streams_at[before]:
                         self._raise_floor()
-        return others
 
     def _note_idleness(self, *, is_idle: bool) -> None:
         """Keep the books of idle time; a look at the clock only where idleness begins or ends."""

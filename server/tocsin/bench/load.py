@@ -108,6 +108,11 @@ class Load:
         self.target = target
         self.ledger = Ledger()
         self._epoll = select.epoll()
+        # Publishers are looked at between any two looks at streams, as if they were other machines: in
+        # one queue a publisher's answer would wait until a thousand streams have been read. The outer
+        # one wakes for both.
+        self._answers = select.epoll()
+        self._epoll.register(self._answers, select.EPOLLIN)
         self.clients = Clients(target, self._epoll, self.ledger)
         self._turn_s = 0.0 if awake else _TURN_S
         self._topics = topics
@@ -118,9 +123,10 @@ class Load:
         try:
             self.clients.open(subscribe, deadline=time.monotonic() + OPENING_S)
             requests = Constant(request) if request else Requests(target, message_bytes, topics)
-            self.publishers = Publishers(target, self._epoll, self.ledger, requests, publishers)
+            self.publishers = Publishers(target, self._answers, self.ledger, requests, publishers)
         except BaseException:
             self.clients.close()
+            self._answers.close()
             self._epoll.close()
             raise
 
@@ -139,6 +145,7 @@ class Load:
         self.clients.close()
         for connection in self._silent:
             connection.close()
+        self._answers.close()
         self._epoll.close()
         gc.enable()
 
@@ -185,7 +192,7 @@ class Load:
             answered = 0
             self.publishers.publish(fd)
             while self.clients.floor < goal or not answered:
-                for ready in self.clients.read(self._turn_s):
+                for ready in self._read(self._turn_s):
                     over, fd = self.publishers.on_ready(ready)
                     answered += over
                 if time.monotonic() > now + STUCK_S:
@@ -197,7 +204,7 @@ class Load:
         for fd in self.publishers.descriptors:
             self.publishers.publish(fd, depth)
         while time.monotonic() < end:
-            for ready in self.clients.read(self._turn_s):
+            for ready in self._read(self._turn_s):
                 over, fd = self.publishers.on_ready(ready)
                 if over:
                     self.publishers.publish(fd, over)
@@ -209,7 +216,7 @@ class Load:
         for fd in self.publishers.descriptors[:events]:
             self.publishers.publish(fd)
         while (left := events - (self.publishers.published - started)) > 0:
-            for ready in self.clients.read(self._turn_s):
+            for ready in self._read(self._turn_s):
                 over, fd = self.publishers.on_ready(ready)
                 if over and left > 0:
                     self.publishers.publish(fd)
@@ -267,8 +274,13 @@ class Load:
             self._turn(self._turn_s)
         return last
 
+    def _read(self, timeout_s: float) -> list[int]:
+        """Read some streams; return the publishing connections that have something to say."""
+        self.clients.read(timeout_s)
+        return [fd for fd, _ in self._answers.poll(0)]
+
     def _turn(self, timeout_s: float) -> None:
-        for ready in self.clients.read(timeout_s):
+        for ready in self._read(timeout_s):
             self.publishers.on_ready(ready)
         self._report()
 
