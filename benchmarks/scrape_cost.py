@@ -73,11 +73,6 @@ async def scrape(clients: int) -> None:
         for stream in tuple(hub.streams.values()):
             hub.on_lagging(stream)
     os.kill(child, signal.SIGKILL)
-
-
-async def main(clients: int) -> None:
-    """The command."""
-    await scrape(clients)
     os._exit(0)  # ten thousand open sockets have nothing more to say
 
 
@@ -85,4 +80,4 @@ if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000))
+    asyncio.run(scrape(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000))

@@ -211,6 +211,8 @@ class Hub:
 
     def _deliver(self, events: Sequence[Event]) -> Sequence[Receipt]:
         """Take committed events into the ring, and to the groups that they are for."""
+        if not events:
+            return ()
         entries = [Entry.of(event) for event in events]
         self.ring.append(entries, events[-1].time)
         recipients = [self._fan_out.hand(entry) for entry in entries]
