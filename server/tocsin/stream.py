@@ -12,6 +12,7 @@ it asks its `Log`.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -22,6 +23,9 @@ from tocsin.wire import LAST_CHUNK
 
 STRAY_BYTES = 4_096
 """How much a read takes of what a client sends where it has nothing to say."""
+
+GONE = -1
+"""What a socket takes where nobody is at the other end any more."""
 
 
 class Log(Protocol):
@@ -70,8 +74,8 @@ class Stream:
         "opened_at",
         "presence",
         "replays",
-        "send",
         "since",
+        "socket",
         "stalled_at",
     )
 
@@ -100,9 +104,9 @@ class Stream:
         self.since = group.matched
         self._log = log
         self._iostream = iostream
-        # A caught-up stream is written to with the socket's own send: no buffer, no future. TLS
-        # has records to make, so all of it goes through the IOStream.
-        self.send = _take_nothing if isinstance(iostream, SSLIOStream) else iostream.socket.send
+        # A caught-up stream is written to past its IOStream: no buffer, no future.
+        is_tls = isinstance(iostream, SSLIOStream)
+        self.socket: _NoSocket | socket.socket = _NoSocket() if is_tls else iostream.socket
         # A read stays open, or else bytes left in the buffer hide the client's close.
         asyncio.ensure_future(iostream.read_bytes(STRAY_BYTES, partial=True)).add_done_callback(
             self._on_read
@@ -199,7 +203,7 @@ class Stream:
     def _try(self, payload: bytes) -> int:
         """Bytes of `payload` that the socket took; closes the stream if nobody is there any more."""
         try:
-            return self.send(payload)
+            return self.socket.send(payload)
         except BlockingIOError:
             return 0
         except OSError:  # reset by the peer, or timed out
@@ -266,29 +270,43 @@ class Stream:
 def deliver_all(streams: Iterable[Stream], step: Step) -> int:
     """Send `step` to those of `streams` that are at its base; returns to how many.
 
-    The loop that the hub's speed is made of. Per stream it costs the socket's `send`, one look at the
-    mark and one store of it: 0.3 us above the `send`, where a method, a cursor and two counters of each
-    stream's own, all cold lines of memory, cost 1.0. Who lags, is over or joined since isn't at the base.
+    The hub's speed is made of this. No counter or cursor of a stream's own is touched, as each is a cold
+    line of memory; and the streams are not touched between two system calls, which would find them cold
+    again each time: all are looked at in one go, then sent to, then moved on (a tenth of the whole, with
+    10,000 of them). Who lags, is over or joined since isn't at the base.
     """
     piece, base, mark = step
     payload = piece.payload
-    size, count = len(payload), 0
-    for stream in streams:
-        if stream.mark is not base:
-            continue
+    size = len(payload)
+    here = [stream for stream in streams if stream.mark is base]
+    sockets = [stream.socket for stream in here]
+    short: list[tuple[Stream, int]] = []
+    for stream, plain in zip(here, sockets, strict=True):
         try:
-            sent = stream.send(payload)
+            took = plain.send(payload)
         except BlockingIOError:
-            sent = 0
+            took = 0
         except OSError:  # reset by the peer, or timed out: nobody is there any more
-            stream.close("client")
-            continue
+            took = GONE
+        if took != size:
+            short.append((stream, took))
+    for stream in here:
         stream.mark = mark
-        count += 1
-        if sent != size:
-            stream.keep_rest(memoryview(payload)[sent:])
-    return count
+    return len(here) - sum([_fell_short(stream, base, payload, took) for stream, took in short])
 
 
-def _take_nothing(payload: bytes) -> int:
-    return 0
+def _fell_short(stream: Stream, base: Mark, payload: bytes, took: int) -> bool:
+    """See to a stream whose socket didn't take all of `payload`; True if it is over."""
+    if took != GONE:
+        stream.keep_rest(memoryview(payload)[took:])
+        return False
+    stream.mark = base  # it did not get this
+    stream.close("client")
+    return True
+
+
+class _NoSocket:
+    """Stands for the socket of a TLS stream, which has records to make: all goes through the IOStream."""
+
+    def send(self, payload: bytes, /) -> int:
+        return 0
