@@ -33,6 +33,7 @@ class Figure(NamedTuple):
 FIGURES = {
     "deliveries_per_s": Figure("deliveries/s", "{:,.0f}"),
     "without_per_s": Figure("deliveries/s without metrics", "{:,.0f}"),
+    "kept": Figure("with metrics over without, by neighbours", "{:.3f}"),
     "published_per_s": Figure("POSTs/s", "{:,.0f}"),
     "events_per_s": Figure("events/s", "{:,.0f}"),
     "caught_up_per_s": Figure("clients caught up/s", "{:,.0f}"),
@@ -73,18 +74,19 @@ class Term(NamedTuple):
 class Goal:
     """What the ratio of two medians should be: at least `bound`, or at most.
 
-    `aim` is what we hope for beyond the bound.
+    `aim` is what we hope for beyond the bound. Where `over` is None, `of` is a ratio itself.
     """
 
     of: Term
-    over: Term
+    over: Term | None
     bound: float
     at_most: bool = False
     aim: float | None = None
 
     def ratio(self, samples: Samples) -> float | None:
         """The ratio of the medians; None where one side wasn't measured."""
-        of, over = middle(samples, self.of), middle(samples, self.over)
+        of = middle(samples, self.of)
+        over = middle(samples, self.over) if self.over else 1.0
         return of / over if of is not None and over else None
 
     def is_reached(self, ratio: float) -> bool:
@@ -117,7 +119,7 @@ class Row:
 
     def quick_peers(self, case: Case) -> tuple[str, ...]:
         """The peers of `case` without which no ratio can be told; the first one, if there is no goal."""
-        wanted = {term.peer for goal in self.goals for term in (goal.of, goal.over)}
+        wanted = {term.peer for goal in self.goals for term in (goal.of, goal.over) if term}
         return tuple(peer for peer in case.peers if peer in wanted) or case.peers[:1]
 
 

@@ -56,9 +56,7 @@ def _goal(row: Row, goal: Goal, samples: dict[str, dict[str, list[Sample]]]) -> 
     wanted = f"{'at most' if goal.at_most else 'at least'} {goal.bound:.2f}"
     if goal.aim:
         wanted += f" (aim {goal.aim:g})"
-    against = f"{PEERS[goal.over.peer].title}: {_cell(samples, *goal.over)}"
-    if goal.over.case != goal.of.case:
-        against += f" ({goal.over.case})"
+    against = _against(goal, samples)
     return [
         row.title,
         goal.of.case,
@@ -69,6 +67,13 @@ def _goal(row: Row, goal: Goal, samples: dict[str, dict[str, list[Sample]]]) -> 
         wanted,
         "not measured" if ratio is None else "yes" if goal.is_reached(ratio) else "**no**",
     ]
+
+
+def _against(goal: Goal, samples: dict[str, dict[str, list[Sample]]]) -> str:
+    if goal.over is None:
+        return "itself"
+    case = f" ({goal.over.case})" if goal.over.case != goal.of.case else ""
+    return f"{PEERS[goal.over.peer].title}: {_cell(samples, *goal.over)}{case}"
 
 
 def _row(row: Row, record: dict[str, Any], plots: dict[str, str]) -> str:

@@ -6,21 +6,29 @@ usage: python benchmarks/switched.py serve ...      as `tocsin`; SIGUSR1 is off,
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 from tocsin.cli import main
 from tocsin.punctuality import Punctuality
 from tocsin.tally import Histogram, Tally
 
-OBSERVERS = {
-    (kind, name): getattr(kind, name)
-    for kind, names in (
-        (Punctuality, ("note", "fold")),
-        (Histogram, ("observe", "observe_each", "observe_since")),
-        (Tally, ("count_published", "count_live")),
-    )
-    for name in names
+METHODS = (
+    (Punctuality, ("note", "fold")),
+    (Histogram, ("observe_since", "settle")),
+    (Tally, ("count_published", "count_live")),
+)
+observers: dict[tuple[Any, str], Any] = {
+    (kind, name): getattr(kind, name) for kind, names in METHODS for name in names
 }
+make = Histogram.__init__
+
+
+def make_switched(histogram: Histogram, bounds: Sequence[float]) -> None:
+    """Make a histogram whose own observers are switched too."""
+    make(histogram, bounds)
+    for name in ("observe", "observe_each"):
+        observers[histogram, name] = getattr(histogram, name)
 
 
 def nothing(*_: Any) -> None:
@@ -29,17 +37,18 @@ def nothing(*_: Any) -> None:
 
 def off(*_: Any) -> None:
     """Observe nothing."""
-    for kind, name in OBSERVERS:
-        setattr(kind, name, nothing)
+    for owner, name in observers:
+        setattr(owner, name, nothing)
 
 
 def on(*_: Any) -> None:
     """Observe again."""
-    for (kind, name), observer in OBSERVERS.items():
-        setattr(kind, name, observer)
+    for (owner, name), observer in observers.items():
+        setattr(owner, name, observer)
 
 
 if __name__ == "__main__":
+    Histogram.__init__ = make_switched  # type: ignore[method-assign]
     signal.signal(signal.SIGUSR1, off)
     signal.signal(signal.SIGUSR2, on)
     main()

@@ -13,42 +13,52 @@ from rows.fan_out import CROWD, FEW
 from rows.sample import WARM_UP_S
 from tocsin.bench import Load, Outcome
 
-WINDOWS = 20
-"""With and without, each; in turn on the same streams, since two processes differ by more than this costs."""
+WINDOW_S = 0.1
+"""How long it is on, then off: two processes differ by more than this costs, and so do two seconds."""
 
-SWITCHES = {"deliveries_per_s": signal.SIGUSR2, "without_per_s": signal.SIGUSR1}
+ON, OFF = signal.SIGUSR2, signal.SIGUSR1
 
 
-def switched(publishers: int, load_on: Callable[[Load, float], Outcome]) -> Measure:
-    """1,000 clients; medians of deliveries/s with and without."""
+def switched(
+    publishers: int, message_bytes: int, load_on: Callable[[Load, float], Outcome]
+) -> Measure:
+    """1,000 clients; deliveries/s with and without, and the median of what a pair of windows kept."""
 
     def measure(server: Server, seconds: float) -> Sample:
-        rates: dict[str, list[float]] = {figure: [] for figure in SWITCHES}
-        with Load(server.target, 1_000, publishers, message_bytes=100, awake=True) as load:
+        def rate(switch: signal.Signals) -> float:
+            server.signal(switch)
+            return load_on(load, WINDOW_S).deliveries_per_s
+
+        with Load(
+            server.target, 1_000, publishers, message_bytes=message_bytes, awake=True
+        ) as load:
             load.warm_up(WARM_UP_S)
-            for number in range(WINDOWS):
-                for figure in sorted(SWITCHES, reverse=bool(number % 2)):
-                    server.signal(SWITCHES[figure])
-                    outcome = load_on(load, seconds / WINDOWS / 2)
-                    rates[figure].append(outcome.deliveries_per_s)
-        return {figure: median(found) for figure, found in rates.items()}
+            pairs = []
+            for number in range(round(seconds / WINDOW_S / 2)):
+                order = (ON, OFF) if number % 2 else (OFF, ON)
+                rates = {switch: rate(switch) for switch in order}
+                pairs.append((rates[ON], rates[OFF]))
+        return {
+            "deliveries_per_s": median(on for on, _ in pairs),
+            "without_per_s": median(off for _, off in pairs),
+            "kept": median(on / off for on, off in pairs),
+        }
 
     return measure
 
 
 def _goal(case: str) -> Goal:
-    sides = [Term(case, "tocsin-switched", figure) for figure in SWITCHES]
-    return Goal(*sides, 0.97)
+    return Goal(Term(case, "tocsin-switched", "kept"), None, 0.97)
 
 
 ROW = Row(
     name="metrics",
     title="what metrics cost: deliveries/s with them, and without",
     cases=(
-        Case(FEW, ("tocsin-switched",), switched(1, Load.one_after_the_other), quick=False),
-        Case(CROWD, ("tocsin-switched",), switched(32, Load.at_once), quick=False),
+        Case(FEW, ("tocsin-switched",), switched(1, 100, Load.one_after_the_other), quick=False),
+        Case(CROWD, ("tocsin-switched",), switched(32, 60, Load.at_once), quick=False),
     ),
-    figures=tuple(SWITCHES),
+    figures=("deliveries_per_s", "without_per_s", "kept"),
     goals=(_goal(FEW), _goal(CROWD)),
     seconds=12.0,
     note="Switched on and off in turn, on the same streams of one process: benchmarks/switched.py.",

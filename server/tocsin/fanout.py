@@ -136,7 +136,7 @@ class FanOut:
             count = deliver_all(streams, step)
             tally.count_live(count, step.piece.events, len(step.piece.payload))
         if tally is self._tally:  # a probe's deliveries are nobody's latency
-            self._punctuality.note(batch.entries, tally.delivered_live - before, is_last)
+            self._punctuality.note(batch.times, tally.delivered_live - before, is_last)
 
     def _let_in_joined(self, streams: Sequence[Stream], batch: Batch) -> None:
         tally = batch.group.tally
@@ -144,7 +144,7 @@ class FanOut:
         for stream in streams:
             self._catch_up(stream, batch)
         if tally is self._tally:
-            self._punctuality.note(batch.entries, tally.delivered_live - before, False)
+            self._punctuality.note(batch.times, tally.delivered_live - before, False)
 
     def _catch_up(self, stream: Stream, batch: Batch) -> None:
         """Send a stream that joined since the last pass what is new to it, and make it one of the live."""

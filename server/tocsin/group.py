@@ -123,11 +123,15 @@ class Group(Generic[Member]):
 
 
 class Batch:
-    """What one pass sends to one group: `steps`, of bounded pieces; the last one leads to the head."""
+    """What one pass sends to one group: `steps`, of bounded pieces; the last one leads to the head.
+
+    `times` are those of its events, ascending even where the clock was set back.
+    """
 
     def __init__(self, group: Group[Any], entries: Sequence[Entry], head: int) -> None:
-        self.entries = entries
         self.group = group
+        self.times = sorted([entry.time for entry in entries])
+        self._entries = entries
         self._head = head
         self._by_cursor: dict[int, list[Piece]] = {}
         self.steps: list[Step] = []
@@ -141,7 +145,7 @@ class Batch:
         if cursor >= self._head:
             return []
         if cursor not in self._by_cursor:
-            self._by_cursor[cursor] = self._cut([e for e in self.entries if e.seq > cursor])
+            self._by_cursor[cursor] = self._cut([e for e in self._entries if e.seq > cursor])
         return self._by_cursor[cursor]
 
     def _cut(self, entries: Sequence[Entry]) -> list[Piece]:

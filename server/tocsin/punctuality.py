@@ -7,10 +7,8 @@ late by one slice at most, about a millisecond of system calls.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from tocsin.ring import Entry
 from tocsin.tally import Tally
 
 
@@ -25,32 +23,31 @@ class Punctuality:
     def __init__(self, tally: Tally, clock: Callable[[], float]) -> None:
         self._tally = tally
         self._clock = clock
-        self._notes: list[tuple[Sequence[Entry], int, bool]] = []
+        self._notes: list[tuple[Sequence[float], int, bool]] = []
 
-    def note(self, entries: Sequence[Entry], deliveries: int, is_last: bool) -> None:
-        """`entries` went to some streams of a group, `deliveries` in all; `is_last`: to its last ones."""
+    def note(self, times: Sequence[float], deliveries: int, is_last: bool) -> None:
+        """Some streams of a group were sent a batch.
+
+        Args:
+            times: when its events were accepted, the oldest first; at least one.
+            deliveries: of all its events to all these streams.
+            is_last: whether the group's last streams are among them.
+        """
         if deliveries:
-            self._notes.append((entries, deliveries, is_last))
+            self._notes.append((times, deliveries, is_last))
 
     def fold(self) -> None:
-        """Observe what was noted, as sent now. What bears one time is observed as one."""
+        """Observe what was noted, as sent now."""
         if not self._notes:
             return
         now = self._clock()
-        deliveries_at: defaultdict[float, int] = defaultdict(int)
-        batches_at: defaultdict[float, int] = defaultdict(int)
-        for entries, deliveries, is_last in self._notes:
-            oldest = entries[0].time
-            if is_last:  # the oldest one waited longest, until the last stream had it
-                batches_at[oldest] += 1
-            if len(entries) == 1:
-                deliveries_at[oldest] += deliveries
-                continue
+        for times, deliveries, is_last in self._notes:
+            oldest = times[:1]
             # Evenly: the streams that got fewer, because they joined since, are few.
-            each, rest = divmod(deliveries, len(entries))
-            deliveries_at[oldest] += rest
-            for entry in entries:
-                deliveries_at[entry.time] += each
+            each, rest = divmod(deliveries, len(times))
+            self._tally.latency_s.observe_since(now, times, each)
+            if rest:
+                self._tally.latency_s.observe_since(now, oldest, rest)
+            if is_last:  # the oldest one waited longest, until the last stream had it
+                self._tally.fanout_s.observe_since(now, oldest, 1)
         self._notes.clear()
-        self._tally.latency_s.observe_since(now, deliveries_at)
-        self._tally.fanout_s.observe_since(now, batches_at)

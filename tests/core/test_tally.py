@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tocsin.event import Draft, Event, EventId
-from tocsin.tally import Histogram, Tally
+from tocsin.tally import SETTLE_EVERY, Histogram, Tally
 
 
 def event(source: str = "api") -> Event:
@@ -15,10 +15,20 @@ def test_histogram_counts_up_to_and_with_the_bound() -> None:
     assert (histogram.counts, histogram.sum) == ([2, 2, 1], 23.6)
 
 
-def test_histogram_takes_a_weight() -> None:
+def test_ages_count_as_often_as_they_weigh() -> None:
     histogram = Histogram((1,))
-    histogram.observe(2, weight=1_000)
+    histogram.observe_since(10.0, [8.0], weight=1_000)
     assert (histogram.counts, histogram.sum) == ([0, 1_000], 2_000)
+
+
+def test_histograms_are_settled_after_some_hundred_events() -> None:
+    tally = Tally()
+    for _ in range(SETTLE_EVERY - 1):
+        tally.count_published([event()], sizes=[60], recipients=[2])
+    assert len(tally.event_bytes._unsorted) == SETTLE_EVERY - 1
+    tally.count_published([event()], sizes=[60], recipients=[2])
+    assert not tally.event_bytes._unsorted
+    assert tally.event_bytes.counts[0] == SETTLE_EVERY
 
 
 def test_source_nobody_foresaw_is_counted_as_other() -> None:
