@@ -26,7 +26,7 @@ CLIENTS: list[Panel] = [
     Lines(
         "Why do streams end?",
         "Streams closed a second. client: it left, or the network cut it. slow: it didn't read. shutdown: the hub"
-        " stopped, and told it when to come back.",
+        " stopped, and told it when to come back. error: a bug in the hub, which its log tells of.",
         rates("tocsin_streams_closed_total", "reason"),
         "cps",
     ),

@@ -8,6 +8,7 @@ its turn. It knows neither the ring nor who may publish.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
@@ -20,6 +21,9 @@ from tocsin.tally import Tally
 
 SLICE = 250
 """Streams sent to before the loop gets a turn: about a millisecond of system calls."""
+
+
+log = logging.getLogger("tocsin")
 
 
 class FanOut:
@@ -38,6 +42,7 @@ class FanOut:
         self._index: TopicIndex[Group[Stream]] = TopicIndex()
         self._due: deque[Group[Stream]] = deque()
         self._pass: Iterator[None] | None = None
+        self._in_slice = 0  # streams sent to since the loop last had its turn
         self._punctuality = Punctuality(tally, clock)
 
     def __len__(self) -> int:
@@ -109,24 +114,34 @@ class FanOut:
 
     def _sends(self) -> Iterator[None]:
         """Send every group that is due what is new to it, pausing after each slice of streams."""
-        sent = 0
+        self._in_slice = 0
         while self._due:
             group = self._due.popleft()
             joined = group.take_joined()
-            streams = tuple(group.live)
-            batch = group.take_pending(self._head())
-            for first in range(0, len(streams), SLICE):
-                part = streams[first : first + SLICE]
-                self._send(batch, part, is_last=first + SLICE >= len(streams))
-                sent += len(part)
-                if sent >= SLICE:
-                    sent = 0
-                    self._punctuality.fold()
-                    yield
-            if joined:
-                self._let_in_joined(joined, batch)
-                sent += len(joined)
+            try:
+                yield from self._sends_to(group, joined)
+            except Exception:  # a bug: without this, no stream would get anything ever again
+                log.exception("a pass failed; the streams it was for are closed, and resume")
+                group.pending.clear()
+                for stream in (*group.live, *joined):
+                    stream.close("error")
         self._punctuality.fold()
+
+    def _sends_to(self, group: Group[Stream], joined: Sequence[Stream]) -> Iterator[None]:
+        """Send `group` what is new to it; those that `joined` since the last pass lack only some of it."""
+        streams = tuple(group.live)
+        batch = group.take_pending(self._head())
+        for first in range(0, len(streams), SLICE):
+            part = streams[first : first + SLICE]
+            self._send(batch, part, is_last=first + SLICE >= len(streams))
+            self._in_slice += len(part)
+            if self._in_slice >= SLICE:
+                self._in_slice = 0
+                self._punctuality.fold()
+                yield
+        if joined:
+            self._let_in_joined(joined, batch)
+            self._in_slice += len(joined)
 
     def _send(self, batch: Batch, streams: Sequence[Stream], *, is_last: bool) -> None:
         """Send `batch` to some streams of its group; `is_last`: to the last of them."""

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from tocsin.event import Event
 from tocsin.resume import Resume
 
-CLOSE_REASONS = ("client", "slow", "shutdown")
+CLOSE_REASONS = ("client", "slow", "shutdown", "error")
 REJECT_REASONS = ("full", "draining", "invalid")
 PUBLISH_REJECT_REASONS = ("invalid", "too_large", "unsupported", "unavailable")
 GAP_REASONS = ("evicted", "restart", "unknown")
