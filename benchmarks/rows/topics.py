@@ -13,14 +13,20 @@ PUBLISHERS = 32
 MEASURED = ("tocsin", "nchan")
 
 
-def over_topics(topics: int) -> Measure:
-    """Publishers go round and round over all topics."""
+def over_topics(topics: int, busy: int = 0) -> Measure:
+    """Publishers go round and round over all topics, or over `busy` of them."""
     names = [f"topic-{number}" for number in range(topics)]
 
     def measure(server: Server, seconds: float) -> Sample:
         clients = topics * CLIENTS_EACH
         with Load(
-            server.topic_target, clients, PUBLISHERS, message_bytes=60, topics=names, awake=True
+            server.topic_target,
+            clients,
+            PUBLISHERS,
+            message_bytes=60,
+            topics=names,
+            busy=busy,
+            awake=True,
         ) as load:
             load.warm_up(WARM_UP_S)
             return sampled(server, lambda: load.at_once(seconds))
@@ -28,27 +34,28 @@ def over_topics(topics: int) -> Measure:
     return measure
 
 
-FEW, MANY = "10 topics", "1,000 topics"
+FEW, MANY, AMONG_MANY = "10 topics", "1,000 topics", "10 topics, and 990 without events"
 
 ROW = Row(
     name="topics",
     title="topics with 10 clients each, 32 publishers over all of them",
     cases=(
         Case(FEW, MEASURED, over_topics(10)),
+        Case(AMONG_MANY, MEASURED, over_topics(1_000, busy=10)),
         Case("100 topics", MEASURED, over_topics(100), quick=False),
         Case(MANY, MEASURED, over_topics(1_000)),
     ),
     figures=("deliveries_per_s", "published_per_s", "us_per_publish", "server_busy", "load_busy"),
     goals=(
         Goal(
-            Term(MANY, "tocsin", "us_per_publish"),
+            Term(AMONG_MANY, "tocsin", "us_per_publish"),
             Term(FEW, "tocsin", "us_per_publish"),
-            1.5,
+            1.1,
             at_most=True,
         ),
     ),
     note=(
-        "With 1,000 topics the streams are a hundred times as many, and no longer fit into the processor's"
-        " caches: that is the difference that remains."
+        "The goal is that other topics cost nothing: 10 topics alone, and the same 10 beside 990 with 9,900"
+        " streams. With events on all 1,000, a POST goes to streams that no processor's cache holds any more."
     ),
 )

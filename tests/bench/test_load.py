@@ -49,6 +49,15 @@ def test_load_counts_what_the_hub_counts(start_hub: StartHub) -> None:
     assert hub.metric('tocsin_events_delivered_total{kind="live"}') == outcome.deliveries
 
 
+def test_events_go_to_busy_topics_only(start_hub: StartHub) -> None:
+    hub = start_hub("--canary", "0")
+    with Load(hub_at(hub.url), CLIENTS, 2, topics=["a", "b", "quiet", "quieter"], busy=2) as load:
+        outcome = load.exactly(20)
+    assert (outcome.published, outcome.missing) == (20, 0)
+    history = hub.get("/api/history")["events"]
+    assert {event["topic"] for event in history} == {"a", "b"}
+
+
 def test_clients_catch_up_with_what_they_missed(start_hub: StartHub) -> None:
     hub = start_hub()
     target = Target("127.0.0.1", hub.port)

@@ -86,6 +86,7 @@ class Load:
         publishers: how many publishing connections.
         message_bytes: the size of each message.
         topics: clients and events are spread over them, round and round; empty where there are none.
+        busy: how many of the topics get events, from the first on; 0 is all.
         request: this POST instead of numbered messages.
         awake: never sleep while waiting for something to read. It takes a whole core, and no server pays
             for waking the reader, as none does with clients on other machines.
@@ -100,6 +101,7 @@ class Load:
         *,
         message_bytes: int = 100,
         topics: Sequence[str] = ("",),
+        busy: int = 0,
         request: bytes = b"",
         awake: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
@@ -122,7 +124,8 @@ class Load:
         subscribe = [target.subscribe_request(topics[i % len(topics)]) for i in range(clients)]
         try:
             self.clients.open(subscribe, deadline=time.monotonic() + OPENING_S)
-            requests = Constant(request) if request else Requests(target, message_bytes, topics)
+            published = topics[:busy] if busy else topics
+            requests = Constant(request) if request else Requests(target, message_bytes, published)
             self.publishers = Publishers(target, self._answers, self.ledger, requests, publishers)
         except BaseException:
             self.clients.close()
