@@ -156,7 +156,8 @@ def is_wanted(log: logging.Logger, text: str) -> bool:
     """
     if not log.isEnabledFor(logging.INFO):
         return False
-    return not any(handler.holds_back(log.name + text) for handler in _configured)
+    key = log.name + text
+    return True not in [handler.holds_back(key) for handler in _configured]
 
 
 def configure(level: str, form: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -28,17 +27,13 @@ SECRET_HEADER = "Tocsin-Secret"
 """Bears `Hub.secret` in requests that the hub sends to itself."""
 
 
-def allowed_origin(origins: Sequence[str], origin: str | None) -> str | None:
-    """The value of Access-Control-Allow-Origin for a request from `origin`, or None for none."""
-    if "*" in origins:
-        return "*"
-    return origin if origin in origins else None
-
-
 def cors(hub: Hub, request: HTTPServerRequest) -> tuple[str | None, bool]:
     """The origin that an answer allows, and whether that depends on who asks."""
     origins = hub.settings.cors_origin
-    return allowed_origin(origins, request.headers.get("Origin")), "*" not in origins
+    if "*" in origins:
+        return "*", False
+    origin = request.headers.get("Origin")
+    return origin if origin in origins else None, True
 
 
 def default_headers(origin: str | None, vary: bool) -> dict[str, str]:
