@@ -73,7 +73,7 @@ class RingBuffer:
         self.bytes = 0
         self.evicted = {"count": 0, "bytes": 0, "age": 0}
         self._max_events = max_events
-        # One by one, letting go costs a POST as much as appending does: a tenth of it.
+        # Letting go one by one would be a tenth of what a POST costs.
         self._slack = max_events // 128
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s

@@ -281,9 +281,9 @@ def deliver_all(streams: Iterable[Stream], step: Step) -> int:
     here = [stream for stream in streams if stream.mark is base]
     sockets = [stream.socket for stream in here]
     short: list[tuple[Stream, int]] = []
-    for stream, plain in zip(here, sockets, strict=True):
+    for stream, sock in zip(here, sockets, strict=True):
         try:
-            took = plain.send(payload)
+            took = sock.send(payload)
         except BlockingIOError:
             took = 0
         except OSError:  # reset by the peer, or timed out: nobody is there any more
