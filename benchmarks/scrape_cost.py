@@ -21,9 +21,9 @@ from prometheus_client import generate_latest
 from tornado.iostream import IOStream
 
 from tocsin import Hub, Settings
-from tocsin.filters import EVERYTHING
-from tocsin.metrics import make_registry
-from tocsin.requests import AccessLog
+from tocsin.core.filters import EVERYTHING
+from tocsin.http.access_log import AccessLog
+from tocsin.ops.metrics import make_registry
 
 SCRAPES = 50
 

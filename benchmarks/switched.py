@@ -9,14 +9,14 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
-from tocsin.cli import main
-from tocsin.punctuality import Punctuality
-from tocsin.tally import Histogram, Tally
+from tocsin.cli.main import main
+from tocsin.hub.counters import Counters, Histogram
+from tocsin.hub.delivery_latency import DeliveryLatency
 
 METHODS = (
-    (Punctuality, ("note", "fold")),
+    (DeliveryLatency, ("note", "fold")),
     (Histogram, ("observe_since", "settle")),
-    (Tally, ("count_published", "count_live")),
+    (Counters, ("count_published", "count_live")),
 )
 observers: dict[tuple[Any, str], Any] = {
     (kind, name): getattr(kind, name) for kind, names in METHODS for name in names

@@ -9,10 +9,10 @@ To embed it in a Tornado application of your own::
 """
 
 from tocsin.app import routes
+from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.filters import Filter
 from tocsin.errors import InvalidInput, SettingsError, TocsinError, Unavailable
-from tocsin.event import Draft, Event, EventId
-from tocsin.filters import Filter
-from tocsin.hub import Hub
+from tocsin.hub.hub import Hub
 from tocsin.settings import Settings
 from tocsin.version import VERSION as __version__
 

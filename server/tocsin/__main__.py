@@ -1,5 +1,5 @@
 """``python -m tocsin``: the same as the command."""
 
-from tocsin.cli import main
+from tocsin.cli.main import main
 
 main()

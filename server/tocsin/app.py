@@ -12,18 +12,14 @@ from tornado.httpserver import HTTPServer
 from tornado.routing import Rule
 from tornado.web import Application, url
 
-from tocsin.canary import Canary
-from tocsin.handlers.base import NotFound
-from tocsin.handlers.events import EventsHandler
-from tocsin.handlers.health import HealthHandler, ReadyHandler, StatsHandler
-from tocsin.handlers.history import HistoryHandler
-from tocsin.handlers.metrics import MetricsHandler
-from tocsin.handlers.notify import NotifyHandler
-from tocsin.handlers.pages import FRONTEND, PagesHandler
-from tocsin.handlers.plain import PlainAnswers
-from tocsin.hub import Hub
-from tocsin.journal import open_journal
-from tocsin.listener import (
+from tocsin.eventlog.journal import open_journal
+from tocsin.http.access_log import AccessLog
+from tocsin.http.base import NotFound
+from tocsin.http.events import EventsHandler
+from tocsin.http.fast_answers import PlainAnswers
+from tocsin.http.health import HealthHandler, ReadyHandler, StatsHandler
+from tocsin.http.history import HistoryHandler
+from tocsin.http.listener import (
     DEAD_PEER_S,
     GRACE_S,
     HTTP_LIMITS,
@@ -31,10 +27,14 @@ from tocsin.listener import (
     Listener,
     listening_sockets,
 )
-from tocsin.metrics import make_registry
-from tocsin.requests import AccessLog
+from tocsin.http.metrics import MetricsHandler
+from tocsin.http.notify import NotifyHandler
+from tocsin.http.pages import FRONTEND, PagesHandler
+from tocsin.hub.hub import Hub
+from tocsin.ops.canary import Canary
+from tocsin.ops.metrics import make_registry
+from tocsin.ops.simulator import Simulator
 from tocsin.settings import RESERVED_DESCRIPTORS, Settings
-from tocsin.simulator import Simulator
 
 log = logging.getLogger("tocsin")
 

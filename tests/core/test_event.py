@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from tocsin.core.event import RESERVED_TYPES, Draft, EventId
 from tocsin.errors import InvalidInput
-from tocsin.event import RESERVED_TYPES, Draft, EventId
 
 
 def test_event_id_is_written_and_read_back() -> None:

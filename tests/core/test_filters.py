@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tocsin.core.filters import EVERYTHING, MAX_PATTERNS, Filter, TopicIndex
 from tocsin.errors import InvalidInput
-from tocsin.filters import EVERYTHING, MAX_PATTERNS, Filter, TopicIndex
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from tests.core.test_ring import entry
-from tocsin.filters import EVERYTHING
-from tocsin.group import PIECE_BYTES, Group, Mark, Piece, Step
-from tocsin.tally import Tally
-from tocsin.wire import chunk
+from tocsin.core.filters import EVERYTHING
+from tocsin.core.wire import chunk
+from tocsin.hub.counters import Counters
+from tocsin.hub.group import PIECE_BYTES, Group, Mark, Piece, Step
 
 
 def group(*seqs: int, chunked: bool = False, data: bytes = b"{}") -> Group[str]:
-    made: Group[str] = Group(EVERYTHING, chunked, cursor=0, tally=Tally())
+    made: Group[str] = Group(EVERYTHING, chunked, cursor=0, counters=Counters())
     made.pending = [entry(seq, data=data) for seq in seqs]
     return made
 

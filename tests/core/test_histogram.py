@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.tally import LATENCY_BOUNDS_S, Histogram
+from tocsin.hub.counters import LATENCY_BOUNDS_S, Histogram
 
 NOW = 1_700_000_000.0
 TIMES = st.lists(st.integers(-2_000, 10_000).map(lambda ms: NOW - ms / 1_000), min_size=1)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.core.test_ring import EPOCH, MINE, ring
-from tocsin.filters import EVERYTHING, Filter
-from tocsin.resume import Gap, Resume, resolve
+from tocsin.core.filters import EVERYTHING, Filter
+from tocsin.eventlog.resume import Gap, Resume, resolve
 
 
 def test_no_id_begins_at_the_head() -> None:

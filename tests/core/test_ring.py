@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin import ring as ring_module
-from tocsin.event import Draft, Event, EventId
-from tocsin.filters import EVERYTHING, Filter
-from tocsin.ring import Entry, RingBuffer
+from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.filters import EVERYTHING, Filter
+from tocsin.eventlog import ring as ring_module
+from tocsin.eventlog.ring import Entry, RingBuffer
 
 EPOCH = 1_000
 MINE = Filter(["mine"])

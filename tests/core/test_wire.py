@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin import wire
+from tocsin.core import wire
 
 
 def test_block_has_event_data_id_in_this_order_and_line_feeds_only() -> None:

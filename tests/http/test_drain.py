@@ -27,7 +27,7 @@ async def test_drain_tells_each_stream_when_to_come_back_and_ends_it_cleanly() -
         times = {client.retry_ms for client in clients}
         assert len(times) > 5
         assert all(time is not None and 2_000 <= time <= 6_000 for time in times)
-        assert server.hub.tally.closed["shutdown"] == 20
+        assert server.hub.counters.closed["shutdown"] == 20
 
 
 async def test_drain_is_bounded_with_a_client_that_does_not_read() -> None:

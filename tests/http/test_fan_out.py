@@ -7,16 +7,16 @@ from collections.abc import Iterable
 import pytest
 
 from tests.serving import StreamClient, eventually, publish, serving
-from tocsin import fanout
-from tocsin.group import Step
-from tocsin.stream import Stream, deliver_all
+from tocsin.hub import fan_out
+from tocsin.hub.group import Step
+from tocsin.hub.stream import Stream, deliver_all
 
 
 async def test_streams_of_a_pass_that_failed_resume_and_all_go_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def deliver_half(streams: Iterable[Stream], step: Step) -> int:
-        monkeypatch.setattr(fanout, "deliver_all", deliver_all)
+        monkeypatch.setattr(fan_out, "deliver_all", deliver_all)
         half = tuple(streams)[:2]
         deliver_all(half, step)
         raise RuntimeError("a bug")
@@ -26,9 +26,9 @@ async def test_streams_of_a_pass_that_failed_resume_and_all_go_on(
         other = await StreamClient.open(server, "?topic=b")
         welcomes = [await client.next() for client in clients]
         await other.next()
-        monkeypatch.setattr(fanout, "deliver_all", deliver_half)
+        monkeypatch.setattr(fan_out, "deliver_all", deliver_half)
         (id,) = await publish(server, topic="a")
-        await eventually(lambda: server.hub.tally.closed["error"] == 4)
+        await eventually(lambda: server.hub.counters.closed["error"] == 4)
         assert "a pass failed" in caplog.text
         resumed = await StreamClient.open(
             server, "?topic=a", Last_Event_ID=welcomes[3].last_event_id

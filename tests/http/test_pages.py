@@ -9,7 +9,7 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
 from tests.serving import serving
-from tocsin.handlers.pages import FRONTEND, takes_gzip, without_comments
+from tocsin.http.pages import FRONTEND, takes_gzip, without_comments
 
 SCRIPT = without_comments((FRONTEND / "js/app.js").read_bytes())
 SCRIPTS = sorted((FRONTEND / "js").rglob("*.js"))

@@ -27,7 +27,7 @@ async def test_stream_that_falls_out_of_the_history_is_closed_and_can_resume() -
         await eventually(lambda: server.hub.streams)
         for _ in range(100):
             await server.hub.publish(Draft("notification", BIG))
-        await eventually(lambda: server.hub.tally.closed["slow"] == 1)
+        await eventually(lambda: server.hub.counters.closed["slow"] == 1)
         slow.close()
         again = await StreamClient.open(server, Last_Event_ID=f"{server.hub.ring.epoch}-1")
         _, gap = await again.take(2)
@@ -40,7 +40,7 @@ async def test_stream_without_progress_is_closed_after_the_timeout() -> None:
         await eventually(lambda: server.hub.streams)
         for _ in range(40):
             await server.hub.publish(Draft("notification", BIG))
-        await eventually(lambda: server.hub.tally.closed["slow"] == 1)
+        await eventually(lambda: server.hub.counters.closed["slow"] == 1)
         slow.close()
 
 

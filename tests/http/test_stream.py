@@ -303,7 +303,7 @@ async def test_client_that_closes_is_forgotten_and_logged(caplog: pytest.LogCapt
         clients[0].close()
         clients[1].reset()
         await eventually(lambda: len(server.hub.streams) == 1)
-        assert server.hub.tally.closed["client"] == 2
+        assert server.hub.counters.closed["client"] == 2
         closed = [r.__dict__ for r in caplog.records if r.message == "stream closed"]
         assert [(r["reason"], r["clients"]) for r in closed] == [("client", 2), ("client", 1)]
 
@@ -327,7 +327,7 @@ async def test_full_hub_turns_clients_away_softly() -> None:
         assert refused.retry_ms == busy.json["retry"]
         (id,) = await publish(server)
         assert (await kept.next()).last_event_id == id
-        assert server.hub.tally.rejected["full"] == 1
+        assert server.hub.counters.rejected["full"] == 1
 
 
 async def test_connection_beyond_the_descriptors_is_closed_and_disturbs_nobody() -> None:

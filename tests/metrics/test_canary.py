@@ -14,8 +14,8 @@ import tocsin
 from tests.serving import StreamClient, eventually, publish, serving
 from tocsin import Draft, Filter, Hub, InvalidInput
 from tocsin.app import Server
-from tocsin.canary import TOPIC, Canary
-from tocsin.event import Signal
+from tocsin.core.event import InternalEvent
+from tocsin.ops.canary import TOPIC, Canary
 
 
 def canary_of(server: Server, timeout_s: float = 5.0) -> Canary:
@@ -36,30 +36,30 @@ async def ask(server: Server, path: str, body: bytes | None = None, **headers: s
 async def test_run_is_timed_and_dated_when_its_event_arrives() -> None:
     async with serving(canary=0) as server:
         await canary_of(server).run()
-        tally = server.hub.tally
-        assert tally.canary_runs == {"ok": 1, "failed": 0}
-        assert sum(tally.canary_s.counts) == 1
-        assert 0 < tally.canary_s.sum < 5
-        assert tally.canary_last_success > 1_700_000_000
+        counters = server.hub.counters
+        assert counters.canary_runs == {"ok": 1, "failed": 0}
+        assert sum(counters.canary_s.counts) == 1
+        assert 0 < counters.canary_s.sum < 5
+        assert counters.canary_last_success > 1_700_000_000
 
 
 async def test_server_runs_its_canary_again_and_again() -> None:
     async with serving(canary=0.02) as server:
-        await eventually(lambda: server.hub.tally.canary_runs["ok"] >= 3)
-        assert server.hub.tally.canary_interval_s == 0.02
-    assert server.hub.tally.canary_runs["failed"] == 0
+        await eventually(lambda: server.hub.counters.canary_runs["ok"] >= 3)
+        assert server.hub.counters.canary_interval_s == 0.02
+    assert server.hub.counters.canary_runs["failed"] == 0
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::1", "localhost"])
 async def test_canary_finds_its_own_listener(host: str) -> None:
     async with serving(canary=60, host=host) as server:
-        await eventually(lambda: server.hub.tally.canary_runs["ok"])
+        await eventually(lambda: server.hub.counters.canary_runs["ok"])
 
 
 async def test_canary_that_is_off_says_so() -> None:
     async with serving(canary=0) as server:
-        assert server.hub.tally.canary_interval_s == 0
-        assert server.hub.tally.canary_last_success == 0
+        assert server.hub.counters.canary_interval_s == 0
+        assert server.hub.counters.canary_last_success == 0
 
 
 def stop_the_pass(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +86,8 @@ async def test_canary_fails_within_its_bound_when_events_do_not_arrive(
         break_it(server, monkeypatch)
         async with asyncio.timeout(2):
             await canary_of(server, timeout_s=0.1).run()
-        assert server.hub.tally.canary_runs == {"ok": 0, "failed": 1}
-        assert server.hub.tally.canary_last_success == 0
+        assert server.hub.counters.canary_runs == {"ok": 0, "failed": 1}
+        assert server.hub.counters.canary_last_success == 0
         monkeypatch.undo()
 
 
@@ -98,7 +98,7 @@ async def test_canary_recovers_with_the_hub(monkeypatch: pytest.MonkeyPatch) -> 
             refuse_events(server, broken)
             await canary.run()
         await canary.run()
-        assert server.hub.tally.canary_runs == {"ok": 1, "failed": 1}
+        assert server.hub.counters.canary_runs == {"ok": 1, "failed": 1}
 
 
 async def test_canary_works_in_a_hub_that_is_full() -> None:
@@ -106,7 +106,7 @@ async def test_canary_works_in_a_hub_that_is_full() -> None:
         await StreamClient.open(server)
         assert server.hub.is_full
         await canary_of(server).run()
-        assert server.hub.tally.canary_runs["ok"] == 1
+        assert server.hub.counters.canary_runs["ok"] == 1
 
 
 async def test_no_stream_hears_the_canary_and_no_count_knows_it() -> None:
@@ -122,8 +122,8 @@ async def test_no_stream_hears_the_canary_and_no_count_knows_it() -> None:
         before = everything_counted(hub)
         for _ in range(3):
             await canary_of(server).run()
-        await eventually(lambda: not hub._probes.open)
-        assert hub.tally.canary_runs["ok"] == 3
+        await eventually(lambda: not hub._internal_streams.open)
+        assert hub.counters.canary_runs["ok"] == 3
         assert everything_counted(hub) == before
         assert str(hub.head) == id
         await publish(server)
@@ -139,7 +139,7 @@ def everything_counted(hub: Hub) -> dict[str, object]:
     apart = ("canary_s", "canary_runs", "canary_last_success", "loop_lag_s", "_samples")
     counted = {
         name: (value.counts[:], value.sum) if hasattr(value, "counts") else str(value)
-        for name, value in vars(hub.tally).items()
+        for name, value in vars(hub.counters).items()
         if name not in apart
     }
     return counted | {"hub": repr(hub), "number": hub._last_number}
@@ -171,16 +171,16 @@ def test_topics_that_only_look_reserved_are_free() -> None:
     with pytest.raises(InvalidInput, match="reserved"):
         Draft("tick", b"{}", topic=TOPIC)
     with pytest.raises(ValueError, match="signal"):
-        Signal("canary", b"{}", "news")
+        InternalEvent("canary", b"{}", "news")
 
 
 async def test_canary_stops_before_the_hub_drains() -> None:
     async with serving(canary=0.01) as server:
         await StreamClient.open(server)
-        await eventually(lambda: server.hub.tally.canary_runs["ok"])
-    assert server.hub.tally.canary_runs["failed"] == 0
-    assert server.hub._probes.open == set()
-    assert server.hub.tally.canary_interval_s == 0
+        await eventually(lambda: server.hub.counters.canary_runs["ok"])
+    assert server.hub.counters.canary_runs["failed"] == 0
+    assert server.hub._internal_streams.open == set()
+    assert server.hub.counters.canary_interval_s == 0
 
 
 @asynccontextmanager

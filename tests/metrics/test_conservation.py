@@ -26,11 +26,11 @@ async def test_every_recipient_is_counted_once_more_when_it_is_delivered() -> No
         for query in ("", "?topic=a", "?topic=b", "?type=notification"):
             await StreamClient.open(server, query)
         await publish(server, 10, topic="a")
-        tally = server.hub.tally
+        counters = server.hub.counters
         await eventually(lambda: is_settled(server.hub))
-        assert (recipients(server.hub), tally.delivered_live) == (30, 30)
-        assert sum(tally.latency_s.counts) == 30
-        assert sum(tally.fanout_s.counts) == 3
+        assert (recipients(server.hub), counters.delivered_live) == (30, 30)
+        assert sum(counters.latency_s.counts) == 30
+        assert sum(counters.fanout_s.counts) == 3
         assert_conserved(server.hub)
 
 
@@ -43,11 +43,11 @@ async def test_what_came_before_a_stream_is_replay_and_what_it_lagged_behind_is_
             await server.hub.publish(Draft("notification", BIG))
         await client.take(100)
         await eventually(lambda: is_settled(server.hub))
-        tally = server.hub.tally
-        assert tally.delivered_replay == 5
-        assert tally.delivered_catchup > 0
-        assert tally.delivered_live + tally.delivered_catchup == recipients(server.hub) == 100
-        assert sum(tally.latency_s.counts) == tally.delivered_live
+        counters = server.hub.counters
+        assert counters.delivered_replay == 5
+        assert counters.delivered_catchup > 0
+        assert counters.delivered_live + counters.delivered_catchup == recipients(server.hub) == 100
+        assert sum(counters.latency_s.counts) == counters.delivered_live
 
 
 async def test_what_a_stream_closed_before_is_counted_as_undelivered() -> None:
@@ -56,9 +56,9 @@ async def test_what_a_stream_closed_before_is_counted_as_undelivered() -> None:
         await eventually(lambda: server.hub.streams)
         for _ in range(100):
             await server.hub.publish(Draft("notification", BIG))
-        await eventually(lambda: server.hub.tally.closed["slow"] == 1)
+        await eventually(lambda: server.hub.counters.closed["slow"] == 1)
         slow.close()
-        assert server.hub.tally.undelivered["slow"] >= 20
+        assert server.hub.counters.undelivered["slow"] >= 20
         await eventually(lambda: recipients(server.hub) == accounted_for(server.hub) == 100)
 
 
@@ -141,13 +141,16 @@ async def test_counts_add_up_while_clients_come_go_stall_and_resume() -> None:
         churn = Churn(server, seed=5)
         await churn.run(500)
         await churn.settle()
-        hub, tally = server.hub, server.hub.tally
-        given_up = sum(tally.undelivered.values())
-        assert tally.delivered_live + tally.delivered_catchup + given_up == recipients(hub)
-        assert sum(tally.latency_s.counts) == tally.delivered_live
+        hub, counters = server.hub, server.hub.counters
+        given_up = sum(counters.undelivered.values())
+        assert counters.delivered_live + counters.delivered_catchup + given_up == recipients(hub)
+        assert sum(counters.latency_s.counts) == counters.delivered_live
         # Or else the course was too tame to show anything.
-        assert min(tally.delivered_live, tally.delivered_catchup, tally.delivered_replay) > 100
-        assert min(tally.closed["slow"], tally.closed["client"], given_up) > 5
+        assert (
+            min(counters.delivered_live, counters.delivered_catchup, counters.delivered_replay)
+            > 100
+        )
+        assert min(counters.closed["slow"], counters.closed["client"], given_up) > 5
         churn.close()
     assert not server.hub.streams
     assert_conserved(server.hub)

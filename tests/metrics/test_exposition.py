@@ -21,8 +21,8 @@ from tests.raw import exchange
 from tests.serving import StreamClient, eventually, publish, serving
 from tocsin import Hub, routes
 from tocsin.app import Server
-from tocsin.metrics import CATALOGUE, HubCollector
-from tocsin.requests import HANDLERS, MAX_LABELS, AccessLog
+from tocsin.http.access_log import HANDLERS, MAX_LABELS, AccessLog
+from tocsin.ops.metrics import CATALOGUE, HubCollector
 
 # The library has no types for these.
 parse_text: Callable[[str], Iterable[Metric]] = parser.text_string_to_metric_families
@@ -74,7 +74,7 @@ async def test_both_formats_say_the_same() -> None:
     async with serving(canary=0) as server:
         await StreamClient.open(server)
         await publish(server, 10)
-        await eventually(lambda: server.hub.tally.delivered_live == 10)
+        await eventually(lambda: server.hub.counters.delivered_live == 10)
         registry = CollectorRegistry()
         registry.register(HubCollector(server.hub, AccessLog().counts))
         plain = series(parse_text(generate_latest(registry).decode()))
@@ -185,7 +185,7 @@ async def test_counters_never_fall() -> None:
             await publish(server, 10)
             other = await StreamClient.open(server, f"?last_event_id=0-{round}")
             other.reset()
-            runs = server.hub.tally.canary_runs["ok"]
+            runs = server.hub.counters.canary_runs["ok"]
             await eventually(partial(has_run_since, server, runs))
             now = counters(await metrics(server.port))
             assert [key for key, value in previous.items() if now[key] < value] == []
@@ -194,7 +194,7 @@ async def test_counters_never_fall() -> None:
 
 
 def has_run_since(server: Server, runs: int) -> bool:
-    return server.hub.tally.canary_runs["ok"] > runs
+    return server.hub.counters.canary_runs["ok"] > runs
 
 
 async def metrics(port: int) -> str:

@@ -4,8 +4,8 @@ import asyncio
 import time
 
 from tests.serving import eventually
-from tocsin.loop_lag import INTERVAL_S, LoopLag
-from tocsin.tally import LATENCY_BOUNDS_S, Histogram
+from tocsin.hub.counters import LATENCY_BOUNDS_S, Histogram
+from tocsin.hub.loop_lag import INTERVAL_S, LoopLag
 
 
 async def test_loop_that_is_held_up_is_seen() -> None:

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client import ProcessCollector as LibraryCollector
 
-from tocsin.metrics import process
-from tocsin.metrics.process import ProcessCollector, open_descriptors
+from tocsin.ops.metrics import process
+from tocsin.ops.metrics.process import ProcessCollector, open_descriptors
 
 
 def values(registry: CollectorRegistry) -> dict[str, float]:

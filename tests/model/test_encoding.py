@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sse import EventStreamParser
-from tocsin.wire import HEARTBEAT, encode_event, encode_retry
+from tocsin.core.wire import HEARTBEAT, encode_event, encode_retry
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 

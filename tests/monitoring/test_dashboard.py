@@ -27,7 +27,7 @@ from tests.monitoring.panels import (
     replaced,
 )
 from tests.monitoring.schema import unknown_fields, wrong_values
-from tocsin.metrics import CATALOGUE
+from tocsin.ops.metrics import CATALOGUE
 
 NOT_IN_THE_SCHEMA = {
     # Grafana's own files have these; its schema stops before what a data source adds.

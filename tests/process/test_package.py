@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub_process import HubProcess
-from tocsin.handlers.pages import without_comments
+from tocsin.http.pages import without_comments
 
 ROOT = Path(__file__).parents[2]
 FRONTEND = {
@@ -52,7 +52,7 @@ def fetch(hub: HubProcess, path: str) -> tuple[str, bytes]:
 
 def test_wheel_holds_the_package_the_front_end_and_the_types_marker(dist: Path) -> None:
     names = set(zipfile.ZipFile(next(dist.glob("*.whl"))).namelist())
-    assert {"tocsin/py.typed", "tocsin/hub.py"} <= names
+    assert {"tocsin/py.typed", "tocsin/hub/hub.py"} <= names
     assert {f"tocsin/frontend/{name}" for name in FRONTEND} <= names
     assert all(name.startswith(("tocsin/", "tocsin-")) for name in names)
 
@@ -60,7 +60,7 @@ def test_wheel_holds_the_package_the_front_end_and_the_types_marker(dist: Path) 
 def test_sdist_holds_what_it_is_built_from(dist: Path) -> None:
     with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "LICENSE", "README.md", "server/tocsin/hub.py"} <= names
+    assert {"pyproject.toml", "LICENSE", "README.md", "server/tocsin/hub/hub.py"} <= names
     assert {f"frontend/{name}" for name in FRONTEND} <= names
 
 
@@ -85,6 +85,6 @@ def test_page_and_all_it_names_come_from_the_installed_wheel(installed: HubProce
 
 
 def test_editable_install_serves_the_live_folder() -> None:
-    from tocsin.handlers.pages import FRONTEND as SERVED
+    from tocsin.http.pages import FRONTEND as SERVED
 
     assert SERVED == ROOT / "frontend"

@@ -1,0 +1,1 @@
+"""Events, filters and bytes: pure functions and values, without asyncio, Tornado or a clock."""

@@ -1,0 +1,142 @@
+"""The nouns of the log: event ids, drafts and events. They are valid from the moment they exist.
+
+A *draft* is what a publisher hands in; the journal gives it an id and it becomes an *event*.
+This module knows no clock, no socket and no encoding.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from tocsin.errors import InvalidInput
+
+MAX_ID_LENGTH = 128
+MAX_TYPE_LENGTH = 64
+MAX_TOPIC_LENGTH = 256
+
+RESERVED_TYPES = frozenset({"open", "error", "connection", "gap", "busy", "presence"})
+"""Event types nobody may publish: `open` and `error` would fire a browser's own EventSource handlers,
+the others are the hub's (a forged `gap` would tell a client of a loss that never was)."""
+
+# ASCII only, and matched with fullmatch: `$` would let a trailing newline through, and a newline in
+# a type is a forged field in the event stream (CWE-93).
+_ID = re.compile(r"([0-9]{1,15})-([0-9]{1,15})")
+_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
+_TOPIC = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@~-]{0,255}")
+
+
+RESERVED_TOPICS = "tocsin/"
+"""Topics that begin so are the hub's own: only the hub publishes on them and listens to them."""
+
+
+class EventId(NamedTuple):
+    """An event's place in the log, written ``<epoch>-<seq>``; ids order as pairs of numbers.
+
+    `epoch` is the millisecond (Unix time) at which the log was created; `seq` counts from 1 without
+    holes. So an id from before a restart is older than every id of the new log, and inside one
+    epoch the number of events between two ids is a subtraction.
+    """
+
+    epoch: int
+    seq: int
+
+    @classmethod
+    def parse(cls, text: str) -> EventId | None:
+        """The id that `text` spells, or None if it spells none. Never raises: ids come from clients."""
+        match = _ID.fullmatch(text)
+        return cls(int(match[1]), int(match[2])) if match else None
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.seq}"
+
+
+# Cached: a hub sees few types and topics again and again, and a look is a tenth of a check. What is
+# refused isn't kept, so nobody fills the cache with what could never be published.
+@lru_cache(maxsize=4_096)
+def check_type(value: str, field: str = "type") -> str:
+    """Return the event type `value`, or raise `InvalidInput` that names `field` and the rule."""
+    if not _TYPE.fullmatch(value):
+        raise InvalidInput(
+            f"{field} must be a letter and up to {MAX_TYPE_LENGTH - 1} letters, digits, '.', '_' or '-'",
+            code="invalid_type",
+            field=field,
+        )
+    if value in RESERVED_TYPES:
+        raise InvalidInput(
+            f"{field} {value!r} is reserved: the hub or the browser uses it",
+            code="reserved_type",
+            field=field,
+        )
+    return value
+
+
+@lru_cache(maxsize=4_096)
+def check_topic(value: str, field: str = "topic") -> str:
+    """Return the topic `value`, or raise `InvalidInput` that names `field` and the rule."""
+    if not _TOPIC.fullmatch(value):
+        raise InvalidInput(
+            f"{field} must be 1 to {MAX_TOPIC_LENGTH} ASCII letters, digits or . _ : / @ ~ -,"
+            " and begin with a letter or digit",
+            code="invalid_topic",
+            field=field,
+        )
+    if is_reserved(value):
+        raise InvalidInput(
+            f"{field} {value!r} is reserved: topics that begin with {RESERVED_TOPICS} are the hub's own",
+            code="reserved_topic",
+            field=field,
+        )
+    return value
+
+
+def is_reserved(topic: str) -> bool:
+    """Whether `topic` is one of the hub's own."""
+    return topic.startswith(RESERVED_TOPICS)
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """An event that has no id yet.
+
+    `data` is the event's data, UTF-8; a line break in it becomes several `data:` lines.
+    `source` says who made it (``api``, ``simulation``): a short word, a metric's label.
+
+    Raises:
+        InvalidInput: the type or the topic is malformed or reserved.
+    """
+
+    type: str
+    data: bytes
+    topic: str = "default"
+    source: str = "api"
+
+    def __post_init__(self) -> None:
+        check_type(self.type)
+        check_topic(self.topic)
+
+
+class InternalEvent(msgspec.Struct, frozen=True, gc=False):
+    """What the hub says to itself, on a reserved topic: sent to who listens now, never part of the log.
+
+    Raises:
+        ValueError: the topic isn't reserved; only drafts may go to everybody.
+    """
+
+    type: str
+    data: bytes
+    topic: str
+
+    def __post_init__(self) -> None:
+        if not is_reserved(self.topic):
+            raise ValueError(f"a signal on {self.topic!r}")
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """A draft that the journal has committed: it has its id, and `time` (Unix seconds)."""
+
+    id: EventId
+    draft: Draft
+    time: float

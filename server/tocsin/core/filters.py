@@ -1,0 +1,143 @@
+"""What a stream asked for, and the index from a topic to those who asked for it.
+
+A pattern is an exact topic, or a prefix ended by ``*``; ``*`` alone is every topic. No pattern and no
+type means everything, but for reserved topics, which only their exact name gets. Matching is plain comparison: no expression a client could make expensive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
+
+from tocsin.core.event import check_topic, check_type, is_reserved
+from tocsin.errors import InvalidInput
+
+MAX_PATTERNS = 100
+"""Per stream, for topics and for types: enough for a page, and a bound on what one request costs."""
+
+REMEMBERED_LOOKUPS = 4_096
+"""Pairs of topic and type of which the index remembers whom they are for; groups change rarely."""
+
+Item = TypeVar("Item")
+
+
+class Filter:
+    """An immutable set of topic patterns and event types; equal filters hash alike and share work."""
+
+    __slots__ = ("_exact", "_hash", "_prefixes", "patterns", "types")
+
+    def __init__(self, patterns: Iterable[str] = (), types: Iterable[str] = ()) -> None:
+        self.patterns = frozenset(patterns)
+        self.types = frozenset(types)
+        self._exact = frozenset(p for p in self.patterns if not p.endswith("*"))
+        self._prefixes = tuple(p[:-1] for p in self.patterns if p.endswith("*"))
+        self._hash = hash((self.patterns, self.types))
+
+    @classmethod
+    def parse(cls, patterns: Sequence[str], types: Sequence[str]) -> Filter:
+        """The filter a request asks for.
+
+        Raises:
+            InvalidInput: more than `MAX_PATTERNS` of either, or one that could never match.
+        """
+        for field, values in (("topic", patterns), ("type", types)):
+            if len(values) > MAX_PATTERNS:
+                raise InvalidInput(
+                    f"at most {MAX_PATTERNS} values of {field} on one stream, not {len(values)}",
+                    code="too_many_values",
+                    field=field,
+                    status=400,
+                )
+        for pattern in patterns:
+            if pattern != "*":
+                check_topic(pattern.removesuffix("*"))
+        for type in types:
+            check_type(type)
+        return cls(patterns, types)
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether it lets every event through, so that counting needs no look at the events."""
+        return not self.types and (not self.patterns or "*" in self.patterns)
+
+    def matches(self, topic: str, type: str) -> bool:
+        """Whether an event of this topic and type is for a stream with this filter."""
+        if self.types and type not in self.types:
+            return False
+        if not self.patterns or topic in self._exact:
+            return True
+        return any(topic.startswith(prefix) for prefix in self._prefixes)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Filter):
+            return NotImplemented
+        return self.patterns == other.patterns and self.types == other.types
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"Filter(patterns={sorted(self.patterns)}, types={sorted(self.types)})"
+
+
+EVERYTHING = Filter()
+
+
+class TopicIndex(Generic[Item]):
+    """From a topic to the items whose filter lets it through.
+
+    A look-up costs one dictionary access for the topic and one per distinct prefix *length* in use:
+    it does not grow with the number of other topics, nor with the items that ask for them.
+    """
+
+    def __init__(self) -> None:
+        self._by_pattern: dict[str, dict[Item, frozenset[str]]] = {}
+        self._prefix_lengths: Counter[int] = Counter()
+        self._found: dict[
+            tuple[str, str], list[Item]
+        ] = {}  # what was looked up since the last change
+
+    def add(self, filter: Filter, item: Item) -> None:
+        """List `item` (hashable) under each pattern of `filter`."""
+        self._found.clear()
+        for pattern in filter.patterns or ("*",):
+            if pattern.endswith("*"):
+                self._prefix_lengths[len(pattern) - 1] += 1
+            self._by_pattern.setdefault(pattern, {})[item] = filter.types
+
+    def remove(self, filter: Filter, item: Item) -> None:
+        """Undo `add`; a pattern without items leaves nothing behind."""
+        self._found.clear()
+        for pattern in filter.patterns or ("*",):
+            if pattern.endswith("*"):
+                self._prefix_lengths[len(pattern) - 1] -= 1
+                self._prefix_lengths += Counter()  # drops the lengths nobody asks for any more
+            items = self._by_pattern[pattern]
+            del items[item]
+            if not items:
+                del self._by_pattern[pattern]
+
+    def matching(self, topic: str, type: str) -> list[Item]:
+        """The items whose filter lets this event through, each once; not to be changed."""
+        known = self._found.get((topic, type))
+        if known is None:
+            if len(self._found) >= REMEMBERED_LOOKUPS:
+                self._found.clear()
+            known = self._found[topic, type] = self._look_up(topic, type)
+        return known
+
+    def _look_up(self, topic: str, type: str) -> list[Item]:
+        found: dict[Item, None] = {}
+        patterns = [topic]
+        if not is_reserved(topic):
+            patterns += [topic[:length] + "*" for length in self._prefix_lengths]
+        for pattern in patterns:
+            for item, types in self._by_pattern.get(pattern, {}).items():
+                if not types or type in types:
+                    found[item] = None
+        return list(found)
+
+    def __len__(self) -> int:
+        """The number of distinct patterns in use."""
+        return len(self._by_pattern)

@@ -1,0 +1,1 @@
+"""HTTP: what a request means, and the sockets that requests come in by."""

@@ -1,0 +1,435 @@
+"""The catalogue: every metric of the hub, the question it answers, and where its value is read.
+
+The collector, the table in docs/metrics.md and the tests are all made from this one table. No label
+ever holds an id, a path, an address or a topic, and an event type only for the first few, so the number
+of series is bounded whatever clients send.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import tornado
+
+from tocsin import logs
+from tocsin.hub import counters
+from tocsin.hub.counters import Histogram
+from tocsin.hub.hub import Hub
+from tocsin.version import VERSION
+
+Kind = Literal["gauge", "counter", "histogram", "info"]
+SUFFIXES: dict[Kind, str] = {"gauge": "", "counter": "_total", "histogram": "", "info": "_info"}
+
+
+RequestCounts = Mapping[tuple[str, str, str], int]
+"""Answered requests by handler, method and status code."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What metrics are read from: the hub, and the counts of its HTTP requests."""
+
+    hub: Hub
+    requests: RequestCounts
+
+
+Labelled = Mapping[str, int] | Mapping[str, str] | Mapping[tuple[str, str, str], int]
+Value = float | Histogram | Labelled
+
+
+@dataclass(frozen=True)
+class Family:
+    """One metric.
+
+    Attributes:
+        name: in full, as a query spells it.
+        kind: its type in Prometheus' words.
+        help: one sentence.
+        question: that it helps to answer.
+        read: takes its value: a number, a histogram, or numbers by label value.
+        labels: each label's values that are known, or nothing where they come up as they happen.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    question: str
+    read: Callable[[Source], Value]
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def stem(self) -> str:
+        """The name without the suffix that its type adds."""
+        return self.name.removesuffix(SUFFIXES[self.kind])
+
+
+CONNECTED = "Who is connected?"
+PUBLISHED = "What comes in?"
+DELIVERED = "What goes out, and how late?"
+SLOW = "Who is slow?"
+LOST = "Who lost something?"
+HISTORY = "How far does the history reach?"
+END_TO_END = "Does it work from end to end?"
+JOURNAL = "Does the journal keep up?"
+PROCESS = "How is the process?"
+
+
+def _delivered(source: Source) -> Labelled:
+    counts = source.hub.counters
+    return {
+        "live": counts.delivered_live,
+        "catchup": counts.delivered_catchup,
+        "replay": counts.delivered_replay,
+    }
+
+
+def _build(_: Source) -> Labelled:
+    return {
+        "version": VERSION,
+        "python": platform.python_version(),
+        "tornado": tornado.version,
+    }
+
+
+def _oldest_time(source: Source) -> float:
+    oldest = source.hub.ring.oldest
+    return oldest.time if oldest else 0.0
+
+
+# One row is one metric. The order is that of the docs.
+CATALOGUE: tuple[Family, ...] = (
+    Family(
+        "tocsin_clients",
+        "gauge",
+        "Open event streams.",
+        CONNECTED,
+        lambda s: len(s.hub.streams),
+    ),
+    Family(
+        "tocsin_clients_limit",
+        "gauge",
+        "Open event streams at most.",
+        CONNECTED,
+        lambda s: s.hub.clients_limit,
+    ),
+    Family(
+        "tocsin_streams_opened_total",
+        "counter",
+        "Streams opened.",
+        CONNECTED,
+        lambda s: s.hub.counters.opened,
+        {"kind": ("new", "resumed")},
+    ),
+    Family(
+        "tocsin_streams_closed_total",
+        "counter",
+        "Streams closed, by who or what ended them.",
+        CONNECTED,
+        lambda s: s.hub.counters.closed,
+        {"reason": counters.CLOSE_REASONS},
+    ),
+    Family(
+        "tocsin_streams_rejected_total",
+        "counter",
+        "Streams not opened.",
+        CONNECTED,
+        lambda s: s.hub.counters.rejected,
+        {"reason": counters.REJECT_REASONS},
+    ),
+    Family(
+        "tocsin_stream_duration_seconds",
+        "histogram",
+        "How long closed streams lasted; a peak at 30 or 60 s is a proxy's timeout.",
+        CONNECTED,
+        lambda s: s.hub.counters.durations_s,
+    ),
+    Family(
+        "tocsin_events_published_total",
+        "counter",
+        "Events accepted, by who made them.",
+        PUBLISHED,
+        lambda s: s.hub.counters.published,
+        {"source": counters.SOURCES},
+    ),
+    Family(
+        "tocsin_events_published_by_type_total",
+        "counter",
+        f"Events accepted, by the first {counters.MAX_TYPES} types seen; the rest are `other`.",
+        PUBLISHED,
+        lambda s: s.hub.counters.published_by_type,
+        {"type": (*counters.TYPES, "other")},
+    ),
+    Family(
+        "tocsin_publish_rejected_total",
+        "counter",
+        "Publish requests refused.",
+        PUBLISHED,
+        lambda s: s.hub.counters.publish_rejected,
+        {"reason": counters.PUBLISH_REJECT_REASONS},
+    ),
+    Family(
+        "tocsin_publish_duration_seconds",
+        "histogram",
+        "From a publish request's body read to its answer, for those accepted.",
+        PUBLISHED,
+        lambda s: s.hub.counters.publish_s,
+    ),
+    Family(
+        "tocsin_event_size_bytes",
+        "histogram",
+        "Events as they are sent and kept, encoded.",
+        PUBLISHED,
+        lambda s: s.hub.counters.event_bytes,
+    ),
+    Family(
+        "tocsin_last_event_timestamp_seconds",
+        "gauge",
+        "Unix time of the newest event; 0 before the first.",
+        PUBLISHED,
+        lambda s: s.hub.counters.last_event_time,
+    ),
+    Family(
+        "tocsin_fanout_recipients",
+        "histogram",
+        "Open streams that an event is for, when it is published.",
+        DELIVERED,
+        lambda s: s.hub.counters.recipients,
+    ),
+    Family(
+        "tocsin_events_delivered_total",
+        "counter",
+        "Events handed to sockets: live, to a stream that lagged, or from before it opened.",
+        DELIVERED,
+        _delivered,
+        {"kind": counters.DELIVERY_KINDS},
+    ),
+    Family(
+        "tocsin_events_undelivered_total",
+        "counter",
+        "Recipients that closed before they got an event; they get it when they resume.",
+        DELIVERED,
+        lambda s: s.hub.counters.undelivered,
+        {"reason": counters.CLOSE_REASONS},
+    ),
+    Family(
+        "tocsin_delivery_latency_seconds",
+        "histogram",
+        "From an event's acceptance to a live stream's socket; each delivery counts.",
+        DELIVERED,
+        lambda s: s.hub.counters.latency_s,
+    ),
+    Family(
+        "tocsin_fanout_duration_seconds",
+        "histogram",
+        "From an event's acceptance until the last live stream of its filter was sent it.",
+        DELIVERED,
+        lambda s: s.hub.counters.fanout_s,
+    ),
+    Family(
+        "tocsin_sent_bytes_total",
+        "counter",
+        "Bytes handed to sockets; control is heads, welcomes, gaps, presence, farewells.",
+        DELIVERED,
+        lambda s: s.hub.counters.sent_bytes,
+        {"kind": counters.BYTE_KINDS},
+    ),
+    Family(
+        "tocsin_heartbeats_total",
+        "counter",
+        "Heartbeats sent.",
+        DELIVERED,
+        lambda s: s.hub.counters.heartbeats,
+    ),
+    Family(
+        "tocsin_lagging_clients",
+        "gauge",
+        "Streams behind the head.",
+        SLOW,
+        lambda s: len(s.hub.lagging),
+    ),
+    Family(
+        "tocsin_lag_events_max",
+        "gauge",
+        "Events between the slowest lagging stream's cursor and the head.",
+        SLOW,
+        lambda s: s.hub.lag_events_max,
+    ),
+    Family(
+        "tocsin_resumes_total",
+        "counter",
+        "Streams that named a last event id.",
+        LOST,
+        lambda s: s.hub.counters.resumes,
+        {"outcome": ("complete", "gap")},
+    ),
+    Family(
+        "tocsin_gaps_total",
+        "counter",
+        "Gaps that clients were told of.",
+        LOST,
+        lambda s: s.hub.counters.gaps,
+        {"reason": counters.GAP_REASONS},
+    ),
+    Family(
+        "tocsin_replayed_events",
+        "histogram",
+        "Events replayed to a resumed stream.",
+        LOST,
+        lambda s: s.hub.counters.replayed,
+    ),
+    Family(
+        "tocsin_history_events",
+        "gauge",
+        "Events kept.",
+        HISTORY,
+        lambda s: len(s.hub.ring),
+    ),
+    Family(
+        "tocsin_history_bytes",
+        "gauge",
+        "Encoded bytes of events kept.",
+        HISTORY,
+        lambda s: s.hub.ring.bytes,
+    ),
+    Family(
+        "tocsin_history_limit_events",
+        "gauge",
+        "Events kept at most.",
+        HISTORY,
+        lambda s: s.hub.settings.history_events,
+    ),
+    Family(
+        "tocsin_history_limit_bytes",
+        "gauge",
+        "Bytes kept at most.",
+        HISTORY,
+        lambda s: s.hub.settings.history_bytes,
+    ),
+    Family(
+        "tocsin_history_limit_age_seconds",
+        "gauge",
+        "Age kept at most; 0 is no limit.",
+        HISTORY,
+        lambda s: s.hub.settings.history_age,
+    ),
+    Family(
+        "tocsin_history_oldest_event_timestamp_seconds",
+        "gauge",
+        "Unix time of the oldest event kept; 0 if none is.",
+        HISTORY,
+        _oldest_time,
+    ),
+    Family(
+        "tocsin_history_evicted_total",
+        "counter",
+        "Events that left the history.",
+        HISTORY,
+        lambda s: s.hub.ring.evicted,
+        {"reason": ("count", "bytes", "age")},
+    ),
+    Family(
+        "tocsin_canary_latency_seconds",
+        "histogram",
+        "From the canary's publish to its event's arrival, over a loopback connection.",
+        END_TO_END,
+        lambda s: s.hub.counters.canary_s,
+    ),
+    Family(
+        "tocsin_canary_last_success_timestamp_seconds",
+        "gauge",
+        "Unix time at which the canary last got its event; 0 before the first.",
+        END_TO_END,
+        lambda s: s.hub.counters.canary_last_success,
+    ),
+    Family(
+        "tocsin_canary_interval_seconds",
+        "gauge",
+        "Time between two runs of the canary; 0 is off.",
+        END_TO_END,
+        lambda s: s.hub.counters.canary_interval_s,
+    ),
+    Family(
+        "tocsin_canary_runs_total",
+        "counter",
+        "Runs of the canary.",
+        END_TO_END,
+        lambda s: s.hub.counters.canary_runs,
+        {"outcome": counters.CANARY_OUTCOMES},
+    ),
+    Family(
+        "tocsin_ready",
+        "gauge",
+        "Whether the hub takes events and streams.",
+        END_TO_END,
+        lambda s: s.hub.is_ready,
+    ),
+    Family(
+        "tocsin_journal_up",
+        "gauge",
+        "Whether the journal takes appends.",
+        JOURNAL,
+        lambda s: s.hub.is_journal_up,
+    ),
+    Family(
+        "tocsin_journal_commit_duration_seconds",
+        "histogram",
+        "From an append asked of the journal to its commit.",
+        JOURNAL,
+        lambda s: s.hub.counters.journal_commit_s,
+    ),
+    Family(
+        "tocsin_journal_errors_total",
+        "counter",
+        "Appends that the journal could not commit.",
+        JOURNAL,
+        lambda s: s.hub.counters.journal_errors,
+    ),
+    Family(
+        "tocsin_event_loop_lag_seconds",
+        "histogram",
+        "How late a call was that is due every 250 ms.",
+        PROCESS,
+        lambda s: s.hub.counters.loop_lag_s,
+    ),
+    Family(
+        "tocsin_http_requests_total",
+        "counter",
+        "HTTP requests answered; streams are counted as streams.",
+        PROCESS,
+        lambda s: s.requests,
+        {"handler": (), "method": (), "code": ()},
+    ),
+    Family(
+        "tocsin_scrape_duration_seconds",
+        "gauge",
+        "How long the previous scrape took to build; 0 before the first.",
+        PROCESS,
+        lambda s: s.hub.counters.scrape_s,
+    ),
+    Family(
+        "tocsin_log_messages_total",
+        "counter",
+        "Log records, also those not written.",
+        PROCESS,
+        lambda s: logs.RECORDS,
+        {"level": logs.LEVELS},
+    ),
+    Family(
+        "tocsin_log_lines_dropped_total",
+        "counter",
+        "Log lines not written: too many alike, no room, or nobody reads them.",
+        PROCESS,
+        lambda s: sum(logs.UNWRITTEN.values()),
+    ),
+    Family(
+        "tocsin_build_info",
+        "info",
+        "The versions of what runs.",
+        PROCESS,
+        _build,
+        {"version": (), "python": (), "tornado": ()},
+    ),
+)
