@@ -6,77 +6,80 @@ import asyncio
 import gc
 import logging
 import signal
-from typing import Any
+from collections.abc import Callable
 
-from tornado.httpserver import HTTPServer
 from tornado.routing import Rule
-from tornado.web import Application, url
 
 from tocsin.eventlog.journal import open_journal
 from tocsin.http.access_log import AccessLog
-from tocsin.http.base import NotFound
-from tocsin.http.events import EventsHandler
-from tocsin.http.fast_answers import PlainAnswers
-from tocsin.http.health import HealthHandler, ReadyHandler, StatsHandler
-from tocsin.http.history import HistoryHandler
-from tocsin.http.listener import (
-    DEAD_PEER_S,
-    GRACE_S,
-    HTTP_LIMITS,
-    LOOPBACK,
-    Listener,
-    listening_sockets,
-)
-from tocsin.http.metrics import MetricsHandler
-from tocsin.http.notify import NotifyHandler
-from tocsin.http.pages import FRONTEND, PagesHandler
+from tocsin.http.byte_budget import ByteBudget
+from tocsin.http.edge import Edge
+from tocsin.http.listener import Listener
+from tocsin.http.origins import Origins
+from tocsin.http.routes.base import Route
+from tocsin.http.routes.events import EventsRoute
+from tocsin.http.routes.health import HealthRoute, ReadyRoute, StatsRoute
+from tocsin.http.routes.history import HistoryRoute
+from tocsin.http.routes.metrics import MetricsRoute
+from tocsin.http.routes.notify import NotifyRoute
+from tocsin.http.routes.pages import PagesRoute
+from tocsin.http.sockets import DEAD_PEER_S, GRACE_S, listening_sockets
+from tocsin.http.tornado_lane import rules
 from tocsin.hub.hub import Hub
 from tocsin.ops.canary import Canary
-from tocsin.ops.metrics import make_registry
+from tocsin.ops.metrics import make_scrape
 from tocsin.ops.simulator import Simulator
 from tocsin.settings import RESERVED_DESCRIPTORS, Settings
+
+PAGE_PATHS = r"/[A-Za-z0-9._/-]*"
+"""What the page's files may be called, where the hub is mounted beside other routes."""
 
 log = logging.getLogger("tocsin")
 
 
-def routes(hub: Hub, access_log: AccessLog | None = None) -> list[Rule]:
+def routes(hub: Hub) -> list[Rule]:
     """The hub's routes, to mount into any Tornado application; `hub` is started by the caller."""
-    return [*metrics_routes(hub, access_log or AccessLog()), *event_routes(hub)]
+    edge = Wiring(hub).edge(with_metrics=True)
+    return list(rules(edge, others=PAGE_PATHS))
 
 
-def metrics_routes(hub: Hub, access_log: AccessLog) -> list[Rule]:
-    """The route of the metrics, which also show what `access_log` counts."""
-    registry = make_registry(hub, access_log.counts)
-    return [url(r"/metrics", MetricsHandler, {"hub": hub, "registry": registry})]
+class Wiring:
+    """Makes the edges of one hub: they share what they count and what they bound."""
 
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._access_log = AccessLog()
+        self._bodies = ByteBudget(hub.settings.max_bodies_bytes)
+        self._answers = ByteBudget(hub.settings.max_answers_bytes)
 
-def event_routes(hub: Hub) -> list[Rule]:
-    """All routes but that of the metrics."""
-    of_hub: dict[str, Any] = {"hub": hub}
-    return [
-        url(r"/events", EventsHandler, of_hub),
-        url(r"/api/notify", NotifyHandler, of_hub),
-        url(r"/api/history", HistoryHandler, of_hub),
-        url(r"/api/stats", StatsHandler, of_hub),
-        url(r"/healthz", HealthHandler, of_hub),
-        url(r"/readyz", ReadyHandler, of_hub),
-        url(
-            r"/([A-Za-z0-9._/-]*)",
-            PagesHandler,
-            of_hub | {"path": str(FRONTEND), "default_filename": "index.html"},
-        ),
-    ]
+    def edge(self, *, with_metrics: bool) -> Edge:
+        """The hub's own edge."""
+        hub = self._hub
+        origins = Origins(hub.settings)
+        served: dict[str, Route] = {
+            "/events": EventsRoute(hub, origins),
+            "/api/notify": NotifyRoute(hub),
+            "/api/history": HistoryRoute(hub, self._answers),
+            "/api/stats": StatsRoute(hub),
+            "/healthz": HealthRoute(),
+            "/readyz": ReadyRoute(hub),
+        }
+        if with_metrics:
+            served["/metrics"] = self._metrics()
+        return self._edge(served, PagesRoute())
 
+    def metrics_edge(self) -> Edge:
+        """That of a listener for the metrics alone."""
+        return self._edge({"/metrics": self._metrics()})
 
-def application(hub: Hub, rules: list[Rule], access_log: AccessLog) -> Application:
-    """An application of `rules` that answers and counts everything else too."""
-    return Application(
-        rules,
-        default_handler_class=NotFound,
-        default_handler_args={"hub": hub},
-        log_function=access_log,
-        static_hash_cache=False,  # a changed file is served as such; hashing one takes 50 us
-    )
+    def _metrics(self) -> Route:
+        log = self._access_log
+        scrape = make_scrape(self._hub, log.counts, log.lanes)
+        return MetricsRoute(scrape, self._hub.settings.metrics_token)
+
+    def _edge(self, served: dict[str, Route], others: Route | None = None) -> Edge:
+        origins = Origins(self._hub.settings)
+        return Edge(served, origins, self._access_log, self._bodies, self._answers, others)
 
 
 class Server:
@@ -85,17 +88,35 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self.hub = hub = Hub(settings, open_journal(settings.journal))
         self._settings = settings
-        access_log = AccessLog()
-        rules = event_routes(hub) if settings.metrics_address else routes(hub, access_log)
-        app = application(hub, rules, access_log)
+        wiring = Wiring(hub)
+        address = settings.metrics_address
+        # Descriptors in reserve are for what is no stream: half of them for connections of the hub's own listener,
+        # a quarter for those of the metrics', the rest for files.
         limit = hub.clients_limit + RESERVED_DESCRIPTORS // 2
-        self._listener = Listener(app, hub, limit, PlainAnswers(hub, access_log))
-        app = application(hub, metrics_routes(hub, access_log), access_log)
-        self._metrics_listener = HTTPServer(app, max_body_size=1024, **HTTP_LIMITS)
+        self._listener = self._listen(
+            wiring.edge(with_metrics=not address),
+            lambda: limit - len(hub.streams) - self._listener.open,
+        )
+        few = RESERVED_DESCRIPTORS // 4
+        self._metrics_listener = self._listen(
+            wiring.metrics_edge(), lambda: few - self._metrics_listener.open
+        )
         self._simulator = Simulator(hub, settings.simulate) if settings.simulate else None
         self._canary: Canary | None = None
         self.port = 0
         self.metrics_port = 0
+
+    def _listen(self, edge: Edge, room: Callable[[], int]) -> Listener:
+        return Listener(
+            edge,
+            room,
+            self._count_refused,
+            max_header_bytes=self._settings.max_header_bytes,
+            keep_alive_s=self._settings.keep_alive,
+        )
+
+    def _count_refused(self) -> None:
+        self.hub.counters.rejected["full"] += 1
 
     async def start(self) -> None:
         """Open the journal, then the ports.
@@ -109,13 +130,12 @@ class Server:
         settings = self._settings
         dead_peer_s = max(DEAD_PEER_S, settings.slow_client_timeout + GRACE_S)
         sockets = listening_sockets(settings.host, settings.port, dead_peer_s=dead_peer_s)
-        host, self.port = sockets[0].getsockname()[:2]
+        self.port = sockets[0].getsockname()[1]
         self._listener.add_sockets(sockets)
         if self._simulator:
             self._simulator.start()
-        if self._settings.canary:
-            address = (LOOPBACK.get(host, host), self.port)
-            self._canary = Canary(self.hub, address, self._settings.canary)
+        if settings.canary:
+            self._canary = Canary(self.hub, self._listener.connect, settings.canary)
             self._canary.start()
 
     def _listen_for_metrics(self) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
-from tornado.httputil import HTTPServerRequest
-from tornado.web import RequestHandler
-
+from tocsin.http.request import Request
 from tocsin.logs import is_wanted
 
 log = logging.getLogger("tocsin.access")
@@ -15,7 +13,7 @@ log = logging.getLogger("tocsin.access")
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 
 Labels = tuple[str, str, str]
-"""Handler, method and status code: few values each, whatever clients send."""
+"""Route (as `handler`), method and status code: few values each, whatever clients send."""
 
 RequestCounts = Counter[Labels]
 
@@ -53,27 +51,29 @@ EXPECTED: tuple[Labels, ...] = (
 """What a hub answers in ordinary life: there from the start, at 0, since a rate misses the first one."""
 
 
+LANES = ("fast", "tornado")
+
+
 class AccessLog:
-    """Tornado's `log_function`: called once for each answered request."""
+    """Counts each answered request by route, method and status, and by lane, and logs it.
+
+    A stream that opens is no request here: it is counted and logged as a stream.
+    """
 
     def __init__(self) -> None:
         self.counts: RequestCounts = Counter(dict.fromkeys(EXPECTED, 0))
+        self.lanes = dict.fromkeys(LANES, 0)
 
-    def __call__(self, handler: RequestHandler) -> None:
-        """Count the answer, and log it; server errors as errors. Not the hub's own requests."""
-        if getattr(handler, "is_internal", False):
-            return
-        name = type(handler).__name__.removesuffix("Handler").lower()
-        request = handler.request
-        self.note(request, name, str(handler.get_status()), request.request_time())
-
-    def note(self, request: HTTPServerRequest, handler: str, code: str, duration_s: float) -> None:
-        """Count and log that `request` was answered with status `code`."""
+    def note(
+        self, request: Request, route: str, status: int, duration_s: float, lane: str
+    ) -> None:
+        """`request` was answered with `status` by `route`, over `lane`; server errors are logged as errors."""
         method = request.method if request.method in METHODS else "other"
-        labels = (handler, str(method), code)
+        labels = (route, method, str(status))
         known = labels in self.counts or len(self.counts) < MAX_LABELS
         self.counts[labels if known else OTHER] += 1
-        level = logging.ERROR if code[0] == "5" and code != "503" else logging.INFO
+        self.lanes[lane] += 1
+        level = logging.ERROR if status >= 500 and status != 503 else logging.INFO
         if level > logging.INFO or is_wanted(log, "request"):
             log.log(
                 level,
@@ -81,8 +81,8 @@ class AccessLog:
                 extra={
                     "method": method,
                     "path": request.path[:256],
-                    "status": int(code),
+                    "status": status,
                     "duration_s": round(duration_s, 6),
-                    "remote": request.remote_ip,
+                    "remote": request.peer,
                 },
             )

@@ -1,158 +1,204 @@
-"""The listening sockets, and the HTTP server behind them, with its limits set."""
+"""The listener: accepts connections, keeps their number and their times in bounds, and lets Tornado have the odd ones."""
 
 from __future__ import annotations
 
-import errno
+import asyncio
 import logging
 import socket
-from collections.abc import Iterable
-from time import monotonic
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
-from tornado.iostream import IOStream
-from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from tocsin.errors import PortTaken, SettingsError
-from tocsin.http.fast_answers import PlainAnswers
-from tocsin.http.fast_lane import DirectConnection
-from tocsin.hub.hub import Hub
+from tocsin.http.edge import Edge
+from tocsin.http.fast_lane import FastConnection, State
+from tocsin.http.patience import HEAD_S
+from tocsin.http.tornado_lane import rules
+from tocsin.tornado_internals import iostream_with
 
-BACKLOG = 4_096  # thousands of clients come back at once after a restart
+ACCEPTS_A_TURN = 50
+"""Connections accepted before the loop has its turn: some milliseconds, where each opens a stream."""
 
-SEND_BUFFER_BYTES = 128 * 1024
-"""The kernel's share of a slow client. Doubled by Linux; enough for 2.5 MB/s at 100 ms of distance."""
+ACCEPT_AGAIN_S = 0.5
+"""How long nothing is accepted where the system has no descriptor or memory left: trying at once would spin."""
 
-DEAD_PEER_S = 20.0
-"""How long sent bytes may go unacknowledged: with heartbeats, when a vanished client is noticed."""
-
-GRACE_S = 5.0
-"""How much longer it is than what a slow client has: Linux counts a full receive buffer as unacknowledged."""
-
-KEEPALIVE_S = 60
-
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Where a listener on all addresses is met by its own machine."""
-
-HTTP_LIMITS: dict[str, Any] = {
-    "idle_connection_timeout": 10,
-    "body_timeout": 10,
-    "max_header_size": 8 * 1024,
-    "max_buffer_size": 1024 * 1024,
-    "chunk_size": 64 * 1024,  # a batch comes in two or three reads rather than in ten
-    "decompress_request": False,  # a small body that unpacks to a large one
-}
+CHUNK_BYTES = 64 * 1024
+MAX_BUFFER_BYTES = 1024 * 1024
 
 log = logging.getLogger("tocsin")
 
 
-class Listener(HTTPServer):
-    """Tornado's server with its limits set, a lane for plain requests, and a guard of its descriptors."""
+class Listener:
+    """Connections of one set of sockets.
 
-    def initialize(  # type: ignore[override]
-        self, app: Application, hub: Hub, descriptor_limit: int, answers: PlainAnswers
+    Args:
+        edge: answers their requests.
+        room: how many connections there may still be.
+        on_refused: told of each that was closed at once for want of room.
+        max_header_bytes: of one request's head.
+        keep_alive_s: how long a connection may wait for its next request.
+
+    Attributes:
+        is_stopping: each connection ends behind the answer that it is due.
+    """
+
+    def __init__(
+        self,
+        edge: Edge,
+        room: Callable[[], int],
+        on_refused: Callable[[], None],
+        *,
+        max_header_bytes: int,
+        keep_alive_s: float,
     ) -> None:
-        """Called by Tornado's constructor."""
-        self._hub = hub
-        self._answers = answers
-        self._descriptor_limit = descriptor_limit
-        self._open_requests = 0
-        self._waiting: dict[DirectConnection, float] = {}  # since when, the longest first
-        self._sweep = PeriodicCallback(self._close_idle, 1000)
-        super().initialize(app, max_body_size=hub.settings.max_event_bytes, **HTTP_LIMITS)
+        self.edge = edge
+        self.max_header_bytes = max_header_bytes
+        self.is_stopping = False
+        self._room = room
+        self._on_refused = on_refused
+        self._keep_alive_s = keep_alive_s
+        self._sockets: list[socket.socket] = []
+        self._waiting: dict[FastConnection, None] = {}  # for a request; the longest first
+        self._under_way: set[FastConnection] = set()
+        self._tornado = TornadoServer(edge, max_header_bytes, keep_alive_s)
+        self._sweep = PeriodicCallback(self._look, 1000)
+
+    @property
+    def open(self) -> int:
+        """Connections that are no streams."""
+        return len(self._waiting) + len(self._under_way) + self._tornado.open
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
-        """Start accepting."""
+        """Accept from `sockets`, which listen, from now on."""
         self._sweep.start()
-        super().add_sockets(sockets)
+        for listening in sockets:
+            self._sockets.append(listening)
+            self._watch(listening)
 
-    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        """Take a connection, or close it at once where descriptors run low.
+    def connect(self) -> socket.socket:
+        """A connection of the hub to itself, past the network: its other end is served like any, and is known.
 
-        Without the guard an accept that fails for want of a descriptor is tried again for ever: a
-        loop at 100 % that logs each turn.
+        Raises:
+            ConnectionRefusedError: nothing is accepted any more.
         """
-        if self._open_requests + len(self._hub.streams) >= self._descriptor_limit:
-            self._hub.counters.rejected["full"] += 1
+        if not self._sockets:
+            raise ConnectionRefusedError("the listener has stopped")
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        connection = FastConnection(self, ours, (), is_internal=True)
+        self._waiting[connection] = None
+        connection.read()
+        return theirs
+
+    def stop(self) -> None:
+        """Accept nothing any more; what is open goes on."""
+        for listening in self._sockets:
+            asyncio.get_running_loop().remove_reader(listening)
+            listening.close()
+        self._sockets.clear()
+
+    async def close_all_connections(self) -> None:
+        """Close what waits, and let end what is being answered."""
+        self.is_stopping = True
+        self._sweep.stop()
+        for connection in (*self._waiting, *self._under_way):
+            if connection.state not in (State.ANSWERING, State.WRITING):
+                connection.close()
+        await self._tornado.close_all_connections()
+
+    # --- accepting ----------------------------------------------------------------------------
+
+    def _watch(self, listening: socket.socket) -> None:
+        if listening in self._sockets:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                sock, address = listening.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:  # no descriptor, or no memory
+                log.warning("connections wait: accepting failed", extra={"error": error.strerror})
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listening)
+                loop.call_later(ACCEPT_AGAIN_S, self._watch, listening)
+                return
+            self._take(sock, address)
+
+    def _take(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
+        """Serve a connection, or close it at once where there is no room for it."""
+        if self._room() <= 0:
+            self._on_refused()
             log.warning("connection refused: descriptors run low")
-            stream.close()
+            sock.close()
             return
-        self._open_requests += 1
-        limit = HTTP_LIMITS["max_header_size"]
-        DirectConnection(self, self._answers, stream, address, limit).look()
+        sock.setblocking(False)
+        connection = FastConnection(self, sock, address)
+        self._waiting[connection] = None
+        connection.read()  # what it asks is mostly there already
+
+    # --- what a connection asks of its owner ----------------------------------------------------
+
+    def on_state(self, connection: FastConnection) -> None:
+        """Keep those that wait in the order of their waiting, and know the others."""
+        self._waiting.pop(connection, None)
+        if connection.state is State.WAITING:
+            self._under_way.discard(connection)
+            self._waiting[connection] = None
+        elif connection.state is State.OVER:
+            self._under_way.discard(connection)
+        else:
+            self._under_way.add(connection)
+
+    def hand_over(self, sock: socket.socket, address: tuple[Any, ...], data: bytes) -> None:
+        """Let Tornado serve it."""
+        stream = iostream_with(
+            data, sock, max_buffer_size=MAX_BUFFER_BYTES, chunk_size=CHUNK_BYTES
+        )
+        self._tornado.handle_stream(stream, address)
+
+    def _look(self) -> None:
+        """Once a second: end what has waited, or stood still, for too long."""
+        now = asyncio.get_running_loop().time()
+        for connection in tuple(self._waiting):
+            if now - connection.since <= self._keep_alive_s:
+                break
+            # The hub itself may have stood still: a request that lies there is served, and not cut off.
+            connection.read()
+            if connection.state is State.WAITING and now - connection.since > self._keep_alive_s:
+                connection.close()
+        for connection in tuple(self._under_way):
+            if connection.state is not State.ANSWERING and connection.overdue(now):
+                connection.give_up()
+
+
+class TornadoServer(HTTPServer):
+    """Tornado's server for connections that are handed over, with its limits set."""
+
+    def initialize(  # type: ignore[override]
+        self, edge: Edge, max_header_bytes: int, keep_alive_s: float
+    ) -> None:
+        """Called by Tornado's constructor."""
+        self.open = 0
+        super().initialize(
+            Application([*rules(edge, others=".*")], log_function=lambda _: None),
+            idle_connection_timeout=max(keep_alive_s, HEAD_S),
+            max_header_size=max_header_bytes,
+            max_buffer_size=MAX_BUFFER_BYTES,
+            chunk_size=CHUNK_BYTES,
+            decompress_request=False,  # a small body that unpacks to a large one
+        )
+
+    def handle_stream(self, stream: Any, address: tuple[Any, ...]) -> None:
+        """Serve a connection."""
+        self.open += 1
+        super().handle_stream(stream, address)
 
     def on_close(self, server_conn: object) -> None:
         """Called by Tornado when a connection is over, or handed to a stream."""
-        self._open_requests -= 1
+        self.open -= 1
         super().on_close(server_conn)
-
-    async def close_all_connections(self) -> None:
-        """Close what is left, after `stop`."""
-        self._sweep.stop()
-        for connection in tuple(self._waiting):
-            connection.close()
-        await super().close_all_connections()
-
-    # --- what a direct connection asks of its owner ---------------------------------------------
-
-    def wait_for(self, connection: DirectConnection) -> None:
-        """Close it if nothing comes for as long as Tornado would wait, or if the end has come."""
-        self._waiting.pop(connection, None)
-        if not self._sweep.is_running():
-            connection.close()
-            return
-        self._waiting[connection] = monotonic()
-
-    def stop_waiting_for(self, connection: DirectConnection) -> None:
-        """Its request is there, or it is over."""
-        self._waiting.pop(connection, None)
-
-    def hand_over(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        """Let Tornado serve it."""
-        super().handle_stream(stream, address)
-
-    def on_over(self) -> None:
-        """A direct connection is closed, or a stream's."""
-        self._open_requests -= 1
-
-    def _close_idle(self) -> None:
-        limit = monotonic() - HTTP_LIMITS["idle_connection_timeout"]
-        for connection, since in tuple(self._waiting.items()):
-            if since > limit:
-                break
-            connection.close()
-
-
-def listening_sockets(
-    host: str, port: int, setting: str = "", dead_peer_s: float = DEAD_PEER_S
-) -> list[socket.socket]:
-    """Sockets that listen on `host`; what they accept inherits their options, at no cost each.
-
-    Args:
-        host: a name or an address; empty is all of this machine's.
-        port: 0 takes a free one.
-        setting: that holds both, for the errors; or else `host` and `port` do.
-        dead_peer_s: how long sent bytes may go unacknowledged.
-
-    Raises:
-        SettingsError: `host` is no address of this machine.
-        PortTaken: the port is taken, or not for this user.
-    """
-    try:
-        sockets = bind_sockets(port, host, backlog=BACKLOG)
-    except OSError as error:
-        if not isinstance(error, socket.gaierror) and error.errno != errno.EADDRNOTAVAIL:
-            reason = error.strerror or str(error)
-            raise PortTaken(f"{setting or 'port'}: {port} on {host}: {reason}") from None
-        raise SettingsError(
-            f"{setting or 'host'}: {host!r}: allowed: an address of this machine ({error})"
-        ) from None
-    for listening in sockets:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(dead_peer_s * 1000))
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sockets

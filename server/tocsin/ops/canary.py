@@ -1,8 +1,9 @@
 """The canary: proves from end to end, every few seconds, that what is published arrives.
 
-A run opens a real stream over a real connection to the hub's own listener, publishes by a real POST,
-and waits for the event. It takes the way of everybody's events, so it fails when theirs fail. Its topic
-is a reserved one: no client gets it, and no count or history shows it but the canary's own metrics.
+A run opens a stream over a connection to the hub's own listener, publishes by a POST, and waits for the event. It
+takes the way of everybody's events from the reading of a request on, so it fails when theirs fail. The connection
+is a pair of sockets and not the network: hosts, TLS, rights and other processes on the port don't matter to it. Its
+topic is a reserved one: no client gets it, and no count or history shows it but the canary's own metrics.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
 from tocsin.hub.hub import Hub
-from tocsin.hub.internal_streams import SECRET_HEADER
 
 TOPIC = "tocsin/canary"
 TYPE = "canary"
@@ -33,7 +34,7 @@ class Canary:
 
     Args:
         hub: whose listener it is.
-        address: where that listens, a host and a port.
+        connect: opens a connection to it that is known as the hub's own.
         interval_s: between the end of a run and the next one's begin.
         timeout_s: of one run, after which it has failed.
     """
@@ -41,13 +42,12 @@ class Canary:
     def __init__(
         self,
         hub: Hub,
-        address: tuple[str, int],
+        connect: Callable[[], socket.socket],
         interval_s: float,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._counters = hub.counters
-        self._secret = hub.secret
-        self._address = address
+        self._connect = connect
         self._interval_s = interval_s
         self._timeout_s = timeout_s
         self._failing = False
@@ -110,9 +110,9 @@ class Canary:
         self, request_line: str, body: bytes = b""
     ) -> AsyncIterator[asyncio.StreamReader]:
         """Send a request over a connection of its own; yields the answer, behind its status line."""
-        reader, writer = await asyncio.open_connection(*self._address)
+        reader, writer = await asyncio.open_connection(sock=self._connect())
         try:
-            fields = ["Host: tocsin", f"{SECRET_HEADER}: {self._secret}"]
+            fields = ["Host: tocsin"]
             if body:
                 fields += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
             head = "\r\n".join([request_line, *fields, "", ""])

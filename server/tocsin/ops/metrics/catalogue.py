@@ -30,10 +30,11 @@ RequestCounts = Mapping[tuple[str, str, str], int]
 
 @dataclass(frozen=True)
 class Source:
-    """What metrics are read from: the hub, and the counts of its HTTP requests."""
+    """What metrics are read from: the hub, and the counts of its HTTP requests, also by lane."""
 
     hub: Hub
     requests: RequestCounts
+    lanes: Mapping[str, int]
 
 
 Labelled = Mapping[str, int] | Mapping[str, str] | Mapping[tuple[str, str, str], int]
@@ -401,6 +402,14 @@ CATALOGUE: tuple[Family, ...] = (
         PROCESS,
         lambda s: s.requests,
         {"handler": (), "method": (), "code": ()},
+    ),
+    Family(
+        "tocsin_http_lane_requests_total",
+        "counter",
+        "The same by lane: `fast` is for plain HTTP, `tornado` for what is odd in it, and costs five times as much.",
+        PROCESS,
+        lambda s: s.lanes,
+        {"lane": ("fast", "tornado")},
     ),
     Family(
         "tocsin_scrape_duration_seconds",

@@ -5,8 +5,9 @@ The hub knows nothing of this. What there is to read is in the catalogue; this o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
+from time import perf_counter
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector
 from prometheus_client.core import (
@@ -16,6 +17,7 @@ from prometheus_client.core import (
     InfoMetricFamily,
     Metric,
 )
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from tocsin.hub.counters import Histogram
@@ -24,21 +26,40 @@ from tocsin.ops.metrics.catalogue import CATALOGUE, Family, RequestCounts, Sourc
 from tocsin.ops.metrics.process import ProcessCollector
 
 
-def make_registry(hub: Hub, requests: RequestCounts) -> CollectorRegistry:
+Scrape = Callable[[str], tuple[bytes, str]]
+
+
+def make_registry(
+    hub: Hub, requests: RequestCounts, lanes: Mapping[str, int]
+) -> CollectorRegistry:
     """A registry of its own, so that two hubs in one process don't meet in the global one."""
     registry = CollectorRegistry()
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     registry.register(ProcessCollector())
-    registry.register(HubCollector(hub, requests))
+    registry.register(HubCollector(hub, requests, lanes))
     return registry
+
+
+def make_scrape(hub: Hub, requests: RequestCounts, lanes: Mapping[str, int]) -> Scrape:
+    """What a scrape of `hub` is answered: takes `Accept`, returns the text and its content type."""
+    registry = make_registry(hub, requests, lanes)
+
+    def scrape(accept: str) -> tuple[bytes, str]:
+        encoder, content_type = choose_encoder(accept)
+        began = perf_counter()
+        text = encoder(registry)
+        hub.counters.scrape_s = perf_counter() - began
+        return text, content_type
+
+    return scrape
 
 
 class HubCollector(Collector):
     """Yields every family of the catalogue, each known label value included, from the start."""
 
-    def __init__(self, hub: Hub, requests: RequestCounts) -> None:
-        self._source = Source(hub, requests)
+    def __init__(self, hub: Hub, requests: RequestCounts, lanes: Mapping[str, int]) -> None:
+        self._source = Source(hub, requests, lanes)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: or registering would collect."""

@@ -1,0 +1,110 @@
+"""The edge: what any request is answered, decided once for both lanes, without a socket.
+
+A lane reads a request and asks in two steps: from the head alone, and as the body comes in, whether it is refused
+(`refuse`); then, from the whole, what it is answered (`answer`). It sends what it is given, and says so (`note`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from tocsin.errors import InvalidInput, Unavailable
+from tocsin.http.access_log import AccessLog
+from tocsin.http.byte_budget import ByteBudget
+from tocsin.http.answer import Answer, ClosingStream, Pairs, of_error, refusal
+from tocsin.http.open_stream import OpenStream
+from tocsin.http.origins import Origins
+from tocsin.http.request import Request
+from tocsin.http.routes.base import NotFound, Pending, Result, Route
+
+log = logging.getLogger("tocsin.http")
+
+
+class Edge:
+    """All routes, behind one door.
+
+    Args:
+        routes: by path.
+        origins: grants answers to pages of other origins.
+        access_log: counts and logs what was answered.
+        bodies: bytes of bodies that are coming in.
+        answers: bytes of answers that their readers haven't taken.
+        others: answers every other path.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[str, Route],
+        origins: Origins,
+        access_log: AccessLog,
+        bodies: ByteBudget,
+        answers: ByteBudget,
+        others: Route | None = None,
+    ) -> None:
+        self.routes = routes
+        self.access_log = access_log
+        self.bodies = bodies
+        self.answers = answers
+        self._origins = origins
+        self._others = others or NotFound()
+
+    def route(self, path: str) -> Route:
+        """Who answers `path`. A slash at its end makes no other path of it."""
+        found = self.routes.get(path)
+        if found is None and len(path) > 1:
+            found = self.routes.get(path.removesuffix("/"))
+        return found or self._others
+
+    def of_every_answer(self, request: Request) -> Pairs:
+        """The header fields that every answer to `request` has."""
+        return self._origins.headers(request)
+
+    def refuse(self, request: Request, body_bytes: int, beginning: bytes) -> Answer | None:
+        """Why the body of `request` isn't read (on), or None: see `Route.refuse`."""
+        return self.route(request.path).refuse(request, body_bytes, beginning)
+
+    def answer(self, request: Request) -> Result | Pending:
+        """What `request` is answered, now or when something has been waited for. Never raises."""
+        route = self.route(request.path)
+        if not route.takes_any_method:
+            if request.method == "OPTIONS":
+                return self._origins.preflight(route.methods)
+            if request.method not in route.methods:
+                return not_allowed(request.method, route.methods)
+        try:
+            result = route.answer(request)
+        except Exception as error:
+            return self._of_error(route, request, error)
+        if isinstance(result, Answer | OpenStream | ClosingStream):
+            return result
+        return self._answer_later(route, request, result)
+
+    async def _answer_later(self, route: Route, request: Request, pending: Pending) -> Result:
+        try:
+            return await pending
+        except Exception as error:
+            return self._of_error(route, request, error)
+
+    def _of_error(self, route: Route, request: Request, error: Exception) -> Answer:
+        """The edge of a request: a refusal is counted, a bug is logged, and both are answered."""
+        if isinstance(error, InvalidInput | Unavailable):
+            route.count_refusal(error)
+        else:
+            log.error("uncaught exception in %s %s", request.method, request.path, exc_info=error)
+        return of_error(error)
+
+    def note(self, request: Request, status: int, duration_s: float, lane: str) -> None:
+        """Count and log that `request` was answered; what fails in that harms no answer."""
+        if request.is_internal:
+            return
+        try:
+            self.access_log.note(request, self.route(request.path).name, status, duration_s, lane)
+        except Exception:  # the answer has left, and says what happened
+            log.exception("a request was answered, but not logged")
+
+
+def not_allowed(method: str, methods: tuple[str, ...]) -> Answer:
+    """405 (RFC 9110, section 15.5.6)."""
+    allow = (("Allow", ", ".join(methods)),)
+    return refusal(405, f"{method} is not possible here", "method_not_allowed", headers=allow)

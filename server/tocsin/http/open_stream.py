@@ -1,0 +1,88 @@
+"""A stream that a request asks for, and the head of its answer."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from functools import lru_cache
+
+import msgspec
+from tornado.iostream import IOStream
+
+from tocsin.core.filters import Filter
+from tocsin.core.wire import encode_event, encode_retry
+from tocsin.errors import Busy
+from tocsin.http.answer import ClosingStream, Pairs
+from tocsin.http.http1 import date, encode_fields
+from tocsin.hub.hub import Hub
+from tocsin.hub.stream import Stream
+
+STREAM_FIELDS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    # no-transform: a proxy that compresses would hold events back.
+    "Cache-Control": "no-cache, no-store, no-transform",
+    "X-Accel-Buffering": "no",  # nginx holds every event until the end without it
+}
+
+
+class OpenStream(msgspec.Struct, frozen=True, gc=False):
+    """A stream to be opened over the connection that the request came by.
+
+    Attributes:
+        hub: opens it.
+        filter: what it gets.
+        last_event_ids: as the client sent them, in all the places where it may.
+        presence: whether it also gets `presence` events.
+        ignored: parameters that mean nothing here, which the welcome names.
+        chunked: whether the body is; HTTP/1.0 has none of that.
+        of_every_answer: header fields.
+        second: the Unix time, for `Date`.
+        is_internal: asked for by the hub itself.
+    """
+
+    hub: Hub
+    filter: Filter
+    last_event_ids: Sequence[str]
+    presence: bool
+    ignored: tuple[str, ...]
+    chunked: bool
+    of_every_answer: Pairs
+    second: int
+    is_internal: bool = False
+
+    def open(self, connection: socket.socket | IOStream) -> Stream | ClosingStream:
+        """Open it over `connection`, which the hub owns from here on.
+
+        Where the hub takes no more streams, `connection` is still the caller's, and what it should send is
+        returned. That is a 200 too: a browser's EventSource gives up for good on any other status (WHATWG HTML,
+        section 9.2.3), so the answer is the event `busy`, a reconnection time, and the end.
+        """
+        head = stream_head(self.chunked, self.of_every_answer, self.second)
+        if self.is_internal:  # however full the hub is: whether events arrive is another question
+            return self.hub.listen(connection, self.filter, head=head, chunked=self.chunked)
+        try:
+            return self.hub.subscribe(
+                connection,
+                self.filter,
+                last_event_id=self.last_event_ids,
+                head=head,
+                chunked=self.chunked,
+                presence=self.presence,
+                ignored=self.ignored,
+            )
+        except Busy as busy:
+            data = msgspec.json.encode({"reason": busy.reason, "retry": busy.retry_ms})
+            body = encode_retry(busy.retry_ms) + encode_event("busy", data)
+            return ClosingStream(stream_head(False, self.of_every_answer, self.second), body)
+
+
+# Cached: all streams that open within a second have the same head, and making one is half of what opening costs.
+@lru_cache(maxsize=64)
+def stream_head(chunked: bool, of_every_answer: Pairs, second: int) -> bytes:
+    """The head of a stream's answer, up to the body."""
+    fields = dict(of_every_answer) | STREAM_FIELDS | {"Date": date(second)}
+    if chunked:
+        fields |= {"Connection": "keep-alive", "Transfer-Encoding": "chunked"}
+    else:
+        fields["Connection"] = "close"
+    return encode_fields(200, fields) + b"\r\n"

@@ -1,0 +1,109 @@
+"""Query parameters, read strictly: what is known is taken, what was meant is refused with the right spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
+
+import msgspec
+
+from tocsin.core.filters import Filter
+from tocsin.errors import InvalidInput
+from tocsin.http.request import Request
+
+LAST_EVENT_ID = "last_event_id"
+SPELLINGS = {"lasteventid": LAST_EVENT_ID}
+"""Letters of a name to the name: `lastEventId`, `lastEventID` and `Last-Event-ID` are those of known clients."""
+
+MAX_IGNORED = 20
+"""Unknown names that one query may have: a cache-buster and a campaign's parameters are a handful."""
+
+MAX_NAME_LENGTH = 64
+
+NEAR = 0.8
+"""How alike (0 to 1) a name must be to one of ours to be a slip of it: `topik`, `topics`, `limits`."""
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    """The query of one request.
+
+    Attributes:
+        values: of each known name that was given.
+        ignored: the unknown names, in the order they were sent.
+    """
+
+    values: Mapping[str, Sequence[str]]
+    ignored: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, request: Request, known: frozenset[str]) -> Parameters:
+        """The query of `request`, of which the names in `known` mean something.
+
+        Raises:
+            InvalidInput: it is malformed, or has a name that is nearly one of `known`: to ignore it would be
+                to send everybody's events, or no replay, to who asked for less or more.
+        """
+        if not request.query:
+            return cls({})
+        values: dict[str, list[str]] = {}
+        ignored: list[str] = []
+        for name, given in request.parameters().items():
+            meant = name if name in known else SPELLINGS.get(_letters(name), name)
+            if meant in known:
+                values.setdefault(meant, []).extend(given)
+            else:
+                ignored.append(name)
+        _check_unknown(ignored, known)
+        return cls(values, tuple(ignored))
+
+    def all(self, name: str) -> Sequence[str]:
+        """The values of `name`, in the order they were sent."""
+        return self.values.get(name, ())
+
+    def last(self, name: str, default: str = "") -> str:
+        """The last value of `name`."""
+        given = self.values.get(name)
+        return given[-1] if given else default
+
+    @property
+    def filter(self) -> Filter:
+        """What `topic` and `type` ask for.
+
+        Raises:
+            InvalidInput: more of them than one stream may name, or one that could never match.
+        """
+        return Filter.parse(self.all("topic"), self.all("type"))
+
+
+def _check_unknown(names: Sequence[str], known: frozenset[str]) -> None:
+    if len(names) > MAX_IGNORED:
+        raise _refused(f"more than {MAX_IGNORED} unknown parameters", names[MAX_IGNORED], known)
+    for name in names:
+        if len(name) > MAX_NAME_LENGTH:
+            raise _refused(f"a name longer than {MAX_NAME_LENGTH} characters", name, known)
+        if _is_near(name, known):
+            raise _refused("no such parameter", name, known)
+
+
+@lru_cache(maxsize=256)
+def _is_near(name: str, known: frozenset[str]) -> bool:
+    """Whether `name` looks like a slip of one of `known`."""
+    letters = _letters(name)
+    spelt = [_letters(each) for each in known]
+    return letters in spelt or bool(get_close_matches(letters, spelt, n=1, cutoff=NEAR))
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.lower())
+
+
+def _refused(message: str, name: str, known: frozenset[str]) -> InvalidInput:
+    shown = name[:MAX_NAME_LENGTH]
+    return InvalidInput(
+        f"{message}: {shown!r}; there is {', '.join(sorted(known))}",
+        code="unknown_parameter",
+        field=shown,
+        status=400,
+    )

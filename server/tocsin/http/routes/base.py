@@ -1,0 +1,76 @@
+"""What a route is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from tocsin.http.answer import Answer, ClosingStream, refusal
+from tocsin.http.open_stream import OpenStream
+from tocsin.http.request import Request
+
+IGNORED_BODY_BYTES = 64 * 1024
+"""A body where none is asked for is read and ignored up to here."""
+
+Result = Answer | ClosingStream | OpenStream
+Pending = Awaitable[Result]
+
+
+class Route:
+    """The meaning of one path.
+
+    Attributes:
+        name: in the access log and the metrics.
+        methods: that it takes; OPTIONS is answered for it.
+        takes_any_method: whether `answer` sees to the method itself.
+    """
+
+    name = ""
+    takes_any_method = False
+    methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
+
+    def refuse(self, request: Request, body_bytes: int, beginning: bytes) -> Answer | None:
+        """Why a body isn't read (on); None where it is.
+
+        Called with the head alone, and again as the body comes in.
+
+        Args:
+            request: without its body.
+            body_bytes: how long the body is at least: as announced, or as read if that is more.
+            beginning: the first bytes of the body; empty where none came yet.
+        """
+        if body_bytes <= IGNORED_BODY_BYTES:
+            return None
+        return too_large("the body is larger than what is read here", IGNORED_BODY_BYTES)
+
+    def answer(self, request: Request) -> Result | Pending:
+        """What `request` is answered, now or when something has been waited for.
+
+        Raises:
+            InvalidInput: it can't be taken.
+            Unavailable: the hub can't do it now.
+        """
+        raise NotImplementedError
+
+    def count_refusal(self, error: Exception) -> None:
+        """`answer` raised `error`, an `InvalidInput` or an `Unavailable`."""
+
+
+def too_large(message: str, limit: int) -> Answer:
+    """413; the connection ends, as the rest of the body isn't read."""
+    return closing(refusal(413, f"{message}, {limit} bytes", "too_large", limit=limit))
+
+
+def closing(answer: Answer) -> Answer:
+    """`answer`, with the end of the connection behind it."""
+    return Answer(answer.status, answer.body, answer.content_type, answer.headers, closes=True)
+
+
+class NotFound(Route):
+    """Every path without a route, whatever the method."""
+
+    name = "notfound"
+    takes_any_method = True
+
+    def answer(self, request: Request) -> Answer:
+        """404."""
+        return refusal(404, "there is nothing at this path", "not_found")

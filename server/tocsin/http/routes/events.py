@@ -1,0 +1,68 @@
+"""``GET /events``: a stream."""
+
+from __future__ import annotations
+
+import time
+
+from tocsin.core.filters import Filter
+from tocsin.errors import InvalidInput
+from tocsin.http.answer import ClosingStream
+from tocsin.http.open_stream import OpenStream, stream_head
+from tocsin.http.origins import Origins
+from tocsin.http.parameters import LAST_EVENT_ID, Parameters
+from tocsin.http.request import Request
+from tocsin.http.routes.base import Route
+from tocsin.hub.hub import Hub
+
+KNOWN = frozenset({"topic", "type", LAST_EVENT_ID, "presence"})
+
+
+class EventsRoute(Route):
+    """Opens streams. Nothing temporary is answered with a status other than 200: see `OpenStream.open`."""
+
+    name = "events"
+
+    def __init__(self, hub: Hub, origins: Origins) -> None:
+        self._hub = hub
+        self._origins = origins
+
+    def answer(self, request: Request) -> OpenStream | ClosingStream:
+        """The stream that `request` asks for; HEAD gets its head alone.
+
+        Raises:
+            InvalidInput: it asks for what can't be.
+        """
+        parameters = Parameters.read(request, KNOWN)
+        internal = request.is_internal
+        filter = Filter(parameters.all("topic")) if internal else parameters.filter
+        chunked = request.version != "HTTP/1.0"
+        of_every_answer = self._origins.headers(request)
+        second = int(time.time())
+        if request.method == "HEAD":
+            return ClosingStream(stream_head(False, of_every_answer, second))
+        return OpenStream(
+            self._hub,
+            filter,
+            last_event_ids(request, parameters),
+            parameters.last("presence") == "1",
+            parameters.ignored,
+            chunked,
+            of_every_answer,
+            second,
+            internal,
+        )
+
+    def count_refusal(self, error: Exception) -> None:
+        """A stream that was not opened."""
+        if isinstance(error, InvalidInput):
+            self._hub.counters.rejected["invalid"] += 1
+
+
+def last_event_ids(request: Request, parameters: Parameters) -> tuple[str, ...]:
+    """All that the client says it had last: a browser's header, and what a polyfill adds to the page's own address."""
+    header = request.headers.get("last-event-id", "")
+    if header:
+        # Browsers send UTF-8, and heads are read as latin-1. Whatever it is, it is compared, not trusted.
+        header = header.encode("latin-1").decode("utf-8", "replace")
+    given = (header, *parameters.all(LAST_EVENT_ID))
+    return tuple(id for id in given if id)

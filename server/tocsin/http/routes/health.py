@@ -1,0 +1,84 @@
+"""``/healthz``, ``/readyz`` and ``/api/stats``: the hub at a glance, for orchestrators and people."""
+
+from __future__ import annotations
+
+import time
+
+from tocsin.http.answer import Answer, of_json, refusal
+from tocsin.http.request import Request
+from tocsin.http.routes.base import Route
+from tocsin.hub.hub import Hub
+from tocsin.version import VERSION
+
+
+class HealthRoute(Route):
+    """Whether the process lives: if the loop turns, it answers."""
+
+    name = "health"
+
+    def answer(self, request: Request) -> Answer:
+        """200, always."""
+        return of_json({"status": "ok"})
+
+
+class ReadyRoute(Route):
+    """Whether the hub takes events and streams."""
+
+    name = "ready"
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def answer(self, request: Request) -> Answer:
+        """200, or 503 with the reason."""
+        reason = self._hub.not_ready
+        if not reason:
+            return of_json({"status": "ready"})
+        message = f"the hub takes no events now: {reason}"
+        return refusal(503, message, reason, headers=(("Retry-After", "1"),))
+
+
+class StatsRoute(Route):
+    """What the page and an operator want to know at a glance."""
+
+    name = "stats"
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._started = time.monotonic()
+
+    def answer(self, request: Request) -> Answer:
+        """The numbers; the same integers that the metrics show."""
+        hub, settings, ring = self._hub, self._hub.settings, self._hub.ring
+        counters = hub.counters
+        return of_json(
+            {
+                "version": VERSION,
+                "time": hub.now_iso(),  # lets a page tell its own clock from the hub's
+                "uptime": round(time.monotonic() - self._started, 3),
+                "clients": len(hub.streams),
+                "clientsLimit": hub.clients_limit,
+                "lagging": len(hub.lagging),
+                "head": str(hub.head),
+                "oldest": str(hub.oldest) if hub.oldest else None,
+                "oldestTime": ring.oldest.time if ring.oldest else None,
+                "history": {
+                    "events": len(ring),
+                    "bytes": ring.bytes,
+                    "limitEvents": settings.history_events,
+                    "limitBytes": settings.history_bytes,
+                    "limitAge": settings.history_age,
+                    "horizonS": hub.horizon_s,
+                },
+                "published": sum(counters.published.values()),
+                "delivered": counters.delivered,
+                "rates": counters.rates(),
+                "latencyP99": counters.latency_s.quantile(0.99),
+                "canary": {
+                    "interval": counters.canary_interval_s,
+                    "lastSuccess": counters.canary_last_success or None,
+                    "failed": counters.canary_runs["failed"],
+                },
+                "draining": hub.draining,
+            }
+        )

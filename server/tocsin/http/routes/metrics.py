@@ -1,0 +1,43 @@
+"""``GET /metrics``: the catalogue in Prometheus text or OpenMetrics, as the scraper prefers."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+
+from tocsin.http.answer import Answer, refusal
+from tocsin.http.request import Request
+from tocsin.http.routes.base import Route
+
+Scrape = Callable[[str], tuple[bytes, str]]
+"""Takes the value of `Accept`; returns the metrics and their content type."""
+
+CHALLENGE = (("WWW-Authenticate", 'Bearer realm="metrics"'),)
+
+
+class MetricsRoute(Route):
+    """Reads the hub's integers at the moment of the scrape.
+
+    Args:
+        scrape: reads them.
+        token: that a request must bear (RFC 6750); empty lets everybody in.
+    """
+
+    name = "metrics"
+
+    def __init__(self, scrape: Scrape, token: str) -> None:
+        self._scrape = scrape
+        self._token = token
+
+    def answer(self, request: Request) -> Answer:
+        """The metrics, in the form that `Accept` asks for, to who may have them."""
+        if not self._is_allowed(request):
+            message = "the metrics are for who has the token"
+            return refusal(401, message, "unauthorized", headers=CHALLENGE)
+        text, content_type = self._scrape(request.headers.get("accept", ""))
+        return Answer(200, text, content_type)
+
+    def _is_allowed(self, request: Request) -> bool:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        is_right = hmac.compare_digest(given.strip().encode(), self._token.encode())
+        return not self._token or (scheme.lower() == "bearer" and is_right)

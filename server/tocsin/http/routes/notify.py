@@ -1,0 +1,146 @@
+"""``POST /api/notify``: an event or a batch in, and one answer that a program can rely on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Sequence
+from time import perf_counter
+
+from tocsin.core.event import Draft
+from tocsin.core.publish_body import is_array, read_batch, read_event, read_internal
+from tocsin.errors import InvalidInput
+from tocsin.http.answer import Answer, of_json, refusal
+from tocsin.http.request import JSON, NDJSON, Request
+from tocsin.http.routes.base import Pending, Route, closing, too_large
+from tocsin.hub.hub import Hub
+from tocsin.hub.publishing import Receipt
+
+Steps = Generator[None, None, Sequence[Draft]]
+
+
+class NotifyRoute(Route):
+    """Publishes."""
+
+    name = "notify"
+    methods = ("POST", "OPTIONS")
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def refuse(self, request: Request, body_bytes: int, beginning: bytes) -> Answer | None:
+        """A type that isn't taken, or a body that is too large for what it is."""
+        if request.method != "POST":
+            return super().refuse(request, body_bytes, beginning)
+        if not request.media_type:
+            message = f"Content-Type must be {JSON} or {NDJSON}, in UTF-8"
+            return self._refuse("unsupported", refusal(415, message, "unsupported_type"))
+        if request.headers.get("content-encoding", "identity") != "identity":
+            message = "Content-Encoding is not taken here"
+            return self._refuse("unsupported", refusal(415, message, "unsupported_encoding"))
+        name, limit = self._limit(request, beginning)
+        if body_bytes > limit:
+            return self._refuse(
+                "too_large", too_large(f"the body is larger than {name}", limit)
+            )
+        return None
+
+    def answer(self, request: Request) -> Answer | Pending:
+        """Publish, and answer when the journal has committed."""
+        began = perf_counter()
+        hub, body = self._hub, request.body
+        if request.is_internal:
+            event = read_internal(body, hub.now_iso())
+            return of_json({"success": True, "sentTo": hub.emit(event), "event": event.type})
+        max_bytes = hub.settings.max_event_bytes
+        if request.media_type == JSON and not is_array(body):
+            draft = read_event(body, hub.now_iso(), max_bytes=max_bytes)
+            return self._publish((draft,), False, began)
+        steps = read_batch(
+            body,
+            hub.now_iso(),
+            ndjson=request.media_type == NDJSON,
+            max_bytes=max_bytes,
+            max_events=hub.settings.max_batch_events,
+        )
+        try:
+            next(steps)
+        except StopIteration as read:  # small enough to be read in one go
+            return self._publish(read.value, True, began)
+        return self._read_on(steps, began)
+
+    def count_refusal(self, error: Exception) -> None:
+        """An event, or a batch, that was not published."""
+        if not isinstance(error, InvalidInput):
+            reason = "unavailable"
+        else:
+            reason = "too_large" if error.status == 413 else "invalid"
+        self._hub.counters.publish_rejected[reason] += 1
+
+    async def _read_on(self, steps: Steps, began: float) -> Answer:
+        """Read the rest of a large batch, a slice each turn of the loop."""
+        while True:
+            await asyncio.sleep(0)
+            try:
+                next(steps)
+            except StopIteration as read:
+                answer = self._publish(read.value, True, began)
+                return answer if isinstance(answer, Answer) else await answer
+
+    def _publish(
+        self, drafts: Sequence[Draft], is_batch: bool, began: float
+    ) -> Answer | asyncio.Future[Answer]:
+        committed = self._hub.append(drafts)
+        if committed.done():  # as a journal in memory is
+            return self._published(drafts, committed.result(), is_batch, began)
+        return asyncio.ensure_future(self._when_committed(committed, drafts, is_batch, began))
+
+    async def _when_committed(
+        self,
+        committed: asyncio.Future[Sequence[Receipt]],
+        drafts: Sequence[Draft],
+        is_batch: bool,
+        began: float,
+    ) -> Answer:
+        return self._published(drafts, await committed, is_batch, began)
+
+    def _published(
+        self, drafts: Sequence[Draft], receipts: Sequence[Receipt], is_batch: bool, began: float
+    ) -> Answer:
+        self._hub.counters.publish_s.observe(perf_counter() - began)
+        return of_json(_of_batch(receipts) if is_batch else _of_one(drafts[0], receipts[0]))
+
+    def _limit(self, request: Request, beginning: bytes) -> tuple[str, int]:
+        """The setting that bounds the body, and its value.
+
+        A batch may be larger than an event, and only the first byte of an array tells it from one.
+        """
+        settings = self._hub.settings
+        batch = ("max_batch_bytes", settings.max_batch_bytes)
+        event = ("max_event_bytes", settings.max_event_bytes)
+        if request.media_type == NDJSON or is_array(beginning):
+            return batch
+        return event if beginning else max(batch, event, key=lambda limit: limit[1])
+
+    def _refuse(self, reason: str, answer: Answer) -> Answer:
+        """The answer to a body that isn't read; the connection ends behind it."""
+        self._hub.counters.publish_rejected[reason] += 1
+        return closing(answer)
+
+
+def _of_one(draft: Draft, receipt: Receipt) -> dict[str, object]:
+    return {
+        "success": True,
+        "sentTo": receipt.recipients,
+        "event": draft.type,
+        "id": str(receipt.id),
+        "topic": draft.topic,
+    }
+
+
+def _of_batch(receipts: Sequence[Receipt]) -> dict[str, object]:
+    return {
+        "success": True,
+        "events": len(receipts),
+        "sentTo": [receipt.recipients for receipt in receipts],
+        "ids": [str(receipt.id) for receipt in receipts],
+    }

@@ -1,0 +1,120 @@
+"""``GET /``: the dashboard and the files it is made of, compressed for those who take gzip."""
+
+from __future__ import annotations
+
+import gzip
+import mimetypes
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+
+from tocsin.http.answer import Answer, Pairs, refusal
+from tocsin.http.request import Request
+from tocsin.http.routes.base import Route
+
+PACKAGED = Path(__file__).parents[2] / "frontend"
+CHECKOUT = Path(__file__).parents[4] / "frontend"
+FRONTEND = PACKAGED if PACKAGED.is_dir() else CHECKOUT
+"""In the wheel the front end lies inside the package; in a checkout beside `server/`."""
+
+PATH = re.compile(r"/(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
+"""What a file's path may look like. No part begins with a dot, so none leads out of the folder."""
+
+PAGE_FIELDS: Pairs = (
+    ("Cache-Control", "no-cache"),  # ask each time; the ETag makes the answer a 304
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+        " worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none';"
+        " frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types tocsin",
+    ),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Vary", "Accept-Encoding"),
+)
+
+COMPRESSED_TYPES = ("text/", "image/svg+xml", "application/javascript")
+
+COMMENT_LINES = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)$", re.MULTILINE)
+"""Lines of a script that are nothing but comment. A test sees to it that no text in the scripts spans lines."""
+
+
+@dataclass(frozen=True)
+class PageFile:
+    """A file's hash, its type, its bytes as served, and these compressed."""
+
+    version: str
+    content_type: str
+    content: bytes
+    compressed: bytes
+
+
+def without_comments(script: bytes) -> bytes:
+    """The script with its comments emptied, line by line: a third of the bytes, and the same line numbers."""
+    return COMMENT_LINES.sub(lambda comment: b"\n" * comment[0].count(b"\n"), script)
+
+
+@lru_cache(maxsize=256)  # more than there are files
+def page_file(path: str, modified_ns: int) -> PageFile:
+    """Read once; `modified_ns`, its time of change, tells new content from old."""
+    content = Path(path).read_bytes()
+    if path.endswith(".js"):
+        content = without_comments(content)
+    content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    version = sha256(content).hexdigest()[:32]
+    return PageFile(version, content_type, content, gzip.compress(content, mtime=0))
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether a request with this header may be answered in gzip (RFC 9110, section 12.5.3).
+
+    What it says of gzip counts before what it says of all codings.
+    """
+    qualities: dict[str, str] = {}
+    for item in accept_encoding.lower().split(","):
+        coding, _, quality = item.replace(" ", "").partition(";q=")
+        qualities[coding] = quality
+    quality = qualities.get("gzip", qualities.get("*", "0"))
+    return quality == "" or quality.strip("0.") != ""
+
+
+class PagesRoute(Route):
+    """Serves regular files below `FRONTEND`, whole: a range of a few kilobytes is worth no code."""
+
+    name = "pages"
+
+    def answer(self, request: Request) -> Answer:
+        """The file, or 304 to who has it already."""
+        file = find(request.path)
+        if file is None:
+            return refusal(404, "there is nothing at this path", "not_found")
+        is_compressed = file.content_type.startswith(COMPRESSED_TYPES) and takes_gzip(
+            request.headers.get("accept-encoding", "")
+        )
+        tag = f'"{file.version}{"-gzip" if is_compressed else ""}"'
+        fields = (*PAGE_FIELDS, ("Etag", tag))
+        if is_known(tag, request.headers.get("if-none-match", "")):
+            return Answer(304, content_type="", headers=fields)
+        if not is_compressed:
+            return Answer(200, file.content, file.content_type, fields)
+        fields = (*fields, ("Content-Encoding", "gzip"))
+        return Answer(200, file.compressed, file.content_type, fields)
+
+
+def find(path: str) -> PageFile | None:
+    """The file at `path` of the page, or None."""
+    if path == "/":
+        path = "/index.html"
+    if not PATH.fullmatch(path):
+        return None
+    file = FRONTEND / path[1:]
+    return page_file(str(file), os.stat(file).st_mtime_ns) if file.is_file() else None
+
+
+def is_known(tag: str, if_none_match: str) -> bool:
+    """Whether the client says that it has what `tag` names (RFC 9110, section 13.1.2)."""
+    given = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
+    return tag in given or given == ["*"]

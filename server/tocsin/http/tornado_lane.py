@@ -1,0 +1,247 @@
+"""The other lane: Tornado reads what is odd in HTTP, and serves who mounts the hub into an application of their own.
+
+One `RequestHandler` for all routes. It asks the same `Edge` as the fast lane, and sends what it is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+from urllib.parse import urlsplit
+
+from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPServerRequest
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.routing import Rule
+from tornado.web import RequestHandler, stream_request_body, url
+
+from tocsin.http.answer import Answer, ClosingStream, of_error, refusal
+from tocsin.http.edge import Edge, not_allowed
+from tocsin.http.http1 import date
+from tocsin.http.open_stream import OpenStream
+from tocsin.http.patience import BEGINNING_BYTES, LEAVING_BYTES, STALLED_S, body_time_s
+from tocsin.http.request import Request, joined
+from tocsin.http.routes.base import closing
+
+MAX_BODY_BYTES = 2**40
+"""Tornado's own limit, which it answers with a bare 400. The edge's are lower, and come first."""
+
+LOOK_EVERY_S = 1.0
+
+
+def rules(edge: Edge, others: str = "") -> Sequence[Rule]:
+    """The routes of `edge` for a Tornado application; `others` is a pattern of paths that the edge answers besides."""
+    patterns = [*map(re.escape, edge.routes), *([others] if others else [])]
+    return [url(pattern, EdgeHandler, {"edge": edge}) for pattern in patterns]
+
+
+@stream_request_body
+class EdgeHandler(RequestHandler):
+    """Asks the edge. The body is streamed, so that one too large is refused before it is read."""
+
+    SUPPORTED_METHODS: ClassVar[tuple[str, ...]] = (  # type: ignore[misc]
+        *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
+    )
+
+    def initialize(self, edge: Edge) -> None:
+        """Called by Tornado for each request, with the route's arguments."""
+        self._edge = edge
+        self._head = request_of(self.request)
+        self._body = bytearray()
+        self._counted = 0  # bytes of it in the budget of bodies
+        self._is_refused = False
+        self._status = 0  # of the answer, once there is one
+        self._began = time.perf_counter()
+        self._deadline: asyncio.TimerHandle | None = None
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Refuse what the head alone shows to be impossible, before the body."""
+        self._connection.set_max_body_size(MAX_BODY_BYTES)
+        self._check(self._head.announced_bytes)
+        if not self._is_refused:
+            self._look_later(time.monotonic())
+
+    def data_received(self, chunk: bytes) -> None:
+        """Called by Tornado with each part of the body."""
+        if self._is_refused:
+            self._counted += len(chunk)
+            if self._counted > LEAVING_BYTES and not self._finished:
+                self.finish()  # closes the connection: somebody is still sending
+            return
+        self._body += chunk
+        bodies = self._edge.bodies
+        if bodies.take(len(chunk)):
+            self._counted += len(chunk)
+            self._check(max(self._head.announced_bytes, len(self._body)))
+        else:
+            message = f"bodies of {bodies.limit} bytes are coming in already"
+            self._refuse(refusal(503, message, "busy", headers=(("Retry-After", "1"),)))
+
+    def _check(self, body_bytes: int) -> None:
+        """Refuse the body where the edge does."""
+        if body_bytes or self.request.method == "POST":
+            beginning = bytes(self._body[:BEGINNING_BYTES])
+            refused = self._edge.refuse(self._head, body_bytes, beginning)
+            if refused:
+                self._refuse(refused)
+
+    def _look_later(self, since: float) -> None:
+        """End a body that comes in too slowly; Tornado would end it without a word."""
+
+        def look() -> None:
+            if time.monotonic() - since <= body_time_s(len(self._body)):
+                self._look_later(since)
+            elif not self._is_refused:
+                self._refuse(refusal(408, "the request did not come in in time", "timeout"))
+                if not self._finished:
+                    self.finish()
+
+        self._deadline = asyncio.get_running_loop().call_later(LOOK_EVERY_S, look)
+
+    def _refuse(self, answer: Answer) -> None:
+        """Answer before the body is read, and close behind it.
+
+        Closing at once would reset the connection under a client that is still sending, which then never reads the
+        answer (RFC 9112, section 9.6). So a body of modest size is read and thrown away first; one that waits for
+        `100 Continue`, or is huge, isn't waited for.
+        """
+        self._let_go()
+        self._is_refused = True
+        self._put(closing(answer))
+        if self._head.announced_bytes > LEAVING_BYTES or "expect" in self._head.headers:
+            self.finish()
+        else:
+            self.flush()
+
+    # --- answering ----------------------------------------------------------------------------
+
+    async def _answer(self, *path: str) -> None:
+        """Answer, now that the body is there."""
+        if self._is_refused:
+            self.finish()
+            return
+        request = request_of(self.request, bytes(self._body))
+        self._let_go()
+        self._began = time.perf_counter()
+        result = self._edge.answer(request)
+        if not isinstance(result, Answer | OpenStream | ClosingStream):
+            result = await result
+        if isinstance(result, Answer):
+            self._put(result)
+            self._send()
+        elif not self._connection.stream.closed():
+            self._hand_over(result)
+
+    get = head = post = put = patch = delete = options = _answer  # type: ignore[assignment]
+
+    def _put(self, answer: Answer) -> None:
+        """Set status, fields and body of the answer, in the order of the other lane."""
+        self._status = answer.status
+        self.clear()
+        for name in ("Server", "Content-Type", "Date"):  # Tornado's own
+            self.clear_header(name)
+        self.set_status(answer.status)
+        for name, value in answer.fields(self._edge.of_every_answer(self._head)).items():
+            self.set_header(name, value)
+        self.set_header("Date", date(int(time.time())))
+        if answer.closes:
+            self.set_header("Connection", "close")
+        if answer.status not in (204, 304):
+            self.set_header("Content-Length", str(len(answer.body)))
+            self.write(answer.body)
+
+    def _send(self) -> None:
+        """Send the answer; one that nobody takes is cut."""
+        size = sum(map(len, self._write_buffer))
+        stream, answers = self._connection.stream, self._edge.answers
+        sending = self.finish()
+        if sending.done():
+            return
+        answers.add(size)
+        cut = asyncio.get_running_loop().call_later(STALLED_S, stream.close)
+
+        def sent(_: asyncio.Future[None]) -> None:
+            cut.cancel()
+            answers.give_back(size)
+
+        sending.add_done_callback(sent)
+
+    def _hand_over(self, result: OpenStream | ClosingStream) -> None:
+        """Give the connection to the hub, or to the few bytes that are its last."""
+        iostream = self.detach()
+        if isinstance(result, OpenStream):
+            opened = result.open(iostream)
+            if not isinstance(opened, ClosingStream):
+                return
+            result = opened
+        write_last(iostream, result)
+
+    def on_finish(self) -> None:
+        """Called by Tornado when the answer is on its way."""
+        self._let_go()
+        self._edge.note(self._head, self._status, time.perf_counter() - self._began, "tornado")
+
+    def on_connection_close(self) -> None:
+        """Called by Tornado where the client left."""
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Hold nothing of the body any more."""
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+        self._edge.bodies.give_back(self._counted)
+        self._counted = 0
+        self._body = bytearray()
+
+    @property
+    def _connection(self) -> HTTP1Connection:
+        return cast(HTTP1Connection, self.request.connection)
+
+    # --- what Tornado would say itself ----------------------------------------------------------
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """What Tornado refuses: a method that nobody knows, a path that isn't UTF-8."""
+        if status_code == 405:
+            methods = self._edge.route(self._head.path).methods
+            self._put(not_allowed(str(self.request.method), methods))
+        elif status_code < 500:
+            self._put(refusal(status_code, self._reason, "bad_request"))
+        else:
+            self._put(of_error(RuntimeError()))
+        self.finish()
+
+    def compute_etag(self) -> str | None:
+        """None: answers of the API are not worth hashing, and the page's have one."""
+        return None
+
+
+def request_of(request: HTTPServerRequest, body: bytes = b"") -> Request:
+    """What Tornado read, as the edge takes it."""
+    path, query = request.path, request.query
+    if not path.startswith("/") and "://" in path:  # absolute form (RFC 9112, section 3.2.2)
+        parts = urlsplit(request.uri or "")
+        path, query = parts.path or "/", parts.query
+    return Request(
+        str(request.method),
+        path,
+        query,
+        joined(request.headers.get_all()),
+        body,
+        request.remote_ip or "",
+        request.version,
+    )
+
+
+def write_last(iostream: IOStream, stream: ClosingStream) -> None:
+    """Send `stream`, and close."""
+    try:
+        sending = iostream.write(stream.head + stream.body)
+    except StreamClosedError:
+        return
+    asyncio.ensure_future(sending).add_done_callback(lambda _: iostream.close())
