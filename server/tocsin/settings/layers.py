@@ -1,0 +1,100 @@
+"""Reading the settings: four layers, the later one wins.
+
+The defaults of `Settings`, a TOML file, the environment (``TOCSIN_PORT``), flags (``--port``).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from tocsin.errors import SettingsError
+from tocsin.settings.schema import FIELDS, HIDDEN, TYPES, Settings, is_repeatable, is_secret
+
+ENVIRONMENT_PREFIX = "TOCSIN_"
+
+
+def load(
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    path: str | None = None,
+) -> Settings:
+    """The settings out of all layers. Values None in `flags` were not given.
+
+    Raises:
+        SettingsError: an unknown key, a value that isn't allowed, a file that can't be read.
+    """
+    values: dict[str, object] = {}
+    # A file has types of its own and is held to them; variables and flags are text.
+    layers = [
+        (_from_file(path), True),
+        (_from_environment(environ or {}), False),
+        (_from_flags(flags or {}), False),
+    ]
+    for layer, strict in layers:
+        for name, (key, value) in layer.items():
+            values[name] = _convert(name, key, value, strict=strict)
+    try:
+        return Settings(**values)  # type: ignore[arg-type]  # each value was converted to its type
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+Layer = dict[str, tuple[str, object]]
+"""Setting's name to how its layer spells it, and the raw value."""
+
+
+def _from_file(path: str | None) -> Layer:
+    if path is None:
+        return {}
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"--config: {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--config: {path}: not a TOML file: {error}") from None
+    for key in table:
+        if key not in FIELDS:
+            raise _unknown(f"{key} in {path}")
+    return {key: (f"{key} in {path}", value) for key, value in table.items()}
+
+
+def _from_environment(environ: Mapping[str, str]) -> Layer:
+    layer: Layer = {}
+    for key, value in environ.items():
+        if not key.startswith(ENVIRONMENT_PREFIX):
+            continue
+        name = key.removeprefix(ENVIRONMENT_PREFIX).lower()
+        if name == "config":
+            continue
+        if name not in FIELDS:
+            raise _unknown(key)
+        layer[name] = (key, value.split(",") if is_repeatable(name) else value)
+    return layer
+
+
+def _from_flags(flags: Mapping[str, object]) -> Layer:
+    given = {name: value for name, value in flags.items() if value is not None and value != ()}
+    return {name: ("--" + name.replace("_", "-"), value) for name, value in given.items()}
+
+
+def _convert(name: str, key: str, value: object, *, strict: bool) -> object:
+    try:
+        return msgspec.convert(value, TYPES[name], strict=strict)
+    except msgspec.ValidationError as error:
+        allowed = re.sub(r" - at `.*`$", "", str(error)).replace("Expected", "allowed:", 1)
+        shown = HIDDEN if is_secret(name) else repr(value)
+        raise SettingsError(f"{key}: {shown}: {_plainly(allowed)}") from None
+
+
+def _plainly(allowed: str) -> str:
+    """The sentence of msgspec in words for an operator."""
+    return allowed.replace("`", "'").replace("allowed: 'str' matching regex", "allowed: text like")
+
+
+def _unknown(key: str) -> SettingsError:
+    return SettingsError(f"{key}: no such setting; allowed: {', '.join(FIELDS)}")

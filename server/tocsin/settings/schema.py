@@ -1,0 +1,155 @@
+"""The record of all settings: their types, defaults, bounds and descriptions.
+
+The flags, the variables, the keys of the file and the table in the docs are all read off `Settings`,
+so they can't disagree. People see one flat list; the comments in it say which room asks for what.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+SECRET = {"secret": True}
+HIDDEN = "(hidden)"
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+SecondsOrOff = Annotated[float, Meta(ge=0, le=31_536_000)]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How one hub runs. Times are in seconds unless the name says otherwise, sizes in bytes."""
+
+    # http: where the hub listens
+    host: Annotated[str, Meta(min_length=1, description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    ] = 3000
+    # eventlog: what is kept, and for how long
+    journal: Annotated[
+        str, Meta(pattern=r"^memory:$", description="Where the log is kept: `memory:`.")
+    ] = "memory:"
+    history_events: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Events kept for clients that come back.")
+    ] = 10_000
+    history_bytes: Annotated[
+        int,
+        Meta(ge=65_536, le=2**40, description="Encoded bytes of events kept, in all."),
+    ] = 64 * 1024 * 1024
+    history_age: Annotated[
+        SecondsOrOff, Meta(description="Seconds an event is kept; 0 keeps it whatever its age.")
+    ] = 0.0
+    # hub: the open streams
+    heartbeat: Annotated[
+        Seconds, Meta(description="Seconds between two heartbeats on each stream.")
+    ] = 30.0
+    # ops: what the hub does to itself
+    simulate: Annotated[
+        SecondsOrOff, Meta(description="Seconds between two simulated events; 0 simulates none.")
+    ] = 0.0
+    canary: Annotated[
+        Annotated[float, Meta(ge=0, le=3_600)],
+        Meta(description="Seconds between two proofs that an event arrives; 0 proves nothing."),
+    ] = 5.0
+    # hub: what streams are told
+    retry: Annotated[
+        int,
+        Meta(
+            ge=1_000, le=60_000, description="Reconnection time told to clients, ms, before jitter."
+        ),
+    ] = 3_000
+    # core: the limits of what publishers send
+    max_event_bytes: Annotated[
+        int, Meta(ge=256, le=16 * 2**20, description="Largest event, as the body of its POST.")
+    ] = 64 * 1024
+    max_batch_events: Annotated[
+        int, Meta(ge=1, le=100_000, description="Events in one batch at most.")
+    ] = 1_000
+    max_batch_bytes: Annotated[
+        int, Meta(ge=256, le=256 * 2**20, description="Largest batch, as the body of its POST.")
+    ] = 4 * 1024 * 1024
+    # hub: how many streams, and how they end
+    max_clients: Annotated[
+        int,
+        Meta(
+            ge=0, description="Open streams at most; 0: the descriptor limit less a reserve of 100."
+        ),
+    ] = 0
+    slow_client_timeout: Annotated[
+        Seconds, Meta(description="Seconds without progress after which a slow client is closed.")
+    ] = 30.0
+    drain_timeout: Annotated[
+        Annotated[float, Meta(ge=0, le=3_600)],
+        Meta(description="Seconds a stop may take to end the open streams."),
+    ] = 10.0
+    # http: who may read what
+    cors_origin: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^(\*|https?://[^/\s,]+)$")], ...],
+        Meta(description="Origin whose pages may read and publish; repeatable, `*` is any."),
+    ] = ("*",)
+    metrics_token: Annotated[
+        Annotated[str, Meta(pattern=r"^([A-Za-z0-9._~+/-]{16,}=*)?$", extra=SECRET)],
+        Meta(description="Bearer token that `/metrics` asks for, 16 characters or more."),
+    ] = ""
+    metrics_listen: Annotated[
+        Annotated[str, Meta(pattern=r"^((\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):[0-9]{1,5})?$")],
+        Meta(
+            description="`HOST:PORT` of a listener of its own for `/metrics`, instead of the hub's."
+        ),
+    ] = ""
+    # logs
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="Least level that is logged."),
+    ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], Meta(description="Form of the log lines, on standard error.")
+    ] = "text"
+
+    def __post_init__(self) -> None:
+        if self.history_bytes < self.max_event_bytes:
+            raise ValueError(
+                f"history_bytes: {self.history_bytes} is less than max_event_bytes"
+                f" ({self.max_event_bytes}); allowed: at least that"
+            )
+        if self.metrics_address and self.metrics_address[1] > 65_535:
+            raise ValueError(
+                f"metrics_listen: {self.metrics_listen!r}: allowed: a port from 0 to 65535"
+            )
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of the listener for `/metrics`, or None if it has none of its own."""
+        host, _, port = self.metrics_listen.rpartition(":")
+        return (host.strip("[]"), int(port)) if port else None
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={shown_value(self, name)!r}" for name in self.__struct_fields__)
+        return f"Settings({', '.join(shown)})"
+
+
+FIELDS: dict[str, Any] = {field.name: field for field in msgspec.structs.fields(Settings)}
+TYPES = get_type_hints(Settings, include_extras=True)
+
+
+def describe(name: str) -> str:
+    """The one-line description of setting `name`."""
+    found = [a.description for a in get_args(TYPES[name]) if isinstance(a, Meta) and a.description]
+    return str(found[-1])
+
+
+def is_repeatable(name: str) -> bool:
+    """Whether setting `name` takes several values."""
+    return isinstance(FIELDS[name].default, tuple)
+
+
+def is_secret(name: str) -> bool:
+    """Whether the value of setting `name` must never be shown."""
+    return any(isinstance(a, Meta) and a.extra == SECRET for a in get_args(TYPES[name]))
+
+
+def shown_value(settings: Settings, name: str) -> object:
+    """The value of setting `name`, for people: one that is secret is hidden, if there is one."""
+    value = getattr(settings, name)
+    return HIDDEN if value and is_secret(name) else value
