@@ -61,7 +61,7 @@ async def scrape(clients: int) -> None:
     await hub.start()
     listener, child = connect(clients)
     await open_streams(hub, listener, clients)
-    registry = make_registry(hub, AccessLog().counts)
+    registry = make_registry(hub, AccessLog().counts, AccessLog().lanes)
     for state in ("live", "lagging"):
         times_ms = []
         for _ in range(SCRAPES):

@@ -83,11 +83,16 @@ def _read_until(connection: socket.socket, done: Any) -> bytes:
     return received
 
 
+def raw(*lines: str, body: bytes = b"") -> bytes:
+    """A request of these lines, whatever they are."""
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
 def get(target: str | bytes, *headers: str, version: str = "1.1") -> bytes:
     """A GET of `target`, which may be anything."""
-    raw = target if isinstance(target, bytes) else target.encode()
+    target = target if isinstance(target, bytes) else target.encode()
     lines = "".join(f"{header}\r\n" for header in ("Host: hub", *headers))
-    return b"GET " + raw + f" HTTP/{version}\r\n{lines}\r\n".encode()
+    return b"GET " + target + f" HTTP/{version}\r\n{lines}\r\n".encode()
 
 
 def post(body: bytes, *headers: str, type: str | None = "application/json") -> bytes:

@@ -7,7 +7,9 @@ import socket
 from tornado.iostream import IOStream
 
 
-def iostream_with(data: bytes, sock: socket.socket, *, max_buffer_size: int, chunk_size: int) -> IOStream:
+def iostream_with(
+    data: bytes, sock: socket.socket, *, max_buffer_size: int, chunk_size: int
+) -> IOStream:
     """An IOStream over `sock` whose next read begins with `data`, which was read from it before."""
     stream = IOStream(sock, max_buffer_size=max_buffer_size, read_chunk_size=chunk_size)
     stream._read_buffer += data

@@ -18,7 +18,6 @@ from tests.conftest import StartHub
 from tests.raw import exchange, exchange_in_two, get, notice, post, read_answer
 from tests.serving import eventually, serving
 from tocsin import Draft
-from tocsin.http import listener
 from tocsin.hub.publishing import Receipt
 
 POST = post(notice(type="a", message="b"))
@@ -68,9 +67,8 @@ def test_client_that_leaves_before_it_asks_is_forgotten(start_hub: StartHub) -> 
     assert exchange(hub.port, POST).status == 200
 
 
-async def test_connection_that_asks_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(listener.HTTP_LIMITS, "idle_connection_timeout", 0.2)
-    async with serving() as server:
+async def test_connection_that_asks_nothing_is_closed() -> None:
+    async with serving(keep_alive=0.2) as server:
         client = socket.create_connection(("127.0.0.1", server.port))
         client.setblocking(False)
         started = time.monotonic()
@@ -134,7 +132,7 @@ def test_event_may_be_larger_than_a_batch(start_hub: StartHub) -> None:
 async def test_bug_is_answered_with_500_and_the_connection_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def fail(*drafts: object) -> None:
+    def fail(drafts: object) -> None:
         raise RuntimeError("a bug")
 
     async with serving() as server:
@@ -142,7 +140,7 @@ async def test_bug_is_answered_with_500_and_the_connection_goes_on(
         for is_broken, status in ((True, b"500"), (False, b"200")):
             with monkeypatch.context() as patch:
                 if is_broken:
-                    patch.setattr(server.hub, "publish", fail)
+                    patch.setattr(server.hub, "append", fail)
                 writer.write(POST)
                 head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
             assert head.split()[1] == status
@@ -160,14 +158,14 @@ async def test_bug_in_reading_closes_the_connection_and_does_not_spin(
         raise RuntimeError("a bug")
 
     async with serving(canary=0) as server:
-        monkeypatch.setattr(server._listener._answers, "publication", fail)
+        monkeypatch.setattr(server._listener.edge, "answer", fail)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(POST)
         with suppress(ConnectionResetError):  # what was sent is unread
             assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
         assert caplog.text.count("uncaught exception") == 1
-        assert server._listener._open_requests == 0
+        assert server._listener.open == 0
 
 
 async def test_answers_nobody_reads_are_not_piled_up() -> None:
@@ -187,7 +185,7 @@ async def test_answers_nobody_reads_are_not_piled_up() -> None:
         published = server.hub.ring.head
         assert 0 < published < sent // len(POST)
         client.close()
-        await eventually(lambda: server._listener._open_requests == 0)
+        await eventually(lambda: server._listener.open == 0)
 
 
 async def test_connection_that_publishes_when_the_hub_stops_is_answered_and_closed(
@@ -195,15 +193,18 @@ async def test_connection_that_publishes_when_the_hub_stops_is_answered_and_clos
 ) -> None:
     async with serving() as server:
         published, may_go_on = asyncio.Event(), asyncio.Event()
-        publish = server.hub.publish
+        append = server.hub.append
 
-        async def publish_slowly(*drafts: Draft) -> Sequence[Receipt]:
-            receipts = await publish(*drafts)
+        async def answer_slowly(drafts: Sequence[Draft]) -> Sequence[Receipt]:
+            receipts = await append(drafts)
             published.set()
             await may_go_on.wait()
             return receipts
 
-        monkeypatch.setattr(server.hub, "publish", publish_slowly)
+        def append_slowly(drafts: Sequence[Draft]) -> asyncio.Future[Sequence[Receipt]]:
+            return asyncio.ensure_future(answer_slowly(drafts))
+
+        monkeypatch.setattr(server.hub, "append", append_slowly)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(POST)
         await published.wait()

@@ -330,19 +330,21 @@ async def test_full_hub_turns_clients_away_softly() -> None:
         assert server.hub.counters.rejected["full"] == 1
 
 
-async def test_connection_beyond_the_descriptors_is_closed_and_disturbs_nobody() -> None:
+async def test_connection_beyond_the_descriptors_is_closed_and_disturbs_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with serving(canary=0) as server:
         kept = await StreamClient.open(server)
         await kept.next()
-        server._listener._descriptor_limit = 3
+        monkeypatch.setattr(server._listener, "_room", lambda: 2 - server._listener.open)
         idle = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
-        await eventually(lambda: server._listener._open_requests == 2)
+        await eventually(lambda: server._listener.open == 2)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         assert await asyncio.wait_for(reader.read(), 5) == b""
         (id,) = await publish(server)
         assert (await kept.next()).last_event_id == id
         idle[0][1].close()
-        await eventually(lambda: server._listener._open_requests == 1)
+        await eventually(lambda: server._listener.open == 1)
         assert (await StreamClient.open(server)).status == 200
         for each in (writer, idle[1][1]):
             each.close()

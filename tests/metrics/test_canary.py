@@ -20,7 +20,7 @@ from tocsin.ops.canary import TOPIC, Canary
 
 def canary_of(server: Server, timeout_s: float = 5.0) -> Canary:
     """A canary that runs when the test says so."""
-    return Canary(server.hub, ("127.0.0.1", server.port), 60, timeout_s)
+    return Canary(server.hub, server._listener.connect, 60, timeout_s)
 
 
 async def ask(server: Server, path: str, body: bytes | None = None, **headers: str) -> HTTPResponse:
@@ -157,12 +157,11 @@ async def test_strangers_may_neither_publish_nor_listen_on_reserved_topics() -> 
     async with serving(canary=0) as server:
         body = b'{"type": "canary", "message": "x", "topic": "tocsin/canary"}'
         json = {"Content_Type": "application/json"}
-        for headers in ({}, {"Tocsin_Secret": "x" * 43}, {"Tocsin_Secret": "\xe9"}):
-            refused = await ask(server, "/api/notify", body, **json, **headers)
+        refused = await ask(server, "/api/notify", body, **json)
+        assert (refused.code, b"reserved_topic" in refused.body) == (422, True)
+        for topic in ("tocsin/canary", "tocsin/*", "tocsin/other"):
+            refused = await ask(server, f"/events?topic={topic}")
             assert (refused.code, b"reserved_topic" in refused.body) == (422, True)
-            for topic in ("tocsin/canary", "tocsin/*", "tocsin/other"):
-                refused = await ask(server, f"/events?topic={topic}", None, **headers)
-                assert (refused.code, b"reserved_topic" in refused.body) == (422, True)
 
 
 def test_topics_that_only_look_reserved_are_free() -> None:

@@ -19,9 +19,10 @@ from tests.conftest import StartHub
 from tests.hub_process import HubProcess
 from tests.raw import exchange
 from tests.serving import StreamClient, eventually, publish, serving
-from tocsin import Hub, routes
-from tocsin.app import Server
+from tocsin import Hub
+from tocsin.app import Server, Wiring
 from tocsin.http.access_log import HANDLERS, MAX_LABELS, AccessLog
+from tocsin.http.routes.base import NotFound
 from tocsin.ops.metrics import CATALOGUE, HubCollector
 
 # The library has no types for these.
@@ -76,7 +77,7 @@ async def test_both_formats_say_the_same() -> None:
         await publish(server, 10)
         await eventually(lambda: server.hub.counters.delivered_live == 10)
         registry = CollectorRegistry()
-        registry.register(HubCollector(server.hub, AccessLog().counts))
+        registry.register(HubCollector(server.hub, AccessLog().counts, AccessLog().lanes))
         plain = series(parse_text(generate_latest(registry).decode()))
         modern = series(parse_openmetrics(encode_openmetrics(registry).decode()))
     assert plain == modern
@@ -114,8 +115,9 @@ def test_families_are_those_of_the_catalogue_and_the_library(start_hub: StartHub
 
 
 def test_handlers_that_are_counted_by_name_are_those_there_are() -> None:
-    names = {rule.target.__name__.removesuffix("Handler").lower() for rule in routes(Hub())}
-    assert names | {"notfound"} == set(HANDLERS)
+    edge = Wiring(Hub()).edge(with_metrics=True)
+    names = {route.name for route in edge.routes.values()} | {edge.route("/index.html").name}
+    assert names | {NotFound.name} == set(HANDLERS)
 
 
 def test_series_are_bounded_whatever_clients_send(start_hub: StartHub) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub_process import HubProcess
-from tocsin.http.pages import without_comments
+from tocsin.http.routes.pages import without_comments
 
 ROOT = Path(__file__).parents[2]
 FRONTEND = {
@@ -85,6 +85,6 @@ def test_page_and_all_it_names_come_from_the_installed_wheel(installed: HubProce
 
 
 def test_editable_install_serves_the_live_folder() -> None:
-    from tocsin.http.pages import FRONTEND as SERVED
+    from tocsin.http.routes.pages import FRONTEND as SERVED
 
     assert SERVED == ROOT / "frontend"

@@ -14,6 +14,10 @@ from tocsin.settings import FIELDS, Settings, client_limit, load
 VALUES: dict[str, object] = {
     "host": "::1",
     "port": 4000,
+    "keep_alive": 20.0,
+    "max_header_bytes": 8_192,
+    "max_bodies_bytes": 100_000,
+    "max_answers_bytes": 200_000,
     "journal": "memory:",
     "history_events": 500,
     "history_bytes": 1_000_000,

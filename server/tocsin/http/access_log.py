@@ -64,9 +64,7 @@ class AccessLog:
         self.counts: RequestCounts = Counter(dict.fromkeys(EXPECTED, 0))
         self.lanes = dict.fromkeys(LANES, 0)
 
-    def note(
-        self, request: Request, route: str, status: int, duration_s: float, lane: str
-    ) -> None:
+    def note(self, request: Request, route: str, status: int, duration_s: float, lane: str) -> None:
         """`request` was answered with `status` by `route`, over `lane`; server errors are logged as errors."""
         method = request.method if request.method in METHODS else "other"
         labels = (route, method, str(status))

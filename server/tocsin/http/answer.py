@@ -32,7 +32,6 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     headers: Pairs = ()
     closes: bool = False
 
-
     def fields(self, of_every_answer: Pairs) -> dict[str, str]:
         """All header fields but the length, the date and what the connection is about."""
         fields = dict(of_every_answer)

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from tocsin.errors import InvalidInput, Unavailable
 from tocsin.http.access_log import AccessLog
-from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.answer import Answer, ClosingStream, Pairs, of_error, refusal
+from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.origins import Origins
 from tocsin.http.request import Request

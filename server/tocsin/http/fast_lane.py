@@ -90,8 +90,8 @@ class FastConnection:
         "_is_internal",
         "_is_watched",
         "_keeps_alive",
-        "_loop",
         "_looked",
+        "_loop",
         "_owner",
         "_pending",
         "_sock",
@@ -136,7 +136,9 @@ class FastConnection:
             self.close()
 
     def _read(self) -> None:
-        if self.state is State.ANSWERING:  # the next request before the answer to this one: it can wait
+        if (
+            self.state is State.ANSWERING
+        ):  # the next request before the answer to this one: it can wait
             self._unwatch()
             return
         try:
@@ -161,7 +163,9 @@ class FastConnection:
         if not self._held:
             self._held = data
             return
-        if not isinstance(self._held, bytearray):  # grown in place: a large body comes in many parts
+        if not isinstance(
+            self._held, bytearray
+        ):  # grown in place: a large body comes in many parts
             self._held = bytearray(self._held)
         self._held += data
 
@@ -198,13 +202,12 @@ class FastConnection:
         if end > limit or (end < 0 and len(held) > limit):
             self._refuse_head(limit)
             return None
-        if end < 0:
-            if held.startswith(METHODS) or any(m.startswith(held) for m in METHODS):
-                self._wait_for_rest()
-            else:
-                self._hand_over()
+        if end < 0 and b"\n\n" not in held:
+            self._wait_for_rest()
             return None
-        head = known_head(bytes(held[:end]))
+        head = (
+            known_head(bytes(held[:end])) if end >= 0 else None
+        )  # else its lines end in obsolete ways
         if head is None:
             self._hand_over()
             return None
@@ -277,7 +280,7 @@ class FastConnection:
 
     def give_up(self) -> None:
         """End what is overdue: a request that doesn't come in, an answer that isn't taken."""
-        if self.state is State.READING:
+        if self.state is State.READING and (self._head or self._held.startswith(METHODS)):
             self._refuse_bytes(refusal(408, "the request did not come in in time", "timeout"))
         else:
             self.close()
@@ -297,7 +300,9 @@ class FastConnection:
     def _on_answer(self, request: Request, began: float, task: asyncio.Future[Result]) -> None:
         if self.state is State.OVER:
             return
-        if task.cancelled() or task.exception():  # an edge answers whatever happens; this is the loop's end
+        if (
+            task.cancelled() or task.exception()
+        ):  # an edge answers whatever happens; this is the loop's end
             self.close()
             return
         self._give(request, task.result(), began)

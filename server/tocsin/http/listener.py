@@ -156,9 +156,7 @@ class Listener:
 
     def hand_over(self, sock: socket.socket, address: tuple[Any, ...], data: bytes) -> None:
         """Let Tornado serve it."""
-        stream = iostream_with(
-            data, sock, max_buffer_size=MAX_BUFFER_BYTES, chunk_size=CHUNK_BYTES
-        )
+        stream = iostream_with(data, sock, max_buffer_size=MAX_BUFFER_BYTES, chunk_size=CHUNK_BYTES)
         self._tornado.handle_stream(stream, address)
 
     def _look(self) -> None:

@@ -26,6 +26,25 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     port: Annotated[
         int, Meta(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     ] = 3000
+    # http: what one client may cost
+    keep_alive: Annotated[
+        Seconds, Meta(description="Seconds a connection may wait for its next request.")
+    ] = 75.0
+    max_header_bytes: Annotated[
+        int, Meta(ge=4_096, le=1_048_576, description="Largest head of a request.")
+    ] = 16 * 1024
+    max_bodies_bytes: Annotated[
+        int,
+        Meta(ge=65_536, le=2**40, description="Bytes of bodies that are coming in, in all."),
+    ] = 64 * 1024 * 1024
+    max_answers_bytes: Annotated[
+        int,
+        Meta(
+            ge=65_536,
+            le=2**40,
+            description="Bytes of unread answers, in all, beyond which no page of history is made.",
+        ),
+    ] = 64 * 1024 * 1024
     # eventlog: what is kept, and for how long
     journal: Annotated[
         str, Meta(pattern=r"^memory:$", description="Where the log is kept: `memory:`.")

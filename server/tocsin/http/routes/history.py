@@ -96,9 +96,7 @@ class HistoryRoute(Route):
         entries: list[Entry] = []
         room = PAGE_BYTES
         while cursor < ring.head and len(entries) < limit and room > 0:
-            reading = ring.read(
-                cursor, filter, max_bytes=room, max_events=limit - len(entries)
-            )
+            reading = ring.read(cursor, filter, max_bytes=room, max_events=limit - len(entries))
             entries += reading.entries
             room -= _size(reading.entries)
             cursor = reading.cursor

@@ -39,9 +39,7 @@ class NotifyRoute(Route):
             return self._refuse("unsupported", refusal(415, message, "unsupported_encoding"))
         name, limit = self._limit(request, beginning)
         if body_bytes > limit:
-            return self._refuse(
-                "too_large", too_large(f"the body is larger than {name}", limit)
-            )
+            return self._refuse("too_large", too_large(f"the body is larger than {name}", limit))
         return None
 
     def answer(self, request: Request) -> Answer | Pending:

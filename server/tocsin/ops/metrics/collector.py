@@ -25,13 +25,10 @@ from tocsin.hub.hub import Hub
 from tocsin.ops.metrics.catalogue import CATALOGUE, Family, RequestCounts, Source, Value
 from tocsin.ops.metrics.process import ProcessCollector
 
-
 Scrape = Callable[[str], tuple[bytes, str]]
 
 
-def make_registry(
-    hub: Hub, requests: RequestCounts, lanes: Mapping[str, int]
-) -> CollectorRegistry:
+def make_registry(hub: Hub, requests: RequestCounts, lanes: Mapping[str, int]) -> CollectorRegistry:
     """A registry of its own, so that two hubs in one process don't meet in the global one."""
     registry = CollectorRegistry()
     PlatformCollector(registry=registry)

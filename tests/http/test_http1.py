@@ -1,0 +1,148 @@
+"""Heads as bytes: what is plain, what is left to Tornado, and how answers are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.raw import get, notice, post, raw
+from tocsin.http.answer import Answer
+from tocsin.http.http1 import encode_answer, read_head
+
+
+def head_of(request: bytes) -> bytes:
+    return request.partition(b"\r\n\r\n")[0]
+
+
+def test_parts_of_a_head_are_as_they_were_sent() -> None:
+    head = read_head(head_of(get("/events?topic=a%20b&x", "Last-Event-ID:  1-2 ", "Accept: a")))
+    assert head is not None
+    assert (head.method, head.path, head.query, head.version) == (
+        *("GET", "/events", "topic=a%20b&x", "HTTP/1.1"),
+    )
+    assert head.headers["last-event-id"] == "1-2"
+    assert (head.body_bytes, head.keeps_alive) == (0, True)
+
+
+def test_length_of_a_body_is_what_the_head_says() -> None:
+    head = read_head(head_of(post(notice())))
+    assert head is not None
+    assert head.body_bytes == len(notice())
+
+
+def test_lines_of_one_name_are_joined_and_of_single_values_the_last_counts() -> None:
+    head = read_head(
+        head_of(get("/events", "A: 1", "a: 2", "Last-Event-ID: 1-1", "last-event-id: 1-2"))
+    )
+    assert head is not None
+    assert (head.headers["a"], head.headers["last-event-id"]) == ("1, 2", "1-2")
+
+
+@pytest.mark.parametrize(
+    ("version", "connection", "keeps_alive"),
+    [
+        ("1.1", "", True),
+        ("1.1", "Connection: Keep-Alive", True),
+        ("1.1", "Connection: close", False),
+        ("1.0", "", False),
+        ("1.0", "Connection: keep-alive", True),
+    ],
+)
+def test_connection_lasts_as_its_version_and_its_header_say(
+    version: str, connection: str, keeps_alive: bool
+) -> None:
+    head = read_head(
+        head_of(get("/events", *([connection] if connection else []), version=version))
+    )
+    assert head is not None
+    assert head.keeps_alive is keeps_alive
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_common_methods_are_plain(method: str) -> None:
+    head = read_head(head_of(raw(f"{method} /x HTTP/1.1", "Host: hub")))
+    assert head is not None
+    assert head.method == method
+
+
+def test_absolute_form_names_the_path() -> None:
+    head = read_head(head_of(raw("GET http://hub:3000/healthz?a HTTP/1.1", "Host: hub")))
+    assert head is not None
+    assert (head.path, head.query) == ("/healthz", "a")
+
+
+@pytest.mark.parametrize("credentials", ["Authorization: Bearer x", "cookie: a=b"])
+def test_head_that_says_who_sent_it_is_known_as_such(credentials: str) -> None:
+    head = read_head(head_of(get("/", credentials)))
+    assert head is not None
+    assert head.has_credentials
+    plain = read_head(head_of(get("/")))
+    assert plain is not None
+    assert not plain.has_credentials
+
+
+ODD = {
+    "upgrade": get("/events", "Upgrade: websocket"),
+    "other-connection": get("/events", "Connection: Upgrade"),
+    "length-of-letters": get("/events", "Content-Length: x"),
+    "two-lengths": get("/events", "Content-Length: 1", "Content-Length: 2"),
+    "plus-length": post(b"{}").replace(b"Content-Length: 2", b"Content-Length: +2"),
+    "long-length": post(b"{}").replace(b"Content-Length: 2", b"Content-Length: " + b"2" * 16),
+    "no-length": post(b"{}").replace(b"Content-Length: 2\r\n", b""),
+    "bare-line-feed": get("/events").replace(b"Host", b"Accept: *\nHost"),
+    "bare-return": get("/events", "A: b\rc"),
+    "space-before-colon": get("/events").replace(b"Host: ", b"Host : "),
+    "folded": get("/events", "A: b\r\n folded"),
+    "nul": get("/events", "A: \x00"),
+    "no-name": get("/events", ": x"),
+    "no-colon": get("/events", "x"),
+    "no-host": raw("GET / HTTP/1.1"),
+    "two-hosts": raw("GET / HTTP/1.1", "Host: a", "Host: b"),
+    "odd-host": raw("GET / HTTP/1.1", "Host: a b"),
+    "coded": post(b"{}", "Transfer-Encoding: chunked"),
+    "expecting": post(b"{}", "Expect: 100-continue"),
+    "other-version": raw("GET / HTTP/1.2", "Host: hub"),
+    "other-method": raw("BREW / HTTP/1.1", "Host: hub"),
+    "lower-case": raw("get / HTTP/1.1", "Host: hub"),
+    "fragment": raw("GET /#a HTTP/1.1", "Host: hub"),
+    "two-spaces": raw("GET  / HTTP/1.1", "Host: hub"),
+    "authority": raw("CONNECT hub:80 HTTP/1.1", "Host: hub"),
+    "asterisk": raw("OPTIONS * HTTP/1.1", "Host: hub"),
+    "not-ascii": get("/\xe9"),
+    "preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("row", ODD)
+def test_what_is_odd_is_left_to_tornado(row: str) -> None:
+    assert read_head(head_of(ODD[row])) is None
+
+
+FIELDS = (("Server", "tocsin"), ("Vary", "Origin"))
+
+
+def encode(answer: Answer, *, is_head: bool = False, keeps_alive: bool = True) -> bytes:
+    return encode_answer(answer, FIELDS, 0, is_head=is_head, keeps_alive=keeps_alive)
+
+
+def test_answer_is_written_with_its_fields_its_date_and_its_length() -> None:
+    assert encode(Answer(200, b"{}", headers=(("Vary", "Accept-Encoding"),))) == (
+        b"HTTP/1.1 200 OK\r\nServer: tocsin\r\nVary: Origin, Accept-Encoding\r\n"
+        b"Content-Type: application/json\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+        b"Content-Length: 2\r\n\r\n{}"
+    )
+
+
+def test_answer_to_head_says_the_length_of_what_it_does_not_send() -> None:
+    assert encode(Answer(200, b"{}"), is_head=True).endswith(b"Content-Length: 2\r\n\r\n")
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_status_without_a_body_has_no_length(status: int) -> None:
+    written = encode(Answer(status, content_type=""))
+    assert b"Content-" not in written
+    assert written.endswith(b"\r\n\r\n")
+
+
+def test_last_answer_of_a_connection_says_so() -> None:
+    assert b"\r\nConnection: close\r\n" in encode(Answer(200), keeps_alive=False)

@@ -1,0 +1,62 @@
+"""Query parameters: what is taken, what is refused as a slip, what is ignored."""
+
+from __future__ import annotations
+
+import pytest
+
+from tocsin import InvalidInput
+from tocsin.http.parameters import MAX_IGNORED, Parameters
+from tocsin.http.request import Request
+from tocsin.http.routes import events, history
+
+
+def read(query: str, known: frozenset[str] = events.KNOWN) -> Parameters:
+    return Parameters.read(Request("GET", "/events", query), known)
+
+
+def test_values_are_decoded_and_stripped_in_the_order_they_came() -> None:
+    parameters = read("topic=a%2Fb&topic=+c+&type=x")
+    assert (parameters.all("topic"), parameters.last("topic")) == (["a/b", "c"], "c")
+    assert parameters.last("presence", "0") == "0"
+
+
+@pytest.mark.parametrize(
+    "name", ["last_event_id", "lastEventId", "lastEventID", "Last-Event-ID", "last-event-id"]
+)
+def test_last_event_id_is_taken_in_every_spelling(name: str) -> None:
+    assert read(f"{name}=1-1").all("last_event_id") == ["1-1"]
+
+
+@pytest.mark.parametrize(
+    "name", ["topics", "topic[]", "Topic", "topik", "types", "typ", "presense", "last_event"]
+)
+def test_slip_of_a_name_is_refused_with_the_names_there_are(name: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read(f"{name}=a")
+    error = refused.value
+    assert (error.status, error.field) == (400, name)
+    assert "last_event_id, presence, topic, type" in error.message
+
+
+@pytest.mark.parametrize("name", ["limits", "Limit", "afters", "topic[]"])
+def test_slip_of_a_name_of_the_history_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInput):
+        read(f"{name}=1", history.KNOWN)
+
+
+def test_other_names_are_ignored_and_named() -> None:
+    assert read("_=123&utm_source=x&topic=a&fbclid=1").ignored == ("_", "utm_source", "fbclid")
+
+
+def test_names_without_end_are_refused() -> None:
+    for query in ("&".join(f"x{n}=1" for n in range(MAX_IGNORED + 1)), "x" * 65 + "=1"):
+        with pytest.raises(InvalidInput) as refused:
+            read(query)
+        assert len(refused.value.message) < 300
+
+
+@pytest.mark.parametrize("query", ["topic=%ff", "&".join(["a=1"] * 1_001)])
+def test_query_that_cannot_be_read_is_refused(query: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read(query)
+    assert refused.value.status == 400
