@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+from tornado.iostream import IOStream
 
 from tocsin.core.wire import encode_event, encode_retry
-from tocsin.errors import InvalidInput
+from tocsin.errors import Busy, InvalidInput
 from tocsin.http.base import Handler, cors
 from tocsin.http.subscription import STREAM_HEADERS, Subscription, stream_head
 
@@ -26,11 +27,12 @@ class EventsHandler(Handler):
         except InvalidInput:
             self.hub.counters.rejected["invalid"] += 1
             raise
-        if not subscription.is_internal and (self.hub.draining or self.hub.is_full):
-            self._turn_away("draining" if self.hub.draining else "full")
-            return
         # From here on there is no handler and no request: both are freed, and the hub owns the socket.
-        subscription.open(self.hub, self.detach())
+        iostream = self.detach()
+        try:
+            subscription.open(self.hub, iostream)
+        except Busy as busy:
+            self._turn_away(iostream, busy)
 
     def head(self) -> None:
         """The headers of a stream, and no stream."""
@@ -38,11 +40,8 @@ class EventsHandler(Handler):
             self.set_header(name, value)
         self.finish()
 
-    def _turn_away(self, reason: str) -> None:
-        self.hub.counters.rejected[reason] += 1
-        retry_ms = self.hub.retry_ms(spread=3.0)
-        data = msgspec.json.encode({"reason": reason, "retry": retry_ms})
+    def _turn_away(self, iostream: IOStream, busy: Busy) -> None:
+        data = msgspec.json.encode({"reason": busy.reason, "retry": busy.retry_ms})
         head = stream_head(False, *cors(self.hub, self.request))
-        iostream = self.detach()
-        answer = head + encode_retry(retry_ms) + encode_event("busy", data)
+        answer = head + encode_retry(busy.retry_ms) + encode_event("busy", data)
         asyncio.ensure_future(iostream.write(answer)).add_done_callback(lambda _: iostream.close())

@@ -42,7 +42,7 @@ class PlainAnswers:
             subscription = Subscription.read(self.hub, request)
         except InvalidInput:
             return None
-        if not subscription.is_internal and (self.hub.draining or self.hub.is_full):
+        if not subscription.is_internal and self.hub.refuses(subscription.filter):
             return None
         return subscription
 

@@ -28,7 +28,7 @@ class ReadyHandler(Handler):
         if self.hub.is_ready:
             self.answer({"status": "ready"})
             return
-        reason = "draining" if self.hub.draining else "journal_down"
+        reason = self.hub.not_ready
         self.set_header("Retry-After", "1")
         self.refuse(503, f"the hub takes no events now: {reason}", reason)
 
