@@ -166,7 +166,11 @@ class Server:
 
 
 async def serve(settings: Settings) -> None:
-    """Run a hub until SIGTERM or SIGINT; a second signal ends it at once."""
+    """Run a hub until SIGTERM or SIGINT; a second signal ends it at once.
+
+    Raises:
+        Exception: what broke an invariant of the hub, which then ended by itself.
+    """
     server = Server(settings)
     await server.start()
     _spare_the_collector()
@@ -176,11 +180,15 @@ async def serve(settings: Settings) -> None:
     if server.metrics_port:
         extra["metrics_port"] = server.metrics_port
     log.info("started", extra=extra)
-    await _signal()
+    failure = server.hub.failure
+    ends: set[asyncio.Future[Any]] = {failure, asyncio.ensure_future(_signal())}
+    await asyncio.wait(ends, return_when="FIRST_COMPLETED")
     log.info("draining", extra={"clients": len(server.hub.streams)})
     stopping = asyncio.ensure_future(server.stop())
     await asyncio.wait({stopping, asyncio.ensure_future(_signal())}, return_when="FIRST_COMPLETED")
     log.info("stopped", extra={"clients": len(server.hub.streams)})
+    if failure.done():
+        raise failure.result()
 
 
 def _spare_the_collector() -> None:

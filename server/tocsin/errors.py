@@ -57,6 +57,22 @@ class Unavailable(TocsinError):
         self.retry_after_s = retry_after_s
 
 
+class Busy(Unavailable):
+    """The hub opens no stream now. Its client is to come back, and is told so with status 200.
+
+    Args:
+        reason: ``full``, ``draining`` or ``patterns`` (too many topic patterns on all streams together).
+        retry_ms: the reconnection time to tell the client, in milliseconds.
+    """
+
+    def __init__(self, reason: str, retry_ms: int) -> None:
+        super().__init__(
+            f"no stream is opened: {reason}", code=reason, retry_after_s=-(-retry_ms // 1000)
+        )
+        self.reason = reason
+        self.retry_ms = retry_ms
+
+
 class SettingsError(TocsinError):
     """The operator's settings can't work. The message is one line: key, value, what is allowed."""
 

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tocsin.core.filters import EVERYTHING, MAX_PATTERNS, Filter, TopicIndex
+from tocsin.core.filters import EVERYTHING, MAX_PATTERNS, Filter
 from tocsin.errors import InvalidInput
 
 
@@ -61,32 +59,3 @@ def test_filter_that_could_never_match_is_refused(
     with pytest.raises(InvalidInput) as raised:
         Filter.parse(topics, types)
     assert raised.value.field == field
-
-
-def test_index_forgets_what_was_removed() -> None:
-    index: TopicIndex[str] = TopicIndex()
-    filters = [Filter(["a", "b*"]), Filter(["b*"], ["t"]), EVERYTHING]
-    for number, filter in enumerate(filters):
-        index.add(filter, str(number))
-    for number, filter in enumerate(filters):
-        index.remove(filter, str(number))
-    assert len(index) == 0
-    assert index.matching("a", "t") == index.matching("bb", "t") == []
-
-
-WORDS = st.text("ab/", min_size=1, max_size=4)
-PATTERNS = st.one_of(WORDS, WORDS.map(lambda w: w + "*"), st.just("*"))
-FILTERS = st.builds(
-    Filter, st.lists(PATTERNS, max_size=4), st.lists(st.sampled_from("tu"), max_size=2)
-)
-
-
-@given(st.lists(FILTERS, max_size=8), WORDS, st.sampled_from("tuv"))
-def test_index_finds_exactly_the_filters_that_match(
-    filters: list[Filter], topic: str, type: str
-) -> None:
-    index: TopicIndex[int] = TopicIndex()
-    for number, filter in enumerate(filters):
-        index.add(filter, number)
-    expected = [n for n, filter in enumerate(filters) if filter.matches(topic, type)]
-    assert sorted(index.matching(topic, type)) == expected

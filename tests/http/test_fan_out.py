@@ -8,17 +8,17 @@ import pytest
 
 from tests.serving import StreamClient, eventually, publish, serving
 from tocsin.hub import fan_out
-from tocsin.hub.group import Step
+from tocsin.hub.group import Mark
 from tocsin.hub.stream import Stream, deliver_all
 
 
 async def test_streams_of_a_pass_that_failed_resume_and_all_go_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def deliver_half(streams: Iterable[Stream], step: Step) -> int:
+    def deliver_half(streams: Iterable[Stream], payload: bytes, base: Mark, mark: Mark) -> int:
         monkeypatch.setattr(fan_out, "deliver_all", deliver_all)
         half = tuple(streams)[:2]
-        deliver_all(half, step)
+        deliver_all(half, payload, base, mark)
         raise RuntimeError("a bug")
 
     async with serving() as server:

@@ -355,7 +355,8 @@ async def test_accepted_sockets_inherit_the_listeners_options() -> None:
         client = await StreamClient.open(server)
         await client.next()
         (stream,) = server.hub.streams.values()
-        accepted = stream._iostream.socket
+        accepted = stream.socket
+        assert isinstance(accepted, socket.socket)
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 512 * 1024
@@ -368,7 +369,8 @@ async def test_slow_client_has_its_time_before_the_kernel_takes_it_for_dead(
     async with serving(slow_client_timeout=slow_s) as server:
         await StreamClient.open(server)
         (stream,) = server.hub.streams.values()
-        timeout_ms = stream._iostream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert isinstance(stream.socket, socket.socket)
+        timeout_ms = stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
         assert timeout_ms == unacknowledged_s * 1000
 
 

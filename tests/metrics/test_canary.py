@@ -104,7 +104,7 @@ async def test_canary_recovers_with_the_hub(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_canary_works_in_a_hub_that_is_full() -> None:
     async with serving(canary=0, max_clients=1) as server:
         await StreamClient.open(server)
-        assert server.hub.is_full
+        assert server.hub.refuses(Filter()) == "full"
         await canary_of(server).run()
         assert server.hub.counters.canary_runs["ok"] == 1
 
@@ -142,7 +142,7 @@ def everything_counted(hub: Hub) -> dict[str, object]:
         for name, value in vars(hub.counters).items()
         if name not in apart
     }
-    return counted | {"hub": repr(hub), "number": hub._last_number}
+    return counted | {"hub": repr(hub), "number": hub._subscriptions._last_number}
 
 
 async def test_canary_is_in_no_access_log_and_no_count_of_requests() -> None:

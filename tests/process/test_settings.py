@@ -30,6 +30,7 @@ VALUES: dict[str, object] = {
     "max_batch_events": 10,
     "max_batch_bytes": 10_000,
     "max_clients": 7,
+    "max_patterns": 700,
     "slow_client_timeout": 3.0,
     "drain_timeout": 0.5,
     "cors_origin": ("https://a.example", "http://b.example:8080"),

@@ -1,4 +1,4 @@
-"""What a stream asked for, and the index from a topic to those who asked for it.
+"""What a stream asked for.
 
 A pattern is an exact topic, or a prefix ended by ``*``; ``*`` alone is every topic. No pattern and no
 type means everything, but for reserved topics, which only their exact name gets. Matching is plain comparison: no expression a client could make expensive.
@@ -6,20 +6,13 @@ type means everything, but for reserved topics, which only their exact name gets
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Generic, TypeVar
 
-from tocsin.core.event import check_topic, check_type, is_reserved
+from tocsin.core.event import check_topic, check_type
 from tocsin.errors import InvalidInput
 
 MAX_PATTERNS = 100
 """Per stream, for topics and for types: enough for a page, and a bound on what one request costs."""
-
-REMEMBERED_LOOKUPS = 4_096
-"""Pairs of topic and type of which the index remembers whom they are for; groups change rarely."""
-
-Item = TypeVar("Item")
 
 
 class Filter:
@@ -82,62 +75,3 @@ class Filter:
 
 
 EVERYTHING = Filter()
-
-
-class TopicIndex(Generic[Item]):
-    """From a topic to the items whose filter lets it through.
-
-    A look-up costs one dictionary access for the topic and one per distinct prefix *length* in use:
-    it does not grow with the number of other topics, nor with the items that ask for them.
-    """
-
-    def __init__(self) -> None:
-        self._by_pattern: dict[str, dict[Item, frozenset[str]]] = {}
-        self._prefix_lengths: Counter[int] = Counter()
-        self._found: dict[
-            tuple[str, str], list[Item]
-        ] = {}  # what was looked up since the last change
-
-    def add(self, filter: Filter, item: Item) -> None:
-        """List `item` (hashable) under each pattern of `filter`."""
-        self._found.clear()
-        for pattern in filter.patterns or ("*",):
-            if pattern.endswith("*"):
-                self._prefix_lengths[len(pattern) - 1] += 1
-            self._by_pattern.setdefault(pattern, {})[item] = filter.types
-
-    def remove(self, filter: Filter, item: Item) -> None:
-        """Undo `add`; a pattern without items leaves nothing behind."""
-        self._found.clear()
-        for pattern in filter.patterns or ("*",):
-            if pattern.endswith("*"):
-                self._prefix_lengths[len(pattern) - 1] -= 1
-                self._prefix_lengths += Counter()  # drops the lengths nobody asks for any more
-            items = self._by_pattern[pattern]
-            del items[item]
-            if not items:
-                del self._by_pattern[pattern]
-
-    def matching(self, topic: str, type: str) -> list[Item]:
-        """The items whose filter lets this event through, each once; not to be changed."""
-        known = self._found.get((topic, type))
-        if known is None:
-            if len(self._found) >= REMEMBERED_LOOKUPS:
-                self._found.clear()
-            known = self._found[topic, type] = self._look_up(topic, type)
-        return known
-
-    def _look_up(self, topic: str, type: str) -> list[Item]:
-        found: dict[Item, None] = {}
-        patterns = [topic]
-        if not is_reserved(topic):
-            patterns += [topic[:length] + "*" for length in self._prefix_lengths]
-        for pattern in patterns:
-            for item, types in self._by_pattern.get(pattern, {}).items():
-                if not types or type in types:
-                    found[item] = None
-        return list(found)
-
-    def __len__(self) -> int:
-        """The number of distinct patterns in use."""
-        return len(self._by_pattern)

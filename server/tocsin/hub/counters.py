@@ -20,7 +20,7 @@ from tocsin.core.event import Event
 from tocsin.eventlog.resume import Resume
 
 CLOSE_REASONS = ("client", "slow", "shutdown", "error")
-REJECT_REASONS = ("full", "draining", "invalid")
+REJECT_REASONS = ("full", "draining", "patterns", "invalid")
 PUBLISH_REJECT_REASONS = ("invalid", "too_large", "unsupported", "unavailable")
 GAP_REASONS = ("evicted", "restart", "unknown")
 SOURCES = ("api", "simulation", "other")
@@ -77,6 +77,11 @@ class Histogram:
             self._counts[bisect_left(self.bounds, value)] += 1
         self._sum += sum(self._unsorted)
         self._unsorted.clear()
+
+    def observe_times(self, value: float, weight: int) -> None:
+        """Count `value`, `weight` times."""
+        self._counts[bisect_left(self.bounds, value)] += weight
+        self._sum += value * weight
 
     def observe_since(self, now: float, times: Sequence[float], weight: int) -> None:
         """Count how long ago each of `times`, which ascend, was, `weight` times; 0 if the clock was set back.

@@ -1,8 +1,9 @@
-"""The fan-out: hands what is new to the groups it is for, and sends it to their streams in passes.
+"""The fan-out: gives what is new to the groups it is for, and sends it to their streams in passes.
 
 A pass sends each stream *everything* that is new to it in one system call, so the work per burst is one
 call a client, and batches grow by themselves as load grows. It goes in slices, between which the loop gets
-its turn. It knows neither the ring nor who may publish.
+its turn: both giving events to groups (thousands of groups may ask for each of a thousand events) and
+sending. It knows neither the ring nor who may publish.
 """
 
 from __future__ import annotations
@@ -11,17 +12,26 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
 
-from tocsin.core.filters import Filter, TopicIndex
+from tocsin.core.filters import Filter
+from tocsin.core.wire import chunk
 from tocsin.eventlog.ring import Entry
 from tocsin.hub.counters import Counters
 from tocsin.hub.delivery_latency import DeliveryLatency
-from tocsin.hub.group import Batch, Group
+from tocsin.hub.group import Batch, Group, Mark
+from tocsin.hub.states import State
 from tocsin.hub.stream import Stream, deliver_all
+from tocsin.hub.subscription_index import SubscriptionIndex, canonical, entries_of
 
 SLICE = 250
 """Streams sent to before the loop gets a turn: about a millisecond of system calls."""
 
+SLICE_S = 0.003
+"""How long a slice may last, where its groups get more than one event."""
+
+ROUTED_AT_ONCE = 5_000
+"""Groups that are given events before the loop gets a turn, counted once for each event: 1 ms."""
 
 log = logging.getLogger("tocsin")
 
@@ -33,23 +43,39 @@ class FanOut:
         counters: of the hub; deliveries to its streams are timed.
         clock: Unix time in seconds.
         head: the newest seq of the log.
+        on_failure: told of what makes a pass end before everybody has what is theirs: a bug.
     """
 
     def __init__(
-        self, counters: Counters, clock: Callable[[], float], head: Callable[[], int]
+        self,
+        counters: Counters,
+        clock: Callable[[], float],
+        head: Callable[[], int],
+        on_failure: Callable[[Exception], None],
     ) -> None:
         self._counters = counters
         self._head = head
+        self._on_failure = on_failure
         self._groups: dict[tuple[Filter, bool], Group[Stream]] = {}
-        self._index: TopicIndex[Group[Stream]] = TopicIndex()
+        self._index: SubscriptionIndex[Group[Stream]] = SubscriptionIndex()
+        self._unrouted: deque[Entry] = deque()  # events that no group was given yet
         self._due: deque[Group[Stream]] = deque()
         self._pass: Iterator[None] | None = None
         self._in_slice = 0  # streams sent to since the loop last had its turn
+        self._slice_began = 0.0
         self._delivery_latency = DeliveryLatency(counters, clock)
 
     def __len__(self) -> int:
         """How many groups there are."""
         return len(self._groups)
+
+    # --- groups -----------------------------------------------------------------------------------
+
+    def entries_with(self, filter: Filter, chunked: bool) -> int:
+        """How many entries the index has with one more stream of `filter`."""
+        known = len(self._index)
+        filter = canonical(filter)
+        return known if (filter, chunked) in self._groups else known + entries_of(filter)
 
     def join(self, filter: Filter, chunked: bool, counters: Counters) -> Group[Stream]:
         """The group of one more stream, which gets its share from here on.
@@ -59,103 +85,187 @@ class FanOut:
             chunked: whether its body is.
             counters: counts what the group is sent; that of the first stream of its kind.
         """
+        filter = canonical(filter)
         group = self._groups.get((filter, chunked))
         if group is None:
-            group = Group(filter, chunked, cursor=self._head(), counters=counters)
-            self._groups[filter, chunked] = group
+            group = Group(filter, chunked, self._head(), counters, self._unrouted)
+            group.size = 1
             self._index.add(filter, group)
-        group.size += 1
+            self._groups[filter, chunked] = group
+        else:
+            self._index.resize(group.filter, 1)
+            group.size += 1
         return group
 
-    def leave(self, stream: Stream) -> None:
-        """Take a stream that is over out of its group; the last one takes the group along."""
-        group = stream.group
-        group.remove(stream)
-        group.size -= 1
-        if group.size == 0:
-            del self._groups[group.filter, group.chunked]
+    def leave(self, group: Group[Stream]) -> None:
+        """Undo `join` for one stream that is over; the last one takes the group along."""
+        key = (group.filter, group.chunked)
+        is_known = self._groups.get(key) is group  # else `forget` was called since
+        if is_known and group.size == 1:
             self._index.remove(group.filter, group)
+            del self._groups[key]
+        elif is_known:
+            self._index.resize(group.filter, -1)
+        group.size -= 1
 
     def let_in(self, stream: Stream) -> None:
         """Make a stream that is at the head one of those a pass sends to."""
-        if stream.group.pending:
-            stream.group.joined[stream] = None
+        group = stream.group
+        if group.pending:
+            stream.become(State.JOINING)
+        elif self._unrouted:  # the group may be given some of it, which this stream has already
+            stream.become(State.JOINING)
+            self._due.append(group)
         else:
-            stream.group.let_in(stream)
-            stream.share_mark()
+            stream.become(State.LIVE)
 
-    def hand(self, entry: Entry) -> int:
-        """Make `entry` pending for the groups it is for; returns how many streams they have."""
-        recipients = 0
-        for group in self._index.matching(entry.topic, entry.type):
-            if not group.pending:
-                self._due.append(group)
-            group.pending.append(entry)
-            group.matched += 1
-            recipients += group.size
+    def forget(self) -> None:
+        """Give the groups there are nothing more: a new log begins, and their streams are of the old one."""
+        self._groups = {}
+        self._index = SubscriptionIndex()
+        self._unrouted = deque()
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def enqueue(self, entries: Sequence[Entry]) -> list[int]:
+        """Take the log's next `entries`; returns for each how many streams it is for."""
+        recipients = self._count_each(entries)
+        self._unrouted.extend(entries)
+        self._route()
         return recipients
+
+    def enqueue_internal(self, entry: Entry) -> int:
+        """Take an internal event, which is not of the log; returns how many streams it is for."""
+        groups = self._index.matching(entry.topics, entry.type)
+        for group in groups:
+            self._give(group, entry)
+        return sum([group.size for group in groups])
+
+    def _count_each(self, entries: Sequence[Entry]) -> list[int]:
+        """For each entry how many streams it is for: one look-up for all of the same topics and type."""
+        count = self._index.count
+        if len(entries) == 1:
+            return [count(entries[0].topics, entries[0].type)]
+        known: dict[tuple[tuple[str, ...], str], int] = {}
+        recipients = []
+        for entry in entries:
+            key = (entry.topics, entry.type)
+            if key not in known:
+                known[key] = count(*key)
+            recipients.append(known[key])
+        return recipients
+
+    def _route(self) -> None:
+        """Give the groups their events, in order, until `ROUTED_AT_ONCE`; a pass does the rest."""
+        unrouted = self._unrouted
+        left = ROUTED_AT_ONCE
+        while unrouted and left > 0:
+            entry = unrouted[0]
+            groups = self._index.matching(entry.topics, entry.type)
+            left -= len(groups) + 1
+            for group in groups:
+                if entry.seq > group.mark.cursor:  # else the group was made since
+                    self._give(group, entry)
+            unrouted.popleft()
+
+    def _give(self, group: Group[Stream], entry: Entry) -> None:
+        if not group.pending:
+            self._due.append(group)
+        group.pending.append(entry)
+        group.matched += 1
+
+    @property
+    def _routed(self) -> int:
+        """The seq up to which every group has been given what is for it."""
+        return self._unrouted[0].seq - 1 if self._unrouted else self._head()
+
+    # --- passes -----------------------------------------------------------------------------------
 
     @property
     def is_under_way(self) -> bool:
-        """Whether something handed over isn't sent yet."""
+        """Whether something that was taken isn't sent yet."""
         return self._pass is not None
 
     def start(self) -> None:
         """Schedule a pass if something is due and none is under way."""
-        if self._due and self._pass is None:
+        if self._pass is None and (self._due or self._unrouted):
             self._pass = self._sends()
             asyncio.get_running_loop().call_soon(self._run_pass)
 
     def _run_pass(self) -> None:
         """Send one slice, and come back after the loop had its turn while there is more."""
         assert self._pass is not None
-        for _ in self._pass:
-            asyncio.get_running_loop().call_soon(self._run_pass)
-            return
+        self._in_slice = 0
+        self._slice_began = perf_counter()
+        try:
+            for _ in self._pass:
+                asyncio.get_running_loop().call_soon(self._run_pass)
+                return
+        except Exception as error:
+            self._on_failure(error)
         self._pass = None
 
     def _sends(self) -> Iterator[None]:
-        """Send every group that is due what is new to it, pausing after each slice of streams."""
-        self._in_slice = 0
-        while self._due:
+        """Send every group that is due what is new to it, pausing after each slice."""
+        while self._due or self._unrouted:
+            if self._unrouted:
+                self._route()
+                yield
+                continue
             group = self._due.popleft()
-            joined = group.take_joined()
             try:
-                yield from self._sends_to(group, joined)
+                if len(group.live) <= SLICE and len(group.pending) == 1 and not group.joining:
+                    self._send_one(group, group.pending[0])
+                else:
+                    yield from self._sends_to(group)
             except Exception:  # a bug: without this, no stream would get anything ever again
                 log.exception("a pass failed; the streams it was for are closed, and resume")
-                group.pending.clear()
-                for stream in (*group.live, *joined):
-                    stream.close("error")
+                self._fail(group)
+            if self._in_slice >= SLICE or perf_counter() - self._slice_began > SLICE_S:
+                self._delivery_latency.fold()
+                yield
         self._delivery_latency.fold()
 
-    def _sends_to(self, group: Group[Stream], joined: Sequence[Stream]) -> Iterator[None]:
-        """Send `group` what is new to it; those that `joined` since the last pass lack only some of it."""
-        streams = tuple(group.live)
-        batch = group.take_pending(self._head())
+    def _send_one(self, group: Group[Stream], entry: Entry) -> None:
+        """Send a small group one event. `_sends_to` would do it too, at twice the cost beside `send`."""
+        block = entry.block
+        payload = chunk(block) if group.chunked else block
+        base = group.mark
+        group.pending = []
+        group.mark = Mark(self._routed, base.events + 1, base.bytes + len(payload))
+        count = deliver_all(group.live, payload, base, group.mark)
+        group.counters.count_live(count, 1, len(payload))
+        if group.counters is self._counters:  # an internal stream's deliveries are nobody's latency
+            self._delivery_latency.note_one(entry.time, count)
+        self._in_slice += count
+
+    def _sends_to(self, group: Group[Stream]) -> Iterator[None]:
+        """Send `group` what is new to it; those that join since the last pass lack only some of it."""
+        streams = tuple(group.live) if group.pending else ()
+        joining = tuple(group.joining)
+        batch = group.take_pending(self._routed)
         for first in range(0, len(streams), SLICE):
             part = streams[first : first + SLICE]
             self._send(batch, part, is_last=first + SLICE >= len(streams))
             self._in_slice += len(part)
             if self._in_slice >= SLICE:
-                self._in_slice = 0
                 self._delivery_latency.fold()
                 yield
-        if joined:
-            self._let_in_joined(joined, batch)
-            self._in_slice += len(joined)
+        if joining:
+            self._catch_up_all(joining, batch)
+            self._in_slice += len(joining)
 
     def _send(self, batch: Batch, streams: Sequence[Stream], *, is_last: bool) -> None:
         """Send `batch` to some streams of its group; `is_last`: to the last of them."""
         counters = batch.group.counters
         before = counters.delivered_live
-        for step in batch.steps:
-            count = deliver_all(streams, step)
-            counters.count_live(count, step.piece.events, len(step.piece.payload))
-        if counters is self._counters:  # an internal stream's deliveries are nobody's latency
+        for piece, base, mark in batch.steps:
+            count = deliver_all(streams, piece.payload, base, mark)
+            counters.count_live(count, piece.events, len(piece.payload))
+        if counters is self._counters:
             self._delivery_latency.note(batch.times, counters.delivered_live - before, is_last)
 
-    def _let_in_joined(self, streams: Sequence[Stream], batch: Batch) -> None:
+    def _catch_up_all(self, streams: Sequence[Stream], batch: Batch) -> None:
         counters = batch.group.counters
         before = counters.delivered_live
         for stream in streams:
@@ -164,14 +274,28 @@ class FanOut:
             self._delivery_latency.note(batch.times, counters.delivered_live - before, False)
 
     def _catch_up(self, stream: Stream, batch: Batch) -> None:
-        """Send a stream that joined since the last pass what is new to it, and make it one of the live."""
+        """Send a stream that joins what is new to it, and make it one of the live."""
+        group = stream.group
         for piece in batch.after(stream.cursor):
-            if stream.live:
+            if stream.state == State.JOINING:
                 before = stream.sent_events
                 stream.deliver(piece)
                 if stream.sent_events > before:  # else it was closed, and has nothing of it
-                    batch.group.counters.count_live(1, piece.events, len(piece.payload))
-        # Else it lagged meanwhile, or even caught up again, and is somewhere else already.
-        if stream.live and stream.cursor == stream.group.mark.cursor:
-            stream.group.let_in(stream)
-            stream.share_mark()
+                    group.counters.count_live(1, piece.events, len(piece.payload))
+        if stream.state != State.JOINING:  # it lags, or lagged meanwhile and is live already
+            return
+        if stream.cursor <= group.mark.cursor or not (group.pending or self._unrouted):
+            stream.become(State.LIVE)
+        elif (
+            not group.pending
+        ):  # it has read on; whether to send it more is known when all is routed
+            self._due.append(group)
+
+    def _fail(self, group: Group[Stream]) -> None:
+        """Close every stream that a pass sends to: none of them may miss what the pass did not send."""
+        group.pending = []
+        for stream in (*group.live, *group.joining):
+            stream.close("error")
+
+    def __repr__(self) -> str:
+        return f"FanOut(groups={len(self)}, due={len(self._due)}, unrouted={len(self._unrouted)})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -54,17 +54,28 @@ class Step(NamedTuple):
 class Group(Generic[Member]):
     """What streams of one filter share.
 
-    `live` are those the fan-out sends to, and all of them are at `mark`; `joined` became live while
-    something was pending, have some of it already, and are live in full after the next pass; `size`
-    counts the lagging ones too. `matched` counts the events that were for this group since it was made.
-    `pending` is what was appended for it since its last pass. What its streams get is counted in `counters`.
+    Args:
+        filter: what they asked for, in its canonical form.
+        chunked: whether their bodies are.
+        cursor: the head of the log.
+        counters: counts what they are sent.
+        unrouted: the events of the log that no group was given yet, in order; the fan-out keeps it.
+
+    Attributes:
+        live: the streams that a pass sends to. All of them are at `mark`.
+        joining: became live while something was pending, have some of it already, and are live after the
+            next pass.
+        size: how many streams there are, the lagging ones too.
+        matched: how many events the group was given since it was made.
+        pending: those of them that came since its last pass.
     """
 
     __slots__ = (
+        "_unrouted",
         "chunked",
         "counters",
         "filter",
-        "joined",
+        "joining",
         "live",
         "mark",
         "matched",
@@ -72,16 +83,37 @@ class Group(Generic[Member]):
         "size",
     )
 
-    def __init__(self, filter: Filter, chunked: bool, cursor: int, counters: Counters) -> None:
+    def __init__(
+        self,
+        filter: Filter,
+        chunked: bool,
+        cursor: int,
+        counters: Counters,
+        unrouted: Collection[Entry] = (),
+    ) -> None:
         self.counters = counters
         self.filter = filter
         self.chunked = chunked
         self.mark = Mark(cursor)
         self.live: dict[Member, None] = {}
-        self.joined: dict[Member, None] = {}
+        self.joining: dict[Member, None] = {}
         self.size = 0
         self.matched = 0
         self.pending: list[Entry] = []
+        self._unrouted = unrouted
+
+    @property
+    def meant(self) -> int:
+        """How many events were for this group since it was made, those not given to it yet too."""
+        if not self._unrouted:
+            return self.matched
+        return self.matched + sum([self.is_for(entry) for entry in self._unrouted])
+
+    def is_for(self, entry: Entry) -> bool:
+        """Whether `entry`, which was not given to it yet, is for this group."""
+        if entry.seq <= self.mark.cursor:  # from before there was the group
+            return False
+        return any(self.filter.matches(topic, entry.type) for topic in entry.topics)
 
     def piece(self, entries: Sequence[Entry], cursor: int) -> Piece:
         """`entries` as one framed piece that leads to `cursor`."""
@@ -92,28 +124,13 @@ class Group(Generic[Member]):
         """`payload` as the body of these streams carries it."""
         return chunk(payload) if self.chunked and payload else payload
 
-    def take_pending(self, head: int) -> Batch:
-        """What is pending, as a batch; the group's mark is where it leads."""
-        batch = Batch(self, self.pending, head)
+    def take_pending(self, cursor: int) -> Batch:
+        """What is pending, as a batch that leads to `cursor`; the group's mark is where it leads."""
+        batch = Batch(self, self.pending, cursor)
         self.pending = []
-        self.mark = batch.steps[-1].mark
+        if batch.steps:
+            self.mark = batch.steps[-1].mark
         return batch
-
-    def let_in(self, member: Member) -> None:
-        """Make `member`, which has all that the live ones have, one of them."""
-        self.joined.pop(member, None)
-        self.live[member] = None
-
-    def remove(self, member: Member) -> None:
-        """Take `member` out of the fan-out."""
-        self.live.pop(member, None)
-        self.joined.pop(member, None)
-
-    def take_joined(self) -> list[Member]:
-        """Those that joined since the last pass."""
-        joined = list(self.joined)
-        self.joined.clear()
-        return joined
 
     def __repr__(self) -> str:
         return (
@@ -123,16 +140,16 @@ class Group(Generic[Member]):
 
 
 class Batch:
-    """What one pass sends to one group: `steps`, of bounded pieces; the last one leads to the head.
+    """What one pass sends to one group: `steps`, of bounded pieces; the last one leads to `cursor`.
 
-    `times` are those of its events, ascending even where the clock was set back.
+    `times` are those of its events, which ascend.
     """
 
-    def __init__(self, group: Group[Any], entries: Sequence[Entry], head: int) -> None:
+    def __init__(self, group: Group[Any], entries: Sequence[Entry], cursor: int) -> None:
         self.group = group
-        self.times = sorted([entry.time for entry in entries])
+        self.times = [entry.time for entry in entries]
         self._entries = entries
-        self._head = head
+        self._cursor = cursor
         self._by_cursor: dict[int, list[Piece]] = {}
         self.steps: list[Step] = []
         base = group.mark
@@ -142,7 +159,7 @@ class Batch:
 
     def after(self, cursor: int) -> list[Piece]:
         """What a stream at `cursor` doesn't have yet: it joined between two passes."""
-        if cursor >= self._head:
+        if cursor >= self._cursor:
             return []
         if cursor not in self._by_cursor:
             self._by_cursor[cursor] = self._cut([e for e in self._entries if e.seq > cursor])
@@ -158,5 +175,8 @@ class Batch:
             if size >= PIECE_BYTES:
                 pieces.append(self.group.piece(held, entry.seq))
                 held, size = [], 0
-        pieces.append(self.group.piece(held, self._head))
+        if held:
+            pieces.append(self.group.piece(held, self._cursor))
+        elif pieces:  # leads to the cursor all the same
+            pieces[-1] = msgspec.structs.replace(pieces[-1], cursor=self._cursor)
         return pieces

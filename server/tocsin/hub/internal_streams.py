@@ -6,9 +6,15 @@ are no clients: no count, no limit, no presence and no history knows them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import socket
 
+from tornado.iostream import IOStream
+
+from tocsin.core.filters import Filter
+from tocsin.hub.connection import Sockets, connect
 from tocsin.hub.counters import Counters
+from tocsin.hub.fan_out import FanOut
 from tocsin.hub.group import Piece
 from tocsin.hub.stream import Stream
 
@@ -20,21 +26,33 @@ class InternalStreams:
     """The `Log` of internal streams: there is nothing to read in it, and what one misses is gone.
 
     Args:
-        join_live: puts a stream into the fan-out.
-        leave: takes a stream that is over out of its group.
+        fan_out: of the hub.
+        sockets: watches the connections.
 
     Attributes:
         counters: takes what the fan-out counts for them; nobody reads it.
+        lagging: those that are just being opened.
         open: the internal streams.
     """
 
-    def __init__(
-        self, join_live: Callable[[Stream], None], leave: Callable[[Stream], None]
-    ) -> None:
+    def __init__(self, fan_out: FanOut, sockets: Sockets) -> None:
         self.counters = Counters()
+        self.lagging: dict[Stream, None] = {}
         self.open: set[Stream] = set()
-        self._join_live = join_live
-        self._leave = leave
+        self._fan_out = fan_out
+        self._sockets = sockets
+
+    def listen(
+        self, connection: socket.socket | IOStream, filter: Filter, opening: bytes, chunked: bool
+    ) -> Stream:
+        """Open one, and send it `opening`."""
+        connected = connect(connection, self._sockets)
+        group = self._fan_out.join(filter, chunked, self.counters)
+        now = asyncio.get_running_loop().time()
+        stream = Stream(0, connected, self, group, cursor=group.mark.cursor, now=now)
+        self.open.add(stream)
+        stream.start(opening, None)
+        return stream
 
     def close(self) -> None:
         """Close them all."""
@@ -42,21 +60,21 @@ class InternalStreams:
             stream.close("shutdown")
 
     def piece_after(self, stream: Stream) -> Piece | None:
-        """None: signals are nowhere kept."""
+        """None: internal events are nowhere kept."""
         return None
 
     def on_read(self, stream: Stream, piece: Piece) -> None:
         """Nothing: there is nothing to read."""
 
-    def on_lagging(self, stream: Stream) -> None:
-        """Close it: it has nowhere to catch up from."""
+    def on_ready(self, stream: Stream) -> None:
+        """Close it: it lagged, and has nowhere to catch up from."""
         stream.close("slow")
 
     def on_caught_up(self, stream: Stream) -> None:
         """Put it into the fan-out."""
-        self._join_live(stream)
+        self._fan_out.let_in(stream)
 
     def on_closed(self, stream: Stream, reason: str) -> None:
         """Forget it."""
         self.open.discard(stream)
-        self._leave(stream)
+        self._fan_out.leave(stream.group)

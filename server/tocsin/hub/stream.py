@@ -1,28 +1,24 @@
-"""One open stream: a cursor over the log, and the socket it is sent to.
+"""One open stream: a cursor over the log, and the connection it is sent to.
 
 A stream is *live* when its cursor is at the head and its socket took everything: the fan-out sends to
-it directly. Otherwise it *lags*: at most one bounded piece is pending in its IOStream, the fan-out
-skips it, and when the piece has drained it goes on from its own cursor. A replay after a reconnect is
-the same thing, begun further back. Nothing is queued per stream, so a slow one costs no memory.
+it directly. Otherwise it goes on by itself, from its own cursor: it *lags*, or it *replays* what came before
+it opened, which is the same thing begun further back. At most one bounded piece of it is pending. Nothing
+is queued per stream, so a slow one costs no memory. `states` has all that it can be.
 
-The stream is the only one that writes to its socket. It knows no filter and no ring: what comes next
+The stream is the only one that writes to its connection. It knows no filter and no ring: what comes next
 it asks its `Log`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Iterable
 from typing import Protocol
 
-from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
-
 from tocsin.core.wire import LAST_CHUNK
-from tocsin.hub.group import Group, Mark, Piece, Step
-
-STRAY_BYTES = 4_096
-"""How much a read takes of what a client sends where it has nothing to say."""
+from tocsin.hub.connection import Connection
+from tocsin.hub.group import Group, Mark, Piece
+from tocsin.hub.states import NEXT, State
 
 GONE = -1
 """What a socket takes where nobody is at the other end any more."""
@@ -31,17 +27,20 @@ GONE = -1
 class Log(Protocol):
     """What a stream needs of its hub."""
 
+    lagging: dict[Stream, None]
+    """The streams that are neither at the head nor closed."""
+
     def piece_after(self, stream: Stream) -> Piece | None:
-        """What comes next at the stream's cursor; None if it is at the head, or was just closed."""
+        """What comes next at the stream's cursor; None if it is at the head, or was just ended."""
 
     def on_read(self, stream: Stream, piece: Piece) -> None:
         """The stream was sent `piece`, which `piece_after` gave it."""
 
-    def on_lagging(self, stream: Stream) -> None:
-        """The stream is no longer live."""
+    def on_ready(self, stream: Stream) -> None:
+        """The stream can go on: `Stream.advance` is to be called, in one of the loop's next turns."""
 
     def on_caught_up(self, stream: Stream) -> None:
-        """The stream has reached the head and is live (again)."""
+        """The stream has reached the head: it is to become live, or to join."""
 
     def on_closed(self, stream: Stream, reason: str) -> None:
         """The stream is over. Called once."""
@@ -52,23 +51,29 @@ class Stream:
 
     Args:
         number: the client's number, unique in this process.
-        iostream: the detached connection. The stream owns it from here on.
+        connection: the stream owns it from here on.
         log: who says what comes next.
         group: what it shares with streams of the same filter and framing.
         cursor: the seq of the last event this client has.
         now: the loop's clock, in seconds.
+
+    Attributes:
+        state: what it is; changed by `become` only.
+        presence: the number of clients it was last told; -1 if it did not ask.
+        replays: events from before it opened, which it gets first.
+        stalled_at: when bytes last left for it while it lags, by the loop's clock.
+        looked_to: a floor of the ring up to which nothing was evicted that it still has to get.
     """
 
     # 10,000 of these: slots keep one at a fifth of what a dictionary would take.
     __slots__ = (
         "_bytes_apart",
+        "_connection",
         "_events_apart",
-        "_iostream",
         "_log",
-        "closed",
-        "ending",
+        "_reason",
         "group",
-        "live",
+        "looked_to",
         "mark",
         "number",
         "opened_at",
@@ -77,12 +82,13 @@ class Stream:
         "since",
         "socket",
         "stalled_at",
+        "state",
     )
 
     def __init__(
         self,
         number: int,
-        iostream: IOStream,
+        connection: Connection,
         log: Log,
         group: Group[Stream],
         *,
@@ -96,26 +102,26 @@ class Stream:
         self._bytes_apart = 0
         self.opened_at = now
         self.stalled_at = now
-        self.live = False
-        self.closed = False
-        self.ending = ""
-        self.presence = 0
-        self.replays = 0  # events from before it opened, which it gets first
-        self.since = group.matched
+        self.state = State.OPENING
+        self.presence = -1
+        self.replays = 0
+        self.since = group.meant
+        self.looked_to = cursor
+        self._reason = "client"  # why it closes, if its connection does
         self._log = log
-        self._iostream = iostream
-        # A caught-up stream is written to past its IOStream: no buffer, no future.
-        is_tls = isinstance(iostream, SSLIOStream)
-        self.socket: _NoSocket | socket.socket = _NoSocket() if is_tls else iostream.socket
-        # A read stays open, or else bytes left in the buffer hide the client's close.
-        asyncio.ensure_future(iostream.read_bytes(STRAY_BYTES, partial=True)).add_done_callback(
-            self._on_read
-        )
+        self._connection = connection
+        self.socket = connection.socket  # a pass sends to it directly
+        log.lagging[self] = None
 
     @property
     def cursor(self) -> int:
         """The seq of the last event this client was sent."""
         return self.mark.cursor
+
+    @property
+    def is_at_head(self) -> bool:
+        """Whether it has all that passes are done with."""
+        return self.state in (State.LIVE, State.JOINING)
 
     @property
     def sent_events(self) -> int:
@@ -127,78 +133,139 @@ class Stream:
         """How many bytes it was sent."""
         return self.mark.bytes + self._bytes_apart
 
-    def start(self, opening: bytes, piece: Piece | None) -> None:
-        """Send the answer's head and the welcome, with the first piece of the replay, in one go."""
-        first = piece or Piece(b"", self.cursor, 0)
-        if self._deliver_read(first, Piece(opening + first.payload, first.cursor, first.events)):
-            self._advance()
-
-    def deliver(self, piece: Piece) -> bool:
-        """Hand `piece` to the socket and move the cursor; False if the stream lags or is over now."""
-        sent = self._try(piece.payload)
-        if self.closed:
-            return False
-        self.mark = self.mark.after(piece)
-        return self._keep(piece.payload, sent)
-
     @property
     def undelivered(self) -> int:
         """Events published since it opened, and meant for it, that it did not get (yet)."""
-        return self.group.matched - self.since - self.live_events
+        return self.group.meant - self.since - self.live_events
 
     @property
     def live_events(self) -> int:
         """Events it got of those published since it opened; the log's order has the others first."""
         return max(self.sent_events - self.replays, 0)
 
-    def tell(self, block: bytes) -> bool:
-        """Send `block`, which is not of the log; False where it isn't sent because the stream lags."""
-        if not self.live:
-            return False
-        payload = self.group.framed(block)
-        sent = self._try(payload)
-        if self.closed:
-            return False
-        self._bytes_apart += len(payload)
-        return self._keep(payload, sent)
+    # --- its states -------------------------------------------------------------------------------
 
-    def keep_rest(self, rest: memoryview) -> None:
-        """Let the IOStream send what the socket didn't take; the stream lags until it has."""
-        self.stalled_at = asyncio.get_running_loop().time()
-        self._leave_live()
-        self._write(rest)
+    def become(self, state: State) -> None:
+        """Change the state, and move the stream to the set that goes with it.
 
-    def share_mark(self) -> None:
+        Raises:
+            RuntimeError: the table has no such transition.
+        """
+        if state not in NEXT[self.state]:
+            raise RuntimeError(f"{self!r} can't become {state.name}")
+        self._members(self.state).pop(self, None)
+        if self.state == State.LIVE:
+            self._own_mark()
+        self.state = state
+        if state == State.LIVE:
+            self._share_mark()
+        if state != State.CLOSED:
+            self._members(state)[self] = None
+
+    def _members(self, state: State) -> dict[Stream, None]:
+        """The set of the streams that are in `state`."""
+        if state == State.LIVE:
+            return self.group.live
+        return self.group.joining if state == State.JOINING else self._log.lagging
+
+    def _share_mark(self) -> None:
         """Be where the live streams of the group are: it has been sent all that they have."""
         events, size = self.sent_events, self.sent_bytes
         self.mark = self.group.mark
         self._events_apart = events - self.mark.events
         self._bytes_apart = size - self.mark.bytes
 
-    def own_mark(self) -> None:
+    def _own_mark(self) -> None:
         """Be at a mark of its own, which no pass takes for the group's."""
         self.mark = Mark(self.cursor, self.sent_events, self.sent_bytes)
         self._events_apart = self._bytes_apart = 0
 
+    # --- sending ----------------------------------------------------------------------------------
+
+    def start(self, opening: bytes, piece: Piece | None) -> None:
+        """Send the answer's head and the welcome, with the first piece of the replay, in one go.
+
+        Raises:
+            OSError: the connection is closed already.
+        """
+        self._connection.open(self)
+        self.become(State.REPLAYING)
+        first = piece or Piece(b"", self.cursor, 0)
+        whole = Piece(opening + first.payload, first.cursor, first.events)
+        if self._deliver_read(first, whole):
+            self.advance()
+
+    def advance(self) -> None:
+        """Send the next piece of what lies between the cursor and the head; at the head, become live."""
+        if self.state not in (State.REPLAYING, State.LAGGING):
+            return
+        piece = self._log.piece_after(self)
+        if piece is not None:
+            if self._deliver_read(piece, piece):
+                self._log.on_ready(self)
+        elif self.state in (State.REPLAYING, State.LAGGING):
+            self._log.on_caught_up(self)
+
+    def deliver(self, piece: Piece) -> bool:
+        """Hand `piece` to the socket and move the cursor; False if the stream lags or is over now."""
+        sent = self._try(piece.payload)
+        if self.state == State.CLOSED:
+            return False
+        self.mark = self.mark.after(piece)
+        return self._keep(piece.payload, sent)
+
+    def tell(self, block: bytes) -> bool:
+        """Send `block`, which is not of the log; False where it isn't sent because the stream lags."""
+        if not self.is_at_head:
+            return False
+        payload = self.group.framed(block)
+        sent = self._try(payload)
+        if self.state == State.CLOSED:
+            return False
+        self._bytes_apart += len(payload)
+        return self._keep(payload, sent)
+
+    def keep_rest(self, rest: memoryview) -> None:
+        """Have the connection send what the socket didn't take; the stream lags until it has."""
+        self.stalled_at = asyncio.get_running_loop().time()
+        if self.is_at_head:
+            self.become(State.LAGGING)
+        self._connection.keep(rest)
+
     def end(self, reason: str, farewell: bytes) -> None:
         """Send `farewell` and the end of the body behind what is pending, then close."""
-        if self.ending or self.closed:
+        if self.state in (State.ENDING, State.CLOSED):
             return
-        self.ending = reason
-        self._leave_live()
+        self.become(State.ENDING)
+        self._reason = reason
         last = self.group.framed(farewell) + (LAST_CHUNK if self.group.chunked else b"")
         self._bytes_apart += len(last)
-        self._write(last)
+        self._connection.finish(last)
 
     def close(self, reason: str) -> None:
         """Close at once; what is pending is dropped, and the client resumes from its own cursor."""
-        if self.closed:
+        if self.state == State.CLOSED:
             return
-        self.closed = True
-        self.live = False
-        self.own_mark()
+        self.become(State.CLOSED)
+        # A slow client's share of the kernel's memory is given back at once: it resumes anyway.
+        self._connection.close(reset=reason == "slow")
         self._log.on_closed(self, reason)
-        self._iostream.close()
+
+    def has_moved(self) -> bool:
+        """Whether bytes left for the client since this was asked, of a stream that lags."""
+        return self._connection.has_moved()
+
+    def on_drained(self) -> None:
+        """Go on: the connection has taken all that was pending."""
+        if self.state == State.ENDING:
+            self.close(self._reason)
+        else:
+            self.stalled_at = asyncio.get_running_loop().time()
+            self._log.on_ready(self)
+
+    def on_gone(self) -> None:
+        """Close: the client did, or it sends where it has nothing to say."""
+        self.close(self._reason)
 
     def _try(self, payload: bytes) -> int:
         """Bytes of `payload` that the socket took; closes the stream if nobody is there any more."""
@@ -216,38 +283,6 @@ class Stream:
         self.keep_rest(memoryview(payload)[sent:])
         return False
 
-    def _leave_live(self) -> None:
-        if self.live:
-            self.live = False
-            self.own_mark()
-            self._log.on_lagging(self)
-
-    def _write(self, rest: bytes | memoryview) -> None:
-        try:
-            self._iostream.write(rest).add_done_callback(self._on_drained)
-        except StreamClosedError:  # closed by the client, and its callback hasn't run yet
-            self.close(self.ending or "client")
-
-    def _on_drained(self, written: asyncio.Future[None]) -> None:
-        if written.cancelled() or written.exception() or self.closed:
-            self.close(self.ending or "client")
-        elif not self.ending:
-            self._advance()
-        elif not self._iostream.writing():
-            self.close(self.ending)
-
-    def _advance(self) -> None:
-        """Send what lies between the cursor and the head, one piece a turn of the loop."""
-        if self.closed or self.ending:
-            return
-        piece = self._log.piece_after(self)
-        if piece is not None:
-            if self._deliver_read(piece, piece):
-                asyncio.get_running_loop().call_soon(self._advance)
-        elif not self.closed:
-            self.live = True
-            self._log.on_caught_up(self)
-
     def _deliver_read(self, read: Piece, sent: Piece) -> bool:
         """Deliver `sent`, which holds `read` of the ring, and have it counted where it was taken."""
         events = self.sent_events
@@ -256,27 +291,21 @@ class Stream:
             self._log.on_read(self, read)
         return whole
 
-    def _on_read(self, read: asyncio.Future[bytes]) -> None:
-        # Done means: the client closed (an exception), or it sends where it has nothing to say.
-        if not read.cancelled():
-            read.exception()
-        self.close(self.ending or "client")
-
     def __repr__(self) -> str:
-        state = "closed" if self.closed else "live" if self.live else "lagging"
-        return f"Stream({self.number}, {state}, cursor={self.cursor}, events={self.sent_events})"
+        return (
+            f"Stream({self.number}, {self.state.name}, cursor={self.cursor},"
+            f" events={self.sent_events})"
+        )
 
 
-def deliver_all(streams: Iterable[Stream], step: Step) -> int:
-    """Send `step` to those of `streams` that are at its base; returns to how many.
+def deliver_all(streams: Iterable[Stream], payload: bytes, base: Mark, mark: Mark) -> int:
+    """Send `payload` to those of `streams` that are at `base`, who are at `mark` then; returns to how many.
 
     The hub's speed is made of this. No counter or cursor of a stream's own is touched, as each is a cold
     line of memory; and the streams are not touched between two system calls, which would find them cold
     again each time: all are looked at in one go, then sent to, then moved on (a tenth of the whole, with
-    10,000 of them). Who lags, is over or joined since isn't at the base.
+    10,000 of them). Who lags, is over or joins isn't at the base.
     """
-    piece, base, mark = step
-    payload = piece.payload
     size = len(payload)
     here = [stream for stream in streams if stream.mark is base]
     sockets = [stream.socket for stream in here]
@@ -292,6 +321,8 @@ def deliver_all(streams: Iterable[Stream], step: Step) -> int:
             short.append((stream, took))
     for stream in here:
         stream.mark = mark
+    if not short:
+        return len(here)
     return len(here) - sum([_fell_short(stream, base, payload, took) for stream, took in short])
 
 
@@ -303,10 +334,3 @@ def _fell_short(stream: Stream, base: Mark, payload: bytes, took: int) -> bool:
     stream.mark = base  # it did not get this
     stream.close("client")
     return True
-
-
-class _NoSocket:
-    """Stands for the socket of a TLS stream, which has records to make: all goes through the IOStream."""
-
-    def send(self, payload: bytes, /) -> int:
-        return 0

@@ -95,6 +95,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             ge=0, description="Open streams at most; 0: the descriptor limit less a reserve of 100."
         ),
     ] = 0
+    max_patterns: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Topic patterns of all open streams at most; equal filters count once.",
+        ),
+    ] = 1_000_000
     slow_client_timeout: Annotated[
         Seconds, Meta(description="Seconds without progress after which a slow client is closed.")
     ] = 30.0

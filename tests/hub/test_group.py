@@ -16,7 +16,7 @@ def group(*seqs: int, chunked: bool = False, data: bytes = b"{}") -> Group[str]:
 def test_batch_is_all_that_is_pending_as_one_piece_to_the_head() -> None:
     made = group(1, 2)
     joined = entry(1).block + entry(2).block
-    assert made.take_pending(head=5).steps == [
+    assert made.take_pending(5).steps == [
         Step(Piece(joined, 5, 2), Mark(0), Mark(5, 2, len(joined)))
     ]
     assert (made.pending, made.mark.cursor) == ([], 5)
@@ -28,14 +28,14 @@ def test_chunked_group_gets_one_chunk() -> None:
 
 
 def test_stream_that_joined_since_gets_only_what_is_new_to_it() -> None:
-    batch = group(1, 2, 3).take_pending(head=3)
+    batch = group(1, 2, 3).take_pending(3)
     assert batch.after(2) == [Piece(entry(3).block, 3, 1)]
     assert batch.after(3) == []
     assert batch.after(2) is batch.after(2)
 
 
 def test_large_batch_is_cut_into_bounded_pieces() -> None:
-    steps = group(*range(1, 11), data=b"x" * 20_000).take_pending(head=12).steps
+    steps = group(*range(1, 11), data=b"x" * 20_000).take_pending(12).steps
     pieces = [step.piece for step in steps]
     assert [step.base for step in steps[1:]] == [step.mark for step in steps[:-1]]
     assert [(piece.cursor, piece.events) for piece in pieces] == [(4, 4), (8, 4), (12, 2)]

@@ -1,0 +1,58 @@
+"""What a stream is told first, and what it is told while it is open: the hub's own events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import msgspec
+
+from tocsin.core.wire import encode_event
+from tocsin.eventlog.resume import Resume
+
+
+def encode_welcome(
+    *, number: int, clients: int, timestamp: str, heartbeat: float, resume: Resume
+) -> bytes:
+    """The block of `connection`, and of `gap` if there is one.
+
+    Args:
+        number: the client's.
+        clients: how many are connected.
+        timestamp: the present time.
+        heartbeat: seconds between two heartbeats.
+        resume: where the stream begins.
+    """
+    data = {
+        "id": number,
+        "message": "Connecté au hub Tocsin",
+        "timestamp": timestamp,
+        "clients": clients,
+        "resumed": resume.resumed,
+        "replayed": resume.replayed,
+        "missed": resume.gap.missed if resume.gap else 0,
+        "heartbeat": heartbeat,
+    }
+    welcome = encode_event("connection", msgspec.json.encode(data), resume.welcome_id)
+    if resume.gap is None:
+        return welcome
+    # The gap bears no id: the welcome's is where the stream goes on, and a client is told once.
+    return welcome + encode_event("gap", msgspec.json.encode(resume.gap))
+
+
+def encode_presence(clients: int, timestamp: str) -> bytes:
+    """The block of `presence`: how many clients are connected."""
+    data = {"clients": clients, "timestamp": timestamp}
+    return encode_event("presence", msgspec.json.encode(data))
+
+
+def iso_time(unix_s: float) -> str:
+    """ISO 8601 in UTC, with milliseconds."""
+    seconds, milliseconds = divmod(int(unix_s * 1000), 1000)
+    return f"{_iso_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _iso_second(seconds: int) -> str:
+    """A second as ISO 8601. Each event bears a time, and most of it is that of the event before."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
