@@ -98,3 +98,31 @@ def test_malformed_topic_makes_no_draft(topic: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         Draft("a", b"{}", topic)
     assert (raised.value.field, raised.value.code) == ("topic", "invalid_topic")
+
+
+def test_draft_bears_its_topics_in_the_order_given() -> None:
+    assert Draft("a", b"{}", "x").topics == ("x",)
+    assert Draft("a", b"{}", "x", more_topics=("z", "y")).topics == ("x", "z", "y")
+
+
+@pytest.mark.parametrize(
+    ("more_topics", "code"),
+    [
+        (("x",), "repeated_topic"),
+        (("y", "y"), "repeated_topic"),
+        (("a*",), "invalid_topic"),
+        (("tocsin/canary",), "reserved_topic"),
+        (tuple(f"t{n}" for n in range(20)), "too_many_topics"),
+    ],
+)
+def test_bad_further_topics_make_no_draft(more_topics: tuple[str, ...], code: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        Draft("a", b"{}", "x", more_topics=more_topics)
+    assert (raised.value.field, raised.value.code) == ("topics", code)
+
+
+@pytest.mark.parametrize("field", ["principal", "traceparent", "key"])
+def test_label_that_is_too_long_makes_no_draft(field: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        Draft("a", b"{}", **{field: "x" * 257})  # type: ignore[arg-type]
+    assert raised.value.field == field

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.core.test_ring import entry
+from tests.eventlog.test_ring import entry
 from tocsin.core.filters import EVERYTHING
 from tocsin.core.wire import chunk
 from tocsin.hub.counters import Counters

@@ -18,8 +18,8 @@ from tests.conftest import StartHub
 from tests.raw import exchange, exchange_in_two, get, notice, post, read_answer
 from tests.serving import eventually, serving
 from tocsin import Draft
-from tocsin.eventlog.journal import Receipt
 from tocsin.http import listener
+from tocsin.hub.publishing import Receipt
 
 POST = post(notice(type="a", message="b"))
 

@@ -17,6 +17,12 @@ from tocsin.errors import InvalidInput
 MAX_ID_LENGTH = 128
 MAX_TYPE_LENGTH = 64
 MAX_TOPIC_LENGTH = 256
+MAX_TOPICS = 20
+MAX_LABEL_LENGTH = 256
+"""Of `principal`, `traceparent` and `key`, in characters."""
+
+RECORD_VERSION = 1
+"""Of the record that a journal keeps of an event; see `tocsin.core.record`."""
 
 RESERVED_TYPES = frozenset({"open", "error", "connection", "gap", "busy", "presence"})
 """Event types nobody may publish: `open` and `error` would fire a browser's own EventSource handlers,
@@ -101,21 +107,68 @@ def is_reserved(topic: str) -> bool:
 class Draft(msgspec.Struct, frozen=True, gc=False):
     """An event that has no id yet.
 
-    `data` is the event's data, UTF-8; a line break in it becomes several `data:` lines.
-    `source` says who made it (``api``, ``simulation``): a short word, a metric's label.
+    Attributes:
+        type: the event's type.
+        data: the event's data, UTF-8; a line break in it becomes several `data:` lines.
+        topic: the first of its topics.
+        source: who made it (``api``, ``simulation``): a short word, a metric's label.
+        more_topics: its other topics, in the publisher's order, each once.
+        principal: who published it, as the hub knows them; empty if nobody said.
+        traceparent: the trace it belongs to (W3C Trace Context), as it was sent; empty if none.
+        key: the publisher's idempotency key; empty if none.
+        final: whether it ends its topic: none follows that matters.
 
     Raises:
-        InvalidInput: the type or the topic is malformed or reserved.
+        InvalidInput: the type or a topic is malformed or reserved, a topic stands there twice, there are
+            more than `MAX_TOPICS`, or a label is longer than `MAX_LABEL_LENGTH`.
     """
 
     type: str
     data: bytes
     topic: str = "default"
     source: str = "api"
+    more_topics: tuple[str, ...] = ()
+    principal: str = ""
+    traceparent: str = ""
+    key: str = ""
+    final: bool = False
 
     def __post_init__(self) -> None:
         check_type(self.type)
         check_topic(self.topic)
+        if self.more_topics:
+            _check_topics(self.topics)
+        if self.principal or self.traceparent or self.key:
+            _check_labels(self)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All its topics, 1 to `MAX_TOPICS`, each once."""
+        return (self.topic, *self.more_topics)
+
+
+def _check_topics(topics: tuple[str, ...]) -> None:
+    if len(topics) > MAX_TOPICS:
+        raise InvalidInput(
+            f"an event has at most {MAX_TOPICS} topics, not {len(topics)}",
+            code="too_many_topics",
+            field="topics",
+        )
+    for topic in topics[1:]:
+        check_topic(topic, "topics")
+    if len(set(topics)) < len(topics):
+        raise InvalidInput("topics holds a topic twice", code="repeated_topic", field="topics")
+
+
+def _check_labels(draft: Draft) -> None:
+    for field in ("principal", "traceparent", "key"):
+        length = len(getattr(draft, field))
+        if length > MAX_LABEL_LENGTH:
+            raise InvalidInput(
+                f"{field} has at most {MAX_LABEL_LENGTH} characters, not {length}",
+                code="invalid_" + field,
+                field=field,
+            )
 
 
 class InternalEvent(msgspec.Struct, frozen=True, gc=False):

@@ -33,13 +33,19 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     type: str
     time: float
     block: bytes
+    more_topics: tuple[str, ...] = ()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All its topics, each once."""
+        return (self.topic, *self.more_topics)
 
     @classmethod
     def of(cls, event: Event) -> Entry:
         """Encode `event`; this happens once for all streams, live or replayed."""
         draft = event.draft
         block = encode_event(draft.type, draft.data, str(event.id))
-        return cls(event.id.seq, draft.topic, draft.type, event.time, block)
+        return cls(event.id.seq, draft.topic, draft.type, event.time, block, draft.more_topics)
 
     @property
     def data(self) -> bytes:

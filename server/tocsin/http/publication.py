@@ -10,9 +10,9 @@ from tornado.httputil import HTTPServerRequest
 
 from tocsin.core.event import Draft, InternalEvent
 from tocsin.core.publish_body import is_array, read_batch, read_internal, read_notice
-from tocsin.eventlog.journal import Receipt
 from tocsin.http.base import is_internal
 from tocsin.hub.hub import Hub
+from tocsin.hub.publishing import Receipt
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"

@@ -25,7 +25,7 @@ from tocsin.core.event import Draft, Event, EventId, InternalEvent
 from tocsin.core.filters import Filter
 from tocsin.core.wire import HEARTBEAT, encode_event, encode_retry, jittered_retry_ms
 from tocsin.errors import Unavailable
-from tocsin.eventlog.journal import Journal, MemoryJournal, Receipt
+from tocsin.eventlog.journal import Journal, MemoryJournal, Opening
 from tocsin.eventlog.resume import Resume, resolve
 from tocsin.eventlog.ring import Entry, RingBuffer
 from tocsin.hub.counters import Counters
@@ -33,6 +33,7 @@ from tocsin.hub.fan_out import SLICE, FanOut
 from tocsin.hub.group import PIECE_BYTES, Group, Piece
 from tocsin.hub.internal_streams import InternalStreams
 from tocsin.hub.loop_lag import LoopLag
+from tocsin.hub.publishing import Receipt
 from tocsin.hub.stream import Stream
 from tocsin.logs import is_wanted
 from tocsin.settings import Settings, client_limit
@@ -70,6 +71,9 @@ class Hub:
         self._internal_streams = InternalStreams(self._fan_out.let_in, self._fan_out.leave)
         self._journal = journal or MemoryJournal(clock)
         self._clock = clock
+        self._recipients: dict[
+            EventId, int
+        ] = {}  # of what was delivered, until its publisher is told
         self._last_number = 0
         self._presence: dict[int, Stream] = {}
         self._joins: dict[tuple[int, Group[Stream]], Piece] = {}
@@ -88,12 +92,15 @@ class Hub:
         Raises:
             SettingsError: the journal can't be opened.
         """
-        opening = await self._journal.start(self._deliver, self.settings.history_events)
+        window = self.settings.history_events
+        self._reset(await self._journal.start(self._deliver, self._reset, window))
+        for timer in self._timers:
+            timer.start()
+
+    def _reset(self, opening: Opening) -> None:
         self.ring = self._new_ring(opening.floor.epoch)
         self.ring.start_at(opening.floor.seq)
         self.ring.append([Entry.of(event) for event in opening.events], self._clock())
-        for timer in self._timers:
-            timer.start()
 
     async def drain(self) -> None:
         """Refuse new work, tell each stream when to come back, and end within `drain_timeout`.
@@ -124,12 +131,12 @@ class Hub:
     @property
     def is_ready(self) -> bool:
         """Whether it takes events and streams now."""
-        return self._journal.is_up and not self.draining
+        return self.is_journal_up and not self.draining
 
     @property
     def is_journal_up(self) -> bool:
         """Whether the journal would try an append now."""
-        return self._journal.is_up
+        return not self._journal.status
 
     @property
     def lag_events_max(self) -> int:
@@ -182,12 +189,12 @@ class Hub:
         self._check_ready()
         asked = time.perf_counter()
         try:
-            receipts = await self._journal.append(drafts)
+            ids = await self._journal.append(drafts)
         except Unavailable:
             self.counters.journal_errors += 1
             raise
         self.counters.journal_commit_s.observe(time.perf_counter() - asked)
-        return receipts
+        return [Receipt(id, self._recipients.pop(id)) for id in ids]
 
     def emit(self, signal: InternalEvent) -> int:
         """Send `signal` to the internal_streams that asked for its topic, and return how many those are.
@@ -209,16 +216,18 @@ class Hub:
         if not self.is_ready:
             raise Unavailable("the hub is stopping", code="draining", retry_after_s=2)
 
-    def _deliver(self, events: Sequence[Event]) -> Sequence[Receipt]:
+    def _deliver(self, events: Sequence[Event]) -> None:
         """Take committed events into the ring, and to the groups that they are for."""
         if not events:
-            return ()
+            return
         entries = [Entry.of(event) for event in events]
         self.ring.append(entries, events[-1].time)
         recipients = [self._fan_out.hand(entry) for entry in entries]
         self._fan_out.start()
         self.counters.count_published(events, [len(entry.block) for entry in entries], recipients)
-        return [Receipt(event.id, count) for event, count in zip(events, recipients, strict=True)]
+        self._recipients |= {
+            event.id: count for event, count in zip(events, recipients, strict=True)
+        }
 
     # --- streams ------------------------------------------------------------------------------
 

@@ -1,10 +1,10 @@
 """Journals: what makes the log durable or shared. `open_journal` finds the one a setting names."""
 
 from tocsin.errors import SettingsError
-from tocsin.eventlog.journal.base import Deliver, Journal, Opening, Receipt
+from tocsin.eventlog.journal.base import Deliver, Journal, Opening, Reset
 from tocsin.eventlog.journal.memory import MemoryJournal
 
-__all__ = ["Deliver", "Journal", "MemoryJournal", "Opening", "Receipt", "open_journal"]
+__all__ = ["Deliver", "Journal", "MemoryJournal", "Opening", "Reset", "open_journal"]
 
 
 def open_journal(url: str) -> Journal:

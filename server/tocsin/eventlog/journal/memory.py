@@ -5,11 +5,13 @@ A restart makes a new epoch, so that every client that comes back is told of the
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 
 from tocsin.core.event import Draft, Event, EventId
-from tocsin.eventlog.journal.base import Deliver, Opening, Receipt
+from tocsin.errors import Unavailable
+from tocsin.eventlog.journal.base import Deliver, Opening, Reset
 
 
 class MemoryJournal:
@@ -21,30 +23,38 @@ class MemoryJournal:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._epoch = int(clock() * 1000)
+        self._now = clock()
+        self._epoch = int(self._now * 1000)
         self._seq = 0
         self._deliver: Deliver | None = None
 
     @property
-    def is_up(self) -> bool:
-        """Whether it was started."""
-        return self._deliver is not None
+    def status(self) -> str:
+        """Empty between start and stop."""
+        return "" if self._deliver else "the journal is not started"
 
-    async def start(self, deliver: Deliver, window: int) -> Opening:
-        """Begin an empty log; there is no window to load."""
+    async def start(self, deliver: Deliver, reset: Reset, window: int) -> Opening:
+        """Begin an empty log; there is no window to load, and never a new epoch."""
         self._deliver = deliver
         return Opening(EventId(self._epoch, 0))
 
-    async def append(self, drafts: Sequence[Draft]) -> Sequence[Receipt]:
-        """Give the drafts the next ids and deliver them at once."""
-        assert self._deliver is not None, "append before start"
-        now = self._clock()
-        events = [
-            Event(EventId(self._epoch, seq), draft, now)
-            for seq, draft in enumerate(drafts, self._seq + 1)
-        ]
+    def append(self, drafts: Sequence[Draft]) -> asyncio.Future[Sequence[EventId]]:
+        """Give the drafts the next ids and deliver them at once; the future is done."""
+        if self._deliver is None:
+            raise Unavailable(self.status, code="journal_down")
+        committed: asyncio.Future[Sequence[EventId]] = asyncio.get_running_loop().create_future()
+        now = self._now = max(self._now, self._clock())
+        ids = [EventId(self._epoch, seq) for seq, _ in enumerate(drafts, self._seq + 1)]
+        events = [Event(id, draft, now) for id, draft in zip(ids, drafts, strict=True)]
+        # Counted after it was delivered: what the hub could not take never was, and no hole remains.
+        self._deliver(events)
         self._seq += len(events)
-        return self._deliver(events)
+        committed.set_result(ids)
+        return committed
+
+    async def read(self, after: EventId, limit: int) -> Sequence[Event]:
+        """Nothing: what the ring doesn't hold is gone."""
+        return ()
 
     async def stop(self) -> None:
         """Forget the hub; appends are over."""

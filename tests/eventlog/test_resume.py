@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.test_ring import EPOCH, MINE, ring
+from tests.eventlog.test_ring import EPOCH, MINE, ring
 from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.eventlog.resume import Gap, Resume, resolve
 

@@ -1,0 +1,74 @@
+"""The hub's end of a journal, for the tests of the contract: it notes what it is given, and checks it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.eventlog.journals import Store
+from tocsin.core.event import Draft, Event, EventId
+from tocsin.eventlog.journal import Opening
+
+
+class Receiver:
+    """Opens a journal and takes what it delivers. Any hole, repetition or disorder fails at once.
+
+    Attributes:
+        opening: what the journal held when it was started.
+        delivered: every event since then.
+        resets: every opening of a new epoch since then.
+        head: the id that the next event comes after.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.journal = store.open()
+        self.opening = Opening(EventId(0, 0))
+        self.head = self.opening.floor
+        self.delivered: list[Event] = []
+        self.resets: list[Opening] = []
+        self._time = 0.0
+
+    @classmethod
+    async def start(cls, store: Store, window: int = 1_000) -> Receiver:
+        self = cls(store)
+        self.opening = await self.journal.start(self._deliver, self._reset, window)
+        self.head = self.opening.floor
+        self._follow(self.opening.events)
+        assert len(self.opening.events) <= window
+        return self
+
+    async def append(self, *drafts: Draft) -> Sequence[EventId]:
+        """Append, and see that each event was delivered before the answer came."""
+        future = self.journal.append(drafts)
+        future.add_done_callback(lambda done: self._check_delivered(done.result()))
+        ids = await future
+        self._check_delivered(ids)
+        assert len(ids) == len(drafts)
+        return ids
+
+    def texts(self) -> list[bytes]:
+        """The data of what was delivered."""
+        return [event.draft.data for event in self.delivered]
+
+    def _deliver(self, events: Sequence[Event]) -> None:
+        self._follow(events)
+        self.delivered += events
+
+    def _reset(self, opening: Opening) -> None:
+        assert opening.floor.epoch > self.head.epoch
+        self.head = opening.floor
+        self._follow(opening.events)
+        self.resets.append(opening)
+
+    def _follow(self, events: Sequence[Event]) -> None:
+        for event in events:
+            assert event.id == EventId(self.head.epoch, self.head.seq + 1)
+            assert event.time >= self._time
+            self.head, self._time = event.id, event.time
+
+    def _check_delivered(self, ids: Sequence[EventId]) -> None:
+        assert set(ids) <= {event.id for event in self.delivered}
+
+
+def drafts(*texts: str) -> list[Draft]:
+    """An event for each text."""
+    return [Draft("tick", text.encode()) for text in texts]

@@ -1,0 +1,199 @@
+"""Journals made for the tests, and the list of all that must pass the contract."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.record import decode_record, encode_record
+from tocsin.errors import Unavailable
+from tocsin.eventlog.journal import Deliver, Journal, MemoryJournal, Opening, Reset
+
+
+class Store(Protocol):
+    """Where journals of one kind keep their log, and what a test can do to it.
+
+    Attributes:
+        is_durable: whether a log that is opened again is the same log.
+        has_outages: whether `break_down` does anything.
+        has_resets: whether `begin_epoch` does anything.
+    """
+
+    is_durable: bool
+    has_outages: bool
+    has_resets: bool
+
+    def open(self) -> Journal:
+        """A journal on this store, not started; one at a time."""
+
+    async def crash(self, *, committed: Sequence[Draft] = ()) -> None:
+        """End the open journal as `kill -9` does, after it committed these and before it delivered them."""
+
+    def break_down(self, reason: str) -> None:
+        """Let appends fail from here on; an empty reason ends that."""
+
+    def begin_epoch(self) -> None:
+        """Let the log be replaced by a new one, which is empty, while the journal runs."""
+
+
+class MemoryStore:
+    """`memory:`, whose clock moves a second with each look, and back at times."""
+
+    is_durable = has_outages = has_resets = False
+
+    def __init__(self) -> None:
+        self._clock = unsteady_clock()
+
+    def open(self) -> Journal:
+        return MemoryJournal(self._clock)
+
+    async def crash(self, *, committed: Sequence[Draft] = ()) -> None:
+        pass
+
+    def break_down(self, reason: str) -> None:
+        pass
+
+    def begin_epoch(self) -> None:
+        pass
+
+
+class ListStore:
+    """A "disk" that is a list of records.
+
+    Args:
+        turns: of the loop that a commit takes; what comes in meanwhile is committed next, as one.
+    """
+
+    is_durable = has_outages = has_resets = True
+
+    def __init__(self, turns: int = 0) -> None:
+        self.turns = turns
+        self.clock = unsteady_clock()
+        self.epoch = 1_000
+        self.records: list[bytes] = []
+        self.outage = ""
+        self.journal: ListJournal | None = None
+
+    def open(self) -> Journal:
+        self.journal = ListJournal(self)
+        return self.journal
+
+    async def crash(self, *, committed: Sequence[Draft] = ()) -> None:
+        assert self.journal
+        self.journal.kill()
+        self.commit(committed)
+
+    def break_down(self, reason: str) -> None:
+        self.outage = reason
+
+    def begin_epoch(self) -> None:
+        self.epoch += 1
+        self.records = []
+        if self.journal:
+            self.journal.begin_epoch()
+
+    def commit(self, drafts: Sequence[Draft]) -> list[Event]:
+        """Write the next records, all in one step."""
+        last = decode_record(self.records[-1]).time if self.records else 0.0
+        now = max(self.clock(), last)
+        seqs = range(len(self.records) + 1, len(self.records) + 1 + len(drafts))
+        events = [
+            Event(EventId(self.epoch, seq), draft, now)
+            for seq, draft in zip(seqs, drafts, strict=True)
+        ]
+        self.records += [encode_record(event) for event in events]
+        return events
+
+
+class ListJournal:
+    """A journal whose commits take turns of the loop, and fail while its store is broken."""
+
+    def __init__(self, store: ListStore) -> None:
+        self._store = store
+        self._waiting: list[tuple[Sequence[Draft], asyncio.Future[Sequence[EventId]]]] = []
+        self._committer: asyncio.Task[None] | None = None
+        self._deliver: Deliver | None = None
+        self._reset: Reset | None = None
+
+    @property
+    def status(self) -> str:
+        if self._deliver is None:
+            return "the journal is not started"
+        return self._store.outage
+
+    async def start(self, deliver: Deliver, reset: Reset, window: int) -> Opening:
+        self._deliver, self._reset = deliver, reset
+        records = self._store.records
+        first = max(len(records) - window, 0)
+        events = [decode_record(record) for record in records[first:]]
+        return Opening(EventId(self._store.epoch, first), events)
+
+    def append(self, drafts: Sequence[Draft]) -> asyncio.Future[Sequence[EventId]]:
+        if self._deliver is None:
+            raise Unavailable(self.status, code="journal_down")
+        future: asyncio.Future[Sequence[EventId]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((drafts, future))
+        if self._committer is None:
+            self._committer = asyncio.create_task(self._commit())
+        return future
+
+    async def read(self, after: EventId, limit: int) -> Sequence[Event]:
+        if after.epoch != self._store.epoch:
+            return ()
+        return [decode_record(r) for r in self._store.records[after.seq : after.seq + limit]]
+
+    async def stop(self) -> None:
+        if self._committer:
+            await self._committer
+        self._deliver = None
+
+    def kill(self) -> None:
+        if self._committer:
+            self._committer.cancel()
+        for _, future in self._waiting:
+            future.cancel()
+        self._deliver = None
+
+    def begin_epoch(self) -> None:
+        assert self._reset
+        self._reset(Opening(EventId(self._store.epoch, 0)))
+
+    async def _commit(self) -> None:
+        while self._waiting:
+            for _ in range(self._store.turns):
+                await asyncio.sleep(0)
+            batches, self._waiting = self._waiting, []
+            for drafts, future in batches:
+                self._commit_one(drafts, future)
+        self._committer = None
+
+    def _commit_one(
+        self, drafts: Sequence[Draft], future: asyncio.Future[Sequence[EventId]]
+    ) -> None:
+        assert self._deliver
+        if self._store.outage:
+            if not future.done():
+                future.set_exception(Unavailable(self._store.outage, code="journal_down"))
+            return
+        events = self._store.commit(drafts)
+        self._deliver(events)
+        if not future.done():
+            future.set_result([event.id for event in events])
+
+
+def unsteady_clock() -> Callable[[], float]:
+    """Unix time that jumps ahead and back."""
+    steps = itertools.cycle([1.0, 3_600.0, 1.0, -7_000.0, 1.0])
+    times = itertools.accumulate(steps, initial=1_000_000.0)
+    return lambda: next(times)
+
+
+STORES: dict[str, Callable[[], Store]] = {
+    "memory": MemoryStore,
+    "failing": ListStore,
+    "slow": lambda: ListStore(turns=5),
+}
+"""Each kind of journal, by name. A new journal is held to the contract by a line here."""
