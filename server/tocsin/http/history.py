@@ -31,7 +31,7 @@ class HistoryHandler(Handler):
             entries, more = self._page(resume.cursor, filter, limit)
             gap = resume.gap
         else:
-            entries, more, gap = ring.newest(filter, limit), False, None
+            entries, more, gap = ring.newest(filter, limit, max_bytes=PAGE_BYTES), False, None
         self.answer(
             {
                 "events": [self._event(entry) for entry in entries],
@@ -55,7 +55,7 @@ class HistoryHandler(Handler):
             cursor = reading.cursor
             if sum(len(entry.block) for entry in entries) >= PAGE_BYTES:
                 break
-        return entries, ring.count(cursor, filter) > 0
+        return entries, ring.count(cursor, filter) != 0
 
     def _event(self, entry: Entry) -> dict[str, object]:
         return {

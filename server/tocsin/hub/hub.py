@@ -51,6 +51,7 @@ class Hub:
         settings: limits and times; the listener's keys are of no meaning here.
         journal: keeps the log; by default in memory only.
         clock: Unix time in seconds.
+        monotonic: seconds of a clock that can't be set.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Hub:
         settings: Settings | None = None,
         journal: Journal | None = None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings or Settings()
         self.clients_limit = client_limit(self.settings)
@@ -71,6 +73,7 @@ class Hub:
         self._internal_streams = InternalStreams(self._fan_out.let_in, self._fan_out.leave)
         self._journal = journal or MemoryJournal(clock)
         self._clock = clock
+        self._monotonic = monotonic
         self._recipients: dict[
             EventId, int
         ] = {}  # of what was delivered, until its publisher is told
@@ -100,7 +103,8 @@ class Hub:
     def _reset(self, opening: Opening) -> None:
         self.ring = self._new_ring(opening.floor.epoch)
         self.ring.start_at(opening.floor.seq)
-        self.ring.append([Entry.of(event) for event in opening.events], self._clock())
+        entries = [Entry.of(event) for event in opening.events]
+        self.ring.load(entries, self._monotonic(), wall=self._clock())
 
     async def drain(self) -> None:
         """Refuse new work, tell each stream when to come back, and end within `drain_timeout`.
@@ -221,7 +225,7 @@ class Hub:
         if not events:
             return
         entries = [Entry.of(event) for event in events]
-        self.ring.append(entries, events[-1].time)
+        self.ring.append(entries, self._monotonic())
         recipients = [self._fan_out.hand(entry) for entry in entries]
         self._fan_out.start()
         self.counters.count_published(events, [len(entry.block) for entry in entries], recipients)
@@ -269,7 +273,7 @@ class Hub:
         if presence:
             self._presence[stream.number] = stream
             stream.presence = len(self.streams)
-        stream.replays = resume.replayed
+        stream.replays = resume.replayed or 0
         self.counters.count_opened(resume)
         if is_wanted(log, "stream opened"):
             self._log_opened(stream, resume)
@@ -393,7 +397,12 @@ class Hub:
 
     def tick(self) -> None:
         """Once a second: evict by age, close the slow, tell the number of clients to who asked."""
-        self.ring.expire(self._clock())
+        expired = self.ring.expire(self._monotonic())
+        if expired.is_behind:
+            log.warning(
+                "more of the history is too old than should be, and goes a minute's worth at a time",
+                extra={"events": expired.events},
+            )
         self.counters.sample(asyncio.get_running_loop().time())
         limit = asyncio.get_running_loop().time() - self.settings.slow_client_timeout
         for stream in tuple(self.lagging.values()):
