@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from tornado.iostream import IOStream
+from tornado.iostream import IOStream, SSLIOStream
 
 
 def iostream_with(
@@ -15,3 +15,27 @@ def iostream_with(
     stream._read_buffer += data
     stream._read_buffer_size += len(data)
     return stream
+
+
+def take_socket(iostream: IOStream) -> socket.socket | None:
+    """The socket of a plain IOStream, which is closed for everybody else then, and left to be freed.
+
+    None if it has to stay one: it is TLS, closed, or has bytes unsent, or read and not asked for.
+    """
+    if isinstance(iostream, SSLIOStream) or iostream.closed() or iostream.writing():
+        return None
+    if iostream._read_buffer_size:
+        return None
+    if iostream._state is not None:
+        iostream.io_loop.remove_handler(iostream.fileno())
+        iostream._state = None
+    iostream._closed = True
+    taken: socket.socket = iostream.socket
+    iostream.socket = None  # type: ignore[assignment]
+    return taken
+
+
+def bytes_written(iostream: IOStream) -> int:
+    """How many bytes of what was written to `iostream` its socket took."""
+    written: int = iostream._total_write_done_index
+    return written

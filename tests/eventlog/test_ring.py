@@ -63,8 +63,8 @@ def test_read_looks_at_a_bounded_number_of_entries(monkeypatch: pytest.MonkeyPat
 
 
 def test_newest_gives_the_last_page_in_order() -> None:
-    assert seqs(ring("mine", "other", "mine", "mine").newest(MINE, 2)) == [3, 4]
-    assert seqs(ring("mine").newest(MINE, 5)) == [1]
+    assert seqs(ring("mine", "other", "mine", "mine").newest(MINE, 2, max_bytes=1_000)) == [3, 4]
+    assert seqs(ring("mine").newest(MINE, 5, max_bytes=1_000)) == [1]
 
 
 def test_append_refuses_a_hole() -> None:
@@ -102,8 +102,10 @@ def test_limit_by_count_evicts_the_oldest() -> None:
 
 
 def test_limit_by_bytes_evicts_the_oldest() -> None:
-    size = len(entry(1).block)
-    made = ring(*"aaaaa", max_bytes=2 * size)
+    size = len(entry(1, data=b"x" * 1_000).block)
+    made = ring(max_bytes=2 * size + 400)  # the index takes 20 an event and 280 a topic
+    for seq in range(1, 6):
+        made.append([entry(seq, data=b"x" * 1_000)], now=0.0)
     assert (read(made, 0), made.bytes) == ([4, 5], 2 * size)
     assert made.evicted["bytes"] == 3
 
@@ -148,11 +150,8 @@ def test_filter_by_type_is_told_apart_from_other_types_of_its_topic() -> None:
     assert made.has_lost(0, Filter([], ["t"]))
 
 
-def test_more_topics_than_are_remembered_err_on_the_side_of_loss(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(ring_module, "REMEMBERED_KEYS", 2)
-    made = ring("a", "b", "c", "d", "e", max_events=1)
+def test_more_topics_than_are_remembered_err_on_the_side_of_loss() -> None:
+    made = ring("a", "b", "c", "d", "e", max_events=1, remembered_evictions=2)
     assert made.has_lost(0, MINE)
     assert made.has_lost(1, MINE)
     assert not made.has_lost(2, MINE)

@@ -18,6 +18,7 @@ VALUES: dict[str, object] = {
     "max_header_bytes": 8_192,
     "max_bodies_bytes": 100_000,
     "max_answers_bytes": 200_000,
+    "remembered_evictions": 5_000,
     "journal": "memory:",
     "history_events": 500,
     "history_bytes": 1_000_000,

@@ -6,6 +6,7 @@ has no signal for "that id is gone".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -45,19 +46,37 @@ class Resume(msgspec.Struct, frozen=True):
         welcome_id: the id that the welcome bears: a client cut off before its first event comes back
             with it, and loses nothing.
         resumed: whether the client named an id.
-        replayed: how many kept events it gets before the live ones.
+        replayed: how many kept events it gets before the live ones; None where nobody counted them.
         gap: what it is told of, or None.
     """
 
     cursor: int
     welcome_id: str
     resumed: bool = False
-    replayed: int = 0
+    replayed: int | None = 0
     gap: Gap | None = None
 
 
-def resolve(last_event_id: str, ring: RingBuffer, filter: Filter) -> Resume:
-    """Where a client that names `last_event_id` begins. Never raises: any text is an answer."""
+def resolve(last_event_ids: str | Sequence[str], ring: RingBuffer, filter: Filter) -> Resume:
+    """Where a client that names these ids begins. Never raises: any text is an answer.
+
+    Of several ids, the newest one of this log counts: the commonest polyfill adds its own to the one in
+    the page's address, which then is older at each reconnection. If none is of this log, the first counts.
+    """
+    if not isinstance(last_event_ids, str):
+        last_event_ids = _newest(last_event_ids, ring)
+    return _resolve(last_event_ids, ring, filter)
+
+
+def _newest(last_event_ids: Sequence[str], ring: RingBuffer) -> str:
+    parsed = [id for id in map(EventId.parse, last_event_ids) if id is not None]
+    known = [id for id in parsed if id.epoch == ring.epoch and id.seq <= ring.head]
+    if known:
+        return str(max(known))
+    return next((id for id in last_event_ids if id), "")
+
+
+def _resolve(last_event_id: str, ring: RingBuffer, filter: Filter) -> Resume:
     if not last_event_id:
         return Resume(ring.head, str(ring.id_at(ring.head)))
     if last_event_id == EARLIEST:

@@ -7,51 +7,51 @@ say whether a given stream lost something. It knows no clock (callers bring `now
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from operator import itemgetter
-from typing import cast
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple, cast
 
 import msgspec
 
-from tocsin.core.event import Event, EventId
+from tocsin.core.event import EventId
 from tocsin.core.filters import Filter
-from tocsin.core.wire import encode_event
+from tocsin.eventlog.entry import Entry
+from tocsin.eventlog.evictions import Evictions
+from tocsin.eventlog.topic_index import (
+    Seqs,
+    TopicIndex,
+    ascending,
+    count_after,
+    descending,
+    seqs_after,
+)
 
-REMEMBERED_KEYS = 4_096
-"""How many (topic, type) pairs the ring remembers the newest evicted event of."""
+__all__ = ["Entry", "Expired", "Reading", "RingBuffer"]
+
+REMEMBERED_EVICTIONS = 100_000
+"""How many pairs of topic and type the ring remembers the newest evicted event of, unless told otherwise."""
 
 SCAN_LIMIT = 2_000
 """Events a single read looks at: a filtered read of a long history must not hold up the loop."""
 
+NEWEST_LIMIT = 30_000
+"""Events that a search for the newest looks at: 10 ms. It can't be continued, so it may look further."""
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One event in the ring: its place, what filters ask about, and its encoded `block`."""
+COUNT_LIMIT = 10_000
+"""Events that are looked at to be counted: 4 ms."""
 
-    seq: int
-    topic: str
-    type: str
-    time: float
-    block: bytes
-    more_topics: tuple[str, ...] = ()
+INDEX_LAG = 1_000
+"""Events that may not be in the index yet: 0.2 ms of work for who reads first."""
 
-    @property
-    def topics(self) -> tuple[str, ...]:
-        """All its topics, each once."""
-        return (self.topic, *self.more_topics)
+FEW = 64
+"""Events behind a cursor that are looked at rather than looked up."""
 
-    @classmethod
-    def of(cls, event: Event) -> Entry:
-        """Encode `event`; this happens once for all streams, live or replayed."""
-        draft = event.draft
-        block = encode_event(draft.type, draft.data, str(event.id))
-        return cls(event.id.seq, draft.topic, draft.type, event.time, block, draft.more_topics)
+PAGE = 500
+"""Events that a read usually finds, for guessing what it costs."""
 
-    @property
-    def data(self) -> bytes:
-        """The event's data as published, cut back out of the block, so that it isn't kept twice."""
-        lines = self.block.split(b"\n")[1:-3]
-        return b"\n".join(line[len(b"data: ") :] for line in lines)
+JUMP_S = 60.0
+"""Seconds of the log that one `expire` evicts at most."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -61,34 +61,59 @@ class Reading(msgspec.Struct, frozen=True):
     cursor: int
 
 
+class Expired(NamedTuple):
+    """What `expire` evicted: how many events, and whether as old ones are left for the next call."""
+
+    events: int
+    is_behind: bool
+
+
 class RingBuffer:
     """The newest entries of one epoch.
 
     Args:
         epoch: of the log this is a window over.
         max_events: the limit by count; a hundredth more are kept at times, so that evicting is shared work.
-        max_bytes: the limit by encoded size.
-        max_age_s: the limit by age in seconds; 0 keeps events however old.
+        max_bytes: the limit by encoded size and the size of the index, with the same hundredth.
+        max_age_s: the limit by age in seconds, with a thousandth; 0 keeps events however old.
+        remembered_evictions: pairs of topic and type of which the newest evicted event is remembered.
     """
 
     def __init__(
-        self, epoch: int, *, max_events: int, max_bytes: int, max_age_s: float = 0.0
+        self,
+        epoch: int,
+        *,
+        max_events: int,
+        max_bytes: int,
+        max_age_s: float = 0.0,
+        remembered_evictions: int = REMEMBERED_EVICTIONS,
     ) -> None:
         self.epoch = epoch
         self.head = 0
         self.bytes = 0
         self.evicted = {"count": 0, "bytes": 0, "age": 0}
         self._max_events = max_events
-        # Letting go one by one would be a tenth of what a POST costs.
-        self._slack = max_events // 128
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
+        # Letting go one by one would be a tenth of what a POST costs.
+        self._most_events = max_events + max_events // 128
+        self._most_bytes = max_bytes + max_bytes // 128
         # One list and the index of its first live slot: a deque would make reading at an offset a
         # walk, and a circular array needs a second counter that could disagree.
         self._entries: list[Entry | None] = []
         self._start = 0
-        self._newest_evicted: dict[tuple[str, str], int] = {}  # in the order of their seq
-        self._forgotten = 0  # the newest evicted seq among the pairs no longer remembered
+        # What is derived from the entries is brought up to date later, in one go: an append that fails
+        # then has little to undo, and one that works little to do.
+        self._settled = (
+            0  # the slots before it are empty, and the derived parts know of their eviction
+        )
+        self._is_settling = False
+        self._index = TopicIndex()
+        self._index_bytes = 0
+        self._evictions = Evictions(remembered_evictions)
+        self._times: deque[tuple[int, float]] = (
+            deque()
+        )  # a seq, and when at the latest it was appended
 
     @property
     def floor(self) -> int:
@@ -104,12 +129,41 @@ class RingBuffer:
         """The id of place `seq` of this log."""
         return EventId(self.epoch, seq)
 
+    # --- what comes and goes ------------------------------------------------------------------
+
     def start_at(self, floor: int) -> None:
         """Take up a log whose newest event known to be gone is `floor`; only for an empty ring."""
-        self.head = self._forgotten = floor
+        self.head = self._evictions.forgotten = floor
+        self._index = TopicIndex(floor)
+
+    def load(self, entries: Sequence[Entry], now: float, wall: float) -> None:
+        """Add the entries of a log that is taken up, which are as old as their own times say.
+
+        Args:
+            entries: the next ones.
+            now: as for `append`.
+            wall: Unix time in seconds, which the entries' times are compared with.
+        """
+        self.append(entries, now)
+        if not self._max_age_s:
+            return
+        times: deque[tuple[int, float]] = deque()
+        youngest = now
+        for entry in reversed(self._list(self.floor, self.head)):
+            # An event isn't younger than one that came after it, whatever the clock did then.
+            youngest = min(youngest, now - (wall - entry.time))
+            if not times or youngest <= times[0][1] - self._time_step:
+                times.appendleft((entry.seq, youngest))
+        self._times = times
 
     def append(self, entries: Sequence[Entry], now: float) -> None:
-        """Add the next entries of the log, then evict what the limits no longer allow.
+        """Add the next entries of the log, then evict what the limits by count and bytes no longer allow.
+
+        Whole or not at all: after any exception, the ring is as before.
+
+        Args:
+            entries: the next ones.
+            now: seconds of a clock that can't be set; events are as old as it says, not as their times.
 
         Raises:
             ValueError: they aren't the next ones. A hole would be a silent loss.
@@ -117,55 +171,180 @@ class RingBuffer:
         for seq, entry in enumerate(entries, self.head + 1):
             if entry.seq != seq:
                 raise ValueError(f"entry {entry.seq} where {seq} is the next")
-        self._entries += entries
-        self.head += len(entries)
-        self.bytes += sum([len(entry.block) for entry in entries])
-        if len(self) > self._max_events + self._slack:
-            self._evict(len(self) - self._max_events, "count")
-        if self.bytes > self._max_bytes:
-            self._evict(self._count_beyond_bytes(), "bytes")
-        self.expire(now)
+        if self._start > self._settled or self.head - self._index.head > INDEX_LAG:
+            self._settle()
+        slots, head, bytes, start = len(self._entries), self.head, self.bytes, self._start
+        try:
+            self._entries += entries
+            self.head += len(entries)
+            self.bytes += sum([len(entry.block) for entry in entries])
+            if len(self) > self._most_events:
+                self._evict(len(self) - self._max_events)
+            beyond_count = self._start - start
+            if self.bytes + self._index_bytes > self._most_bytes:
+                self._evict(self._count_beyond_bytes())
+            if self._max_age_s:
+                self._note_time(now)
+            if self._start > start:
+                self._count_evicted(beyond_count, self._start - start - beyond_count)
+        except BaseException:
+            del self._entries[slots:]
+            self.head, self.bytes, self._start = head, bytes, start
+            while self._times and self._times[-1][0] > head:
+                self._times.pop()
+            raise
 
-    def expire(self, now: float) -> None:
-        """Evict what is older than the limit by age at `now` (Unix seconds)."""
-        if self._max_age_s:
-            young = (n for n, e in enumerate(self._kept()) if now - e.time <= self._max_age_s)
-            self._evict(next(young, len(self)), "age")
+    def expire(self, now: float) -> Expired:
+        """Evict what is older than the limit by age; to be called about once a second.
+
+        One call evicts what was appended in one minute at most. So a log whose times are wrong, or a
+        clock that jumps all the same, costs a minute of history a second, and somebody can step in.
+
+        Args:
+            now: as for `append`.
+        """
+        if not self._max_age_s:
+            return Expired(0, False)
+        self._note_time(now)
+        limit = now - self._max_age_s
+        while self._times and self._times[0][0] <= self.floor:
+            self._times.popleft()
+        if not self._times or self._times[0][1] >= limit:
+            return Expired(0, False)
+        until = self._times[0][1] + JUMP_S
+        seq = 0
+        while self._times and self._times[0][1] < limit and self._times[0][1] <= until:
+            seq, _ = self._times.popleft()
+        count = max(seq - self.floor, 0)
+        self._evict(count)
+        self.evicted["age"] += count
+        return Expired(count, bool(self._times) and self._times[0][1] < limit)
+
+    @property
+    def _time_step(self) -> float:
+        """So far apart are the times that are noted, at least."""
+        return self._max_age_s / 1024
+
+    def _note_time(self, now: float) -> None:
+        """Note that what is in the ring was appended by `now`, where the last note is old enough."""
+        if not self._times:
+            if len(self):
+                self._times.append((self.head, now))
+        elif self.head > self._times[-1][0] and now >= self._times[-1][1] + self._time_step:
+            self._times.append((self.head, now))
+
+    def _count_evicted(self, by_count: int, by_bytes: int) -> None:
+        count, bytes = self.evicted["count"] + by_count, self.evicted["bytes"] + by_bytes
+        self.evicted["count"], self.evicted["bytes"] = count, bytes
+
+    def _count_beyond_bytes(self) -> int:
+        """How many of the oldest have to go, so that the others and the index keep the limit by bytes."""
+        left = self.bytes + self._index_bytes
+        share = self._index_bytes // len(self)  # of an event in the index
+        for count in range(len(self)):
+            if left <= self._max_bytes:
+                return count
+            left -= len(self._at_slot(self._start + count).block) + share
+        return len(self)
+
+    def _evict(self, count: int) -> None:
+        """Let the oldest `count` go."""
+        gone = cast(list[Entry], self._entries[self._start : self._start + count])
+        self.bytes -= sum([len(entry.block) for entry in gone])
+        self._start += count
+
+    def _settle(self) -> None:
+        """Bring the index and the memory of evictions up to date. What fails here is done again the next time."""
+        if self._is_settling:  # it failed the last time: nobody knows how far the index is
+            self._index = TopicIndex(self.floor)
+            self._evictions.distrust()
+        self._is_settling = True
+        gone = cast(list[Entry], self._entries[self._settled : self._start])
+        self._index.add(self._list(self._index.head, self.head))
+        self._evictions.remember(gone, several=self._index.several > 0)
+        self._index.drop(gone, self.floor)
+        self._index_bytes = self._index.bytes
+        # A line each, so that nothing comes between: emptying slots and counting them belong together.
+        self._entries[self._settled : self._start], self._settled = [None] * len(gone), self._start
+        if self._start * 2 > len(self._entries):
+            # Half is empty slots: amortised, one move an entry.
+            self._entries, self._start, self._settled = self._entries[self._start :], 0, 0
+        self._is_settling = False
+
+    # --- reading ------------------------------------------------------------------------------
 
     def read(self, cursor: int, filter: Filter, *, max_bytes: int, max_events: int = 0) -> Reading:
         """Entries after `cursor` that `filter` lets through, oldest first.
 
-        Stops behind the entry that fills `max_bytes` or `max_events` (0: no limit), and after
-        `SCAN_LIMIT` entries: the reading's cursor says where to go on. It equals `head` at the end.
+        Stops behind the entry that fills `max_bytes` or `max_events` (0: no limit), and after it looked
+        at `SCAN_LIMIT` entries: the reading's cursor says where to go on. It equals `head` at the end.
         """
+        cursor = max(cursor, self.floor)
+        lists = self._lists_for(cursor, filter, max_events or PAGE)
+        if lists is None:
+            end = min(cursor + SCAN_LIMIT, self.head)
+            looked_at: Iterator[Entry] = iter(self._list(cursor, end))
+        else:
+            end = self.head
+            looked_at = map(self._at, islice(ascending(lists, cursor), SCAN_LIMIT))
+        everything = filter.is_everything
         found: list[Entry] = []
-        size = 0
-        for entry in self._after(cursor, SCAN_LIMIT):
+        size = looks = 0
+        for entry in looked_at:
+            looks += 1
+            if entry.seq == cursor:  # again, for another of its topics
+                continue
             cursor = entry.seq
-            if filter.matches(entry.topic, entry.type):
+            if everything or filter.matches(entry.topic, entry.type, entry.more_topics):
                 found.append(entry)
                 size += len(entry.block)
                 if size >= max_bytes or len(found) == max_events:
-                    break
-        return Reading(found, cursor)
+                    return Reading(found, cursor)
+        if lists is not None and looks == SCAN_LIMIT:
+            return Reading(found, cursor)
+        return Reading(found, end)
 
-    def newest(self, filter: Filter, count: int) -> list[Entry]:
-        """The newest `count` entries that `filter` lets through, oldest first."""
+    def newest(self, filter: Filter, count: int, *, max_bytes: int) -> list[Entry]:
+        """The newest `count` entries that `filter` lets through, oldest first.
+
+        Fewer where they pass `max_bytes`, which the last one found may, or where `NEWEST_LIMIT` entries
+        were looked at: that happens only where few of those on its topics are of its types, or where
+        it asks for more than a few thousand topics in use.
+        """
+        lists = self._lists_for(self.floor, filter, count)
+        seqs = iter(range(self.head, self.floor, -1)) if lists is None else descending(lists)
         found: list[Entry] = []
-        for slot in range(len(self._entries) - 1, self._start - 1, -1):
-            entry = self._entries[slot]
-            assert entry is not None
-            if filter.matches(entry.topic, entry.type):
+        size, last = 0, self.head + 1
+        for seq in islice(seqs, NEWEST_LIMIT):
+            if seq <= self.floor or len(found) == count or size >= max_bytes:
+                break
+            if seq == last:  # again, for another of its topics
+                continue
+            last = seq
+            entry = self._at(seq)
+            if filter.matches(entry.topic, entry.type, entry.more_topics):
                 found.append(entry)
-                if len(found) == count:
-                    break
+                size += len(entry.block)
         return found[::-1]
 
-    def count(self, cursor: int, filter: Filter) -> int:
-        """How many kept entries after `cursor` the filter lets through."""
+    def count(self, cursor: int, filter: Filter) -> int | None:
+        """How many kept entries after `cursor` the filter lets through; None where that is too much work."""
+        cursor = max(cursor, self.floor)
         if filter.is_everything:
-            return self.head - max(cursor, self.floor)
-        return sum(filter.matches(e.topic, e.type) for e in self._after(cursor, self.head))
+            return self.head - cursor
+        if self.head - cursor <= FEW:
+            return self._count_among(self._list(cursor, self.head), filter)
+        self._settle_if_due()
+        lists = self._index.find(filter)
+        if lists is not None:
+            count = count_after(lists, cursor)
+            if not (filter.types and filter.asks_for_topics) and not self._index.several:
+                return count
+            if count <= COUNT_LIMIT:
+                return self._count_among(map(self._at, seqs_after(lists, cursor)), filter)
+        elif self.head - cursor <= COUNT_LIMIT:
+            return self._count_among(self._list(cursor, self.head), filter)
+        return None
 
     def has_lost(self, cursor: int, filter: Filter) -> bool:
         """Whether something that a stream with `filter` would have got after `cursor` was evicted.
@@ -174,56 +353,45 @@ class RingBuffer:
         """
         if cursor >= self.floor:
             return False
-        if filter.is_everything or cursor < self._forgotten:
+        if filter.is_everything:
             return True
-        for (topic, type), seq in reversed(self._newest_evicted.items()):
-            if seq <= cursor:
-                return False
-            if filter.matches(topic, type):
-                return True
-        return False
+        self._settle_if_due()
+        return self._evictions.has_lost(cursor, filter)
 
-    def _after(self, cursor: int, limit: int) -> Iterator[Entry]:
-        return self._kept(max(cursor - self.floor, 0), limit)
+    def _lists_for(self, cursor: int, filter: Filter, wanted: int) -> list[Seqs] | None:
+        """Where to look up what `filter` lets through after `cursor`; None where looking at all is cheaper."""
+        if filter.is_everything or self.head - cursor <= FEW:
+            return None
+        self._settle_if_due()
+        lists = self._index.find(filter)
+        if lists is None:
+            return None
+        # A list costs four looks at an entry before the first seq. If a tenth of all entries is in
+        # these lists, a page is found by looking at ten times as many as it holds.
+        listed = sum(map(len, lists))
+        if wanted * len(self) < 4 * len(lists) * listed:
+            return None
+        return lists
 
-    def _kept(self, skip: int = 0, limit: int = sys.maxsize) -> Iterator[Entry]:
-        """At most `limit` of the entries kept, oldest first, without the first `skip`."""
-        first = skip + self._start
-        for slot in range(first, min(first + limit, len(self._entries))):
-            entry = self._entries[slot]
-            assert entry is not None
-            yield entry
+    def _settle_if_due(self) -> None:
+        if self._is_settling or self._start > self._settled or self.head > self._index.head:
+            self._settle()
 
-    def _count_beyond_bytes(self) -> int:
-        """How many of the oldest have to go, so that the others keep the limit by bytes."""
-        left = self.bytes
-        for count, entry in enumerate(self._kept()):
-            if left <= self._max_bytes:
-                return count
-            left -= len(entry.block)
-        return len(self)
+    @staticmethod
+    def _count_among(entries: Iterable[Entry], filter: Filter) -> int:
+        return sum([filter.matches(e.topic, e.type, e.more_topics) for e in entries])
 
-    def _evict(self, count: int, reason: str) -> None:
-        """Let the oldest `count` go; together, as a batch that is appended lets a batch go."""
-        gone = cast(list[Entry], self._entries[self._start : self._start + count])
-        self._entries[self._start : self._start + count] = [None] * count
-        self._start += count
-        if self._start * 2 > len(self._entries):
-            # Half is empty slots: amortised, one move an entry.
-            del self._entries[: self._start]
-            self._start = 0
-        self.bytes -= sum([len(entry.block) for entry in gone])
-        self.evicted[reason] += count
-        self._remember({(entry.topic, entry.type): entry.seq for entry in gone})
+    def _at(self, seq: int) -> Entry:
+        """The kept entry with this seq."""
+        return self._at_slot(len(self._entries) - 1 - self.head + seq)
 
-    def _remember(self, newest: dict[tuple[str, str], int]) -> None:
-        """Note what was evicted last of each topic and type."""
-        for key, seq in sorted(newest.items(), key=itemgetter(1)):
-            self._newest_evicted.pop(key, None)  # so that it goes to the end: the order is by seq
-            self._newest_evicted[key] = seq
-        while len(self._newest_evicted) > REMEMBERED_KEYS:
-            oldest = next(iter(self._newest_evicted))
-            self._forgotten = self._newest_evicted.pop(oldest)
+    def _at_slot(self, slot: int) -> Entry:
+        return cast(Entry, self._entries[slot])
+
+    def _list(self, cursor: int, end: int) -> list[Entry]:
+        """The entries after `cursor` up to `end`; those at the old end may be evicted, but not settled."""
+        before = len(self._entries) - self.head  # a seq's slot is one less than this and the seq
+        return cast(list[Entry], self._entries[before + cursor : before + end])
 
     def __len__(self) -> int:
         return len(self._entries) - self._start

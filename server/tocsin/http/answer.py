@@ -75,7 +75,7 @@ def refusal(
 def of_error(error: Exception) -> Answer:
     """What a client is told of `error`; of a bug it never learns what it said."""
     if isinstance(error, InvalidInput):
-        more = {} if error.index is None else {"index": error.index}
+        more: dict[str, Any] = {} if error.index is None else {"index": error.index}
         return refusal(error.status, error.message, error.code, field=error.field, **more)
     if isinstance(error, Unavailable):
         later = (("Retry-After", str(error.retry_after_s)),)

@@ -98,6 +98,7 @@ def encode_answer(
     """`answer` as it is sent.
 
     Args:
+        answer: what is said.
         of_every_answer: the header fields that all answers have.
         second: the Unix time, for `Date`.
         is_head: the request was HEAD: the length is said, and the body isn't sent.

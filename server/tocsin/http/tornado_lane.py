@@ -137,7 +137,7 @@ class EdgeHandler(RequestHandler):
         elif not self._connection.stream.closed():
             self._hand_over(result)
 
-    get = head = post = put = patch = delete = options = _answer  # type: ignore[assignment]
+    get = head = post = put = patch = delete = options = _answer
 
     def _put(self, answer: Answer) -> None:
         """Set status, fields and body of the answer, in the order of the other lane."""

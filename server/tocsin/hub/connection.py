@@ -17,7 +17,9 @@ import struct
 from array import array
 from typing import Protocol, TypeAlias
 
-from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
+
+from tocsin.tornado_internals import bytes_written, take_socket
 
 STRAY_BYTES = 4_096
 """How much is read of what a client sends where it has nothing to say."""
@@ -302,30 +304,3 @@ def connect(given: socket.socket | IOStream, sockets: Sockets) -> Connection:
         return SocketConnection(given, sockets)
     taken = take_socket(given)
     return SocketConnection(taken, sockets) if taken else StreamConnection(given)
-
-
-# --- Tornado's internals, which have no public name ---------------------------------------------
-
-
-def take_socket(iostream: IOStream) -> socket.socket | None:
-    """The socket of a plain IOStream, which is closed for everybody else then, and left to be freed.
-
-    None if it has to stay one: it is TLS, closed, or has bytes unsent, or read and not asked for.
-    """
-    if isinstance(iostream, SSLIOStream) or iostream.closed() or iostream.writing():
-        return None
-    if iostream._read_buffer_size:
-        return None
-    if iostream._state is not None:
-        iostream.io_loop.remove_handler(iostream.fileno())
-        iostream._state = None
-    iostream._closed = True
-    taken: socket.socket = iostream.socket
-    iostream.socket = None  # type: ignore[assignment]
-    return taken
-
-
-def bytes_written(iostream: IOStream) -> int:
-    """How many bytes of what was written to `iostream` its socket took."""
-    written: int = iostream._total_write_done_index
-    return written

@@ -210,7 +210,7 @@ class Counters:
         self.opened["resumed" if resume.resumed else "new"] += 1
         if resume.resumed:
             self.resumes["gap" if resume.gap else "complete"] += 1
-            self.replayed.observe(resume.replayed)
+            self.replayed.observe(resume.replayed or 0)
         if resume.gap:
             self.gaps[resume.gap.reason] += 1
 

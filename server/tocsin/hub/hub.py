@@ -8,7 +8,6 @@ Redis. All of it runs on one event loop.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -39,6 +38,7 @@ class Hub:
         settings: limits and times; the listener's keys are of no meaning here.
         journal: keeps the log; by default in memory only.
         clock: Unix time in seconds.
+        monotonic: seconds of a clock that can't be set.
 
     Attributes:
         counters: what has happened so far.
@@ -51,14 +51,19 @@ class Hub:
         settings: Settings | None = None,
         journal: Journal | None = None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings = settings or Settings()
         self.clients_limit = client_limit(settings)
         self.counters = Counters()
-        self.secret = secrets.token_urlsafe(32)  # what the hub's own requests are known by
         self._clock = clock
         self._publishing = Publishing(
-            settings, journal or MemoryJournal(clock), self.counters, clock, self._reset
+            settings,
+            journal or MemoryJournal(clock),
+            self.counters,
+            clock,
+            monotonic,
+            self._reset,
         )
         self._fan_out = self._publishing.fan_out
         self._subscriptions = Subscriptions(
@@ -140,10 +145,11 @@ class Hub:
         connection: socket.socket | IOStream,
         filter: Filter,
         *,
-        last_event_id: str = "",
+        last_event_id: str | Sequence[str] = "",
         head: bytes = b"",
         chunked: bool = True,
         presence: bool = False,
+        ignored: Sequence[str] = (),
     ) -> Stream:
         """Open a stream over a connection, and send its opening.
 
@@ -153,10 +159,12 @@ class Hub:
         Args:
             connection: connected and non-blocking. The hub owns and closes it from here on.
             filter: what the stream gets.
-            last_event_id: as the client sent it, whatever it holds; empty begins at the head.
+            last_event_id: as the client sent it, whatever it holds, or all that it sent in several places;
+                empty begins at the head.
             head: the HTTP answer's head, sent before the first byte of the body.
             chunked: whether the body is chunked.
             presence: whether the stream also gets `presence` events.
+            ignored: what the client asked for and nobody knows; the welcome names it.
 
         Raises:
             Busy: no stream is opened now; the connection is as it was, and still the caller's.
@@ -168,6 +176,7 @@ class Hub:
             head=head,
             chunked=chunked,
             presence=presence,
+            ignored=ignored,
         )
 
     def refuses(self, filter: Filter) -> str:

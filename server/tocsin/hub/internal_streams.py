@@ -18,9 +18,6 @@ from tocsin.hub.fan_out import FanOut
 from tocsin.hub.group import Piece
 from tocsin.hub.stream import Stream
 
-SECRET_HEADER = "Tocsin-Secret"
-"""Bears `Hub.secret` in requests that the hub sends to itself."""
-
 
 class InternalStreams:
     """The `Log` of internal streams: there is nothing to read in it, and what one misses is gone.

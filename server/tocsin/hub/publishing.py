@@ -13,8 +13,9 @@ import msgspec
 from tocsin.core.event import Draft, Event, EventId, InternalEvent
 from tocsin.core.wire import encode_event
 from tocsin.errors import Unavailable
+from tocsin.eventlog.entry import Entry
 from tocsin.eventlog.journal import Journal, Opening
-from tocsin.eventlog.ring import Entry, RingBuffer
+from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.counters import Counters
 from tocsin.hub.fan_out import FanOut
 from tocsin.settings import Settings
@@ -46,6 +47,7 @@ class Publishing:
         journal: commits.
         counters: of the hub.
         clock: Unix time in seconds.
+        monotonic: seconds of a clock that can't be set, by which events age.
         on_reset: called when a new log begins while running, after the ring is the new log's.
 
     Attributes:
@@ -63,12 +65,14 @@ class Publishing:
         journal: Journal,
         counters: Counters,
         clock: Callable[[], float],
+        monotonic: Callable[[], float],
         on_reset: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._journal = journal
         self._counters = counters
         self._clock = clock
+        self._monotonic = monotonic
         self._on_reset = on_reset
         self.ring = self._new_ring(Opening(EventId(0, 0)))
         self.fan_out = FanOut(counters, clock, lambda: self.ring.head, self.fail)
@@ -153,6 +157,15 @@ class Publishing:
         if not self.failure.done():
             self.failure.set_result(error)
 
+    def expire(self) -> None:
+        """Evict what is too old; to be called about once a second."""
+        expired = self.ring.expire(self._monotonic())
+        if expired.is_behind:
+            log.warning(
+                "more of the history is too old than should be, and goes a minute's worth at a time",
+                extra={"events": expired.events},
+            )
+
     def _check_ready(self) -> None:
         reason = self.not_ready
         if reason:
@@ -164,7 +177,7 @@ class Publishing:
             return
         try:
             entries = [Entry.of(event) for event in events]
-            self.ring.append(entries, events[-1].time)
+            self.ring.append(entries, self._monotonic())
             recipients = self.fan_out.enqueue(entries)
             self.fan_out.start()
         except Exception as error:
@@ -227,7 +240,9 @@ class Publishing:
             max_events=self._settings.history_events,
             max_bytes=self._settings.history_bytes,
             max_age_s=self._settings.history_age,
+            remembered_evictions=self._settings.remembered_evictions,
         )
         ring.start_at(opening.floor.seq)
-        ring.append([Entry.of(event) for event in opening.events], self._clock())
+        entries = [Entry.of(event) for event in opening.events]
+        ring.load(entries, self._monotonic(), wall=self._clock())
         return ring

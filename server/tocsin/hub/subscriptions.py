@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tornado.iostream import IOStream
 
@@ -85,10 +85,11 @@ class Subscriptions:
         connection: socket.socket | IOStream,
         filter: Filter,
         *,
-        last_event_id: str,
+        last_event_id: str | Sequence[str],
         head: bytes,
         chunked: bool,
         presence: bool,
+        ignored: Sequence[str],
     ) -> Stream:
         """Open a stream, as `Hub.subscribe` says."""
         reason = self.refuses(filter, chunked)
@@ -96,7 +97,7 @@ class Subscriptions:
             self._counters.rejected[reason] += 1
             raise Busy(reason, jittered_retry_ms(self._settings.retry, 3.0))
         resume = resolve(last_event_id, self._publishing.ring, filter)
-        opening = self._opening(resume)
+        opening = self._opening(resume, ignored)
         connected = connect(connection, self.sockets)
         try:
             group = self._fan_out.join(filter, chunked, self._counters)
@@ -106,7 +107,7 @@ class Subscriptions:
         self._last_number += 1
         now = asyncio.get_running_loop().time()
         stream = Stream(self._last_number, connected, self, group, cursor=resume.cursor, now=now)
-        stream.replays = resume.replayed
+        stream.replays = resume.replayed or 0
         self.streams[stream.number] = stream
         if presence:
             self._presence[stream] = None
@@ -119,7 +120,7 @@ class Subscriptions:
             raise
         return stream
 
-    def _opening(self, resume: Resume) -> bytes:
+    def _opening(self, resume: Resume, ignored: Sequence[str]) -> bytes:
         """What the next stream is told first."""
         welcome = encode_welcome(
             number=self._last_number + 1,
@@ -127,6 +128,7 @@ class Subscriptions:
             timestamp=iso_time(self._clock()),
             heartbeat=self._settings.heartbeat,
             resume=resume,
+            ignored=ignored,
         )
         return encode_retry(jittered_retry_ms(self._settings.retry, 1.5)) + welcome
 
@@ -215,7 +217,7 @@ class Subscriptions:
 
     async def tick(self) -> None:
         """Once a second: evict by age, close the slow, tell the number of clients to who asked."""
-        self._publishing.ring.expire(self._clock())
+        self._publishing.expire()
         self._counters.sample(asyncio.get_running_loop().time())
         self._replay_cache.clear()
         await self._close_slow()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -12,7 +13,13 @@ from tocsin.eventlog.resume import Resume
 
 
 def encode_welcome(
-    *, number: int, clients: int, timestamp: str, heartbeat: float, resume: Resume
+    *,
+    number: int,
+    clients: int,
+    timestamp: str,
+    heartbeat: float,
+    resume: Resume,
+    ignored: Sequence[str] = (),
 ) -> bytes:
     """The block of `connection`, and of `gap` if there is one.
 
@@ -22,8 +29,9 @@ def encode_welcome(
         timestamp: the present time.
         heartbeat: seconds between two heartbeats.
         resume: where the stream begins.
+        ignored: what the client asked for and nobody knows.
     """
-    data = {
+    data: dict[str, object] = {
         "id": number,
         "message": "Connecté au hub Tocsin",
         "timestamp": timestamp,
@@ -33,6 +41,8 @@ def encode_welcome(
         "missed": resume.gap.missed if resume.gap else 0,
         "heartbeat": heartbeat,
     }
+    if ignored:
+        data["ignored"] = ignored
     welcome = encode_event("connection", msgspec.json.encode(data), resume.welcome_id)
     if resume.gap is None:
         return welcome

@@ -59,6 +59,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     history_age: Annotated[
         SecondsOrOff, Meta(description="Seconds an event is kept; 0 keeps it whatever its age.")
     ] = 0.0
+    remembered_evictions: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000_000,
+            description="Pairs of topic and type whose newest evicted event is remembered, to tell of no gap in vain.",
+        ),
+    ] = 100_000
     # hub: the open streams
     heartbeat: Annotated[
         Seconds, Meta(description="Seconds between two heartbeats on each stream.")

@@ -72,7 +72,7 @@ class HistoryRoute(Route):
         else:
             page = self._newest_page(filter, limit)
         hub = self._hub
-        answer = {
+        answer: dict[str, object] = {
             "events": [self._event(entry) for entry in page.entries],
             "gap": page.gap,
             "oldest": str(hub.oldest) if hub.oldest else None,

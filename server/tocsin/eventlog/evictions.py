@@ -1,0 +1,120 @@
+"""What is known of the events that left the ring: of each topic and type, the newest.
+
+A filtered stream on a quiet topic keeps an old cursor for hours. It has lost something only if one of its
+own events was evicted after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from operator import itemgetter
+
+from tocsin.core.filters import Filter
+from tocsin.eventlog.entry import Entry
+from tocsin.eventlog.sorted_names import SortedNames
+
+MAX_LOOKUPS = 20_000
+"""Pairs that are looked up one by one: 3 ms. Where a filter makes more of them, the pairs are walked."""
+
+
+class Evictions:
+    """The newest evicted event of each topic and type, for a bounded number of those pairs.
+
+    Args:
+        limit: how many pairs are remembered. Of the others one seq is, on the safe side: a cursor below it
+            is said to have lost something.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.forgotten = 0
+        """The newest evicted seq among the pairs that aren't remembered."""
+        self._limit = limit
+        self._pairs: dict[tuple[str, str], int] = {}  # in the order of their seq
+        self._topics: dict[str, int] = {}  # the newest of the pairs of a topic, and of a type
+        self._types: dict[str, int] = {}
+        self._names = SortedNames(self._topics)
+
+    def remember(self, gone: Sequence[Entry], *, several: bool) -> None:
+        """Note these, which left the ring in this order. Noting them again changes nothing.
+
+        Args:
+            gone: the evicted entries.
+            several: whether some of them have more than one topic.
+        """
+        pairs = {(entry.topic, entry.type): entry.seq for entry in gone}
+        if several:
+            more = [(topic, entry) for entry in gone for topic in entry.more_topics]
+            for topic, entry in more:
+                pairs[topic, entry.type] = max(entry.seq, pairs.get((topic, entry.type), 0))
+        known = self._pairs
+        newest = {}
+        for pair, seq in sorted(pairs.items(), key=itemgetter(1)):
+            known.pop(pair, None)  # so that it goes to the end: the order is by seq
+            known[pair] = seq
+            newest[pair[0]] = seq
+        self._types.update({entry.type: entry.seq for entry in gone})
+        fresh = newest.keys() - self._topics.keys()
+        self._topics.update(newest)
+        self._names.add(fresh)
+        if len(known) > self._limit:
+            self._forget()
+
+    def distrust(self) -> None:
+        """Noting was cut off, and is about to be done again."""
+        self._names.distrust()
+
+    def has_lost(self, cursor: int, filter: Filter) -> bool:
+        """Whether an event that `filter` lets through was evicted after `cursor`.
+
+        Exact where `cursor` is not below `forgotten`; there it says yes.
+        """
+        if cursor < self.forgotten:
+            return True
+        if not filter.asks_for_topics:
+            newest = self._types
+            return any(newest.get(type, 0) > cursor for type in filter.types or newest)
+        topics = self._topics_after(cursor, filter)
+        if not filter.types:
+            return next(topics, None) is not None
+        return self._have_lost(cursor, set(topics), filter.types)
+
+    def _topics_after(self, cursor: int, filter: Filter) -> Iterator[str]:
+        """The topics that `filter` asks for and that an event was evicted of after `cursor`."""
+        newest = self._topics
+        yield from [topic for topic in filter.exact if newest.get(topic, 0) > cursor]
+        for prefix in filter.prefixes:
+            for names in self._names.beginning_with(prefix):
+                yield from [name for name in names if newest.get(name, 0) > cursor]
+
+    def _have_lost(self, cursor: int, topics: set[str], types: frozenset[str]) -> bool:
+        """Whether one of these topics and one of these types are a pair evicted after `cursor`."""
+        types = frozenset(type for type in types if self._types.get(type, 0) > cursor)
+        if len(topics) * len(types) <= MAX_LOOKUPS:
+            pairs = ((topic, type) for topic in topics for type in types)
+            return any(self._pairs.get(pair, 0) > cursor for pair in pairs)
+        for (topic, type), seq in reversed(self._pairs.items()):
+            if seq <= cursor:
+                return False
+            if type in types and topic in topics:
+                return True
+        return False
+
+    def _forget(self) -> None:
+        """Let the pairs that are too many go, those of the oldest events first."""
+        before = len(self._topics)
+        oldest = list(islice(self._pairs.items(), len(self._pairs) - self._limit))
+        # First: a cut-off in the loop may leave pairs behind, but none that is missed.
+        self.forgotten = max(self.forgotten, oldest[-1][1])
+        for (topic, type), seq in oldest:
+            # They go in the order of their seq, so the newest of a topic or type is its last pair.
+            if self._topics.get(topic) == seq:
+                del self._topics[topic]
+            if self._types.get(type) == seq:
+                del self._types[type]
+            del self._pairs[topic, type]
+        self._names.note_dead(before - len(self._topics))
+
+    def __len__(self) -> int:
+        """How many pairs are remembered."""
+        return len(self._pairs)

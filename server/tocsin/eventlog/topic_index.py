@@ -1,0 +1,193 @@
+"""From a topic or a type to its kept events: a filtered read is a look-up, not a walk over everybody's events.
+
+It is no second truth: it says where to look in the ring, and can be made anew from the ring at any time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import chain
+
+from tocsin.core.filters import Filter
+from tocsin.eventlog.entry import Entry
+from tocsin.eventlog.sorted_names import SortedNames
+
+MAX_LISTS = 5_000
+"""Topics that one reading brings together: 5 ms. Where a prefix has more, the events are looked at instead."""
+
+EVENT_BYTES = 20
+"""What an event costs for each topic, its share of the list by type included: two pointers, a little spare."""
+
+TOPIC_BYTES = 280
+"""What a topic costs: its list, its slots in the dictionary and among the sorted names."""
+
+Seqs = list[int]
+"""The seqs of the kept events of one topic or type, ascending. Some evicted ones may come first: fewer than
+half, so that letting go is shared work. Who reads begins behind the floor of the ring by bisection."""
+
+Lists = dict[str, Seqs | int]
+"""The seqs by name; a single one is an int, as a million topics with an event each would be as many lists."""
+
+
+class TopicIndex:
+    """The seqs of the kept events, by topic and by type.
+
+    Args:
+        floor: the seq it begins after.
+
+    Attributes:
+        head: the newest seq that was added.
+        floor: the newest seq that was dropped.
+        several: how many of the events in it have more than one topic.
+    """
+
+    def __init__(self, floor: int = 0) -> None:
+        self.head = self.floor = floor
+        self.several = 0
+        self._listed = 0  # how many seqs the lists by topic hold
+        self._topics: Lists = {}
+        self._types: Lists = {}
+        self._names = SortedNames(self._topics)
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory it takes. The entries and their strings are the ring's."""
+        return TOPIC_BYTES * len(self._topics) + EVENT_BYTES * self._listed
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """List the next events of the log."""
+        topics, types, fresh = self._topics, self._types, []
+        head, listed = self.head, 0
+        for entry in entries:
+            head = entry.seq
+            seqs = topics.get(entry.topic)
+            if seqs is None:
+                topics[entry.topic] = head
+                fresh.append(entry.topic)
+            elif type(seqs) is list:
+                seqs.append(head)
+            else:
+                topics[entry.topic] = [seqs, head]  # type: ignore[list-item]  # it is an int
+            seqs = types.get(entry.type)
+            if type(seqs) is list:
+                seqs.append(head)
+            else:
+                types[entry.type] = [head] if seqs is None else [seqs, head]  # type: ignore[list-item]
+            listed += 1
+            if entry.more_topics:
+                self.several += 1
+                listed += len(entry.more_topics)
+                fresh += _append(topics, entry.more_topics, head)
+        self._listed += listed
+        self._names.add(fresh)
+        self.head = head
+
+    def drop(self, gone: Sequence[Entry], floor: int) -> None:
+        """Forget evicted events: all up to `floor`, of which `gone` are those that weren't dropped yet."""
+        if floor == self.floor:
+            return
+        names = {entry.topic for entry in gone}
+        if self.several:
+            several = [entry.more_topics for entry in gone if entry.more_topics]
+            names.update(chain.from_iterable(several))
+            self.several -= len(several)
+        before = len(self._topics)
+        self._listed -= _drop(self._topics, names, floor)
+        _drop(self._types, {entry.type for entry in gone}, floor)
+        self._names.note_dead(before - len(self._topics))
+        self.floor = floor
+
+    def find(self, filter: Filter) -> list[Seqs] | None:
+        """Lists that hold every event which `filter` lets through, and maybe others; none is empty.
+
+        Only a filter that asks for topics and types gets others. An event with several topics may be in
+        several lists. None: they would be more than `MAX_LISTS`.
+        """
+        by_type = _as_lists(map(self._types.get, filter.types))
+        if not filter.asks_for_topics:
+            return by_type
+        by_topic = self._by_topic(filter)
+        if filter.types and (by_topic is None or _total(by_type) < _total(by_topic)):
+            return by_type
+        return by_topic
+
+    def _by_topic(self, filter: Filter) -> list[Seqs] | None:
+        topics = self._topics
+        found = {topic: topics.get(topic) for topic in filter.exact}
+        for prefix in filter.prefixes:
+            for names in self._names.beginning_with(prefix):
+                found.update({name: topics[name] for name in names if name in topics})
+                if len(found) > MAX_LISTS:
+                    return None
+        return _as_lists(found.values())
+
+
+def _append(lists: Lists, names: Iterable[str], seq: int) -> list[str]:
+    """Add `seq` to the lists of these names; returns those that had none."""
+    fresh = []
+    for name in names:
+        seqs = lists.get(name)
+        if isinstance(seqs, list):
+            seqs.append(seq)
+        elif seqs is None:
+            lists[name] = seq
+            fresh.append(name)
+        else:
+            lists[name] = [seqs, seq]
+    return fresh
+
+
+def _as_lists(found: Iterable[Seqs | int | None]) -> list[Seqs]:
+    return [[seqs] if isinstance(seqs, int) else seqs for seqs in found if seqs is not None]
+
+
+def _drop(lists: Lists, names: Iterable[str], floor: int) -> int:
+    """Let go of what is at or below `floor` in the lists of these names; returns how many seqs went."""
+    dropped = 0
+    for name in names:
+        seqs = lists.get(name)
+        if seqs is None:
+            continue
+        if isinstance(seqs, int):
+            if seqs <= floor:
+                dropped += 1
+                del lists[name]
+        elif seqs[-1] <= floor:
+            dropped += len(seqs)
+            del lists[name]
+        elif seqs[len(seqs) // 2] <= floor:
+            count = bisect_right(seqs, floor)
+            dropped += count
+            del seqs[:count]
+    return dropped
+
+
+def _total(lists: Iterable[Seqs]) -> int:
+    return sum(map(len, lists))
+
+
+def ascending(lists: Sequence[Seqs], cursor: int) -> Iterator[int]:
+    """What the lists hold behind `cursor`, in order; a seq comes once for each list that holds it."""
+    parts = []
+    for seqs in lists:
+        first = bisect_right(seqs, cursor)
+        if first < len(seqs):
+            parts.append(map(seqs.__getitem__, range(first, len(seqs))))
+    return merge(*parts)
+
+
+def descending(lists: Sequence[Seqs]) -> Iterator[int]:
+    """What the lists hold, newest first; a seq comes once for each list that holds it."""
+    return merge(*[reversed(seqs) for seqs in lists], reverse=True)
+
+
+def seqs_after(lists: Sequence[Seqs], cursor: int) -> set[int]:
+    """What the lists hold behind `cursor`, each seq once, in no order."""
+    return set().union(*[seqs[bisect_right(seqs, cursor) :] for seqs in lists])
+
+
+def count_after(lists: Sequence[Seqs], cursor: int) -> int:
+    """How many seqs behind `cursor` the lists hold; one that is in several counts in each."""
+    return sum([len(seqs) - bisect_right(seqs, cursor) for seqs in lists])
