@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Error, Page
 
 from tests.hub_process import wait_until
-from tocsin.http.pages import PAGE_HEADERS
+from tocsin.http.routes.pages import PAGE_HEADERS
 
 # A document without a script of its own, under the dashboard's own policies.
 DOCUMENT = "<!doctype html><title>Listener</title><link rel=icon href=/favicon.svg>"

@@ -13,7 +13,7 @@ from tests.browser.publisher import Publisher
 from tests.browser.scripted_hub import Answer, Script, ScriptedHub
 from tests.conftest import StartHub
 from tests.hub_process import wait_until
-from tocsin.http.pages import PAGE_HEADERS
+from tocsin.http.routes.pages import PAGE_HEADERS
 
 CSP = "Content-Security-Policy"
 
