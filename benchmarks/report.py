@@ -48,7 +48,7 @@ def _goals(results: dict[str, Any], rows: Iterable[Row]) -> str:
     lines = [
         _goal(row, goal, results["rows"][row.name]["samples"]) for row in rows for goal in row.goals
     ]
-    return "## What is wanted, and what is reached\n\n" + _table(head, lines)
+    return "## What is wanted, and what is reached\n\n" + table(head, lines)
 
 
 def _goal(row: Row, goal: Goal, samples: dict[str, dict[str, list[Sample]]]) -> list[str]:
@@ -101,7 +101,7 @@ def _figures(row: Row, samples: dict[str, dict[str, list[Sample]]]) -> str:
         for case, by_peer in samples.items()
         for peer in by_peer
     ]
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def _cell(samples: dict[str, dict[str, list[Sample]]], case: str, peer: str, name: str) -> str:
@@ -113,6 +113,7 @@ def _cell(samples: dict[str, dict[str, list[Sample]]], case: str, peer: str, nam
     return shown[0] if len(set(shown)) == 1 else f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
     rows = [head, ["---"] * len(head), *lines]
     return "\n".join("| " + " | ".join(line) + " |" for line in rows) + "\n"

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.conftest import StartHub
-from tocsin.bench import BenchError, Load, Target, catch_up, hub_at
+from tocsin.bench import BenchError, Load, Target, hub_at, open_streams
 
 CLIENTS = 40
 
@@ -64,7 +64,8 @@ def test_clients_catch_up_with_what_they_missed(start_hub: StartHub) -> None:
     with Load(target, 1, 1) as load:
         load.exactly(30)
         since = load.ledger.trail.ids[-21]
-    assert catch_up(target, CLIENTS, last_event_id=since, missed=20) > 0
+    requests = [target.subscribe_request(last_event_id=since)] * CLIENTS
+    assert open_streams(target, requests, replayed=20) > 0
     assert hub.metric('tocsin_events_delivered_total{kind="replay"}') == CLIENTS * 20
 
 

@@ -304,10 +304,16 @@ class Load:
         )
 
 
-def catch_up(
-    target: Target, clients: int, *, last_event_id: str, missed: int, handshakes: int = HANDSHAKES
+def open_streams(
+    target: Target,
+    requests: Sequence[bytes],
+    *,
+    replayed: int = 0,
+    handshakes: int = HANDSHAKES,
 ) -> float:
-    """Open `clients` streams at once, each of which missed `missed` events; seconds until all have them.
+    """Open a stream for each request, as fast as they can be, and close them; the seconds it took to open them.
+
+    A stream is open when it is answered and has read `replayed` events.
 
     Raises:
         BenchError: a stream was refused, or events stayed out.
@@ -315,15 +321,9 @@ def catch_up(
     raise_descriptor_limit()
     epoll = select.epoll()
     streams = Clients(target, epoll, Ledger())
-    request = target.subscribe_request(last_event_id=last_event_id)
     try:
         start = time.monotonic()
-        streams.open(
-            [request] * clients,
-            deadline=start + OPENING_S,
-            replayed=missed,
-            handshakes=handshakes,
-        )
+        streams.open(requests, deadline=start + OPENING_S, replayed=replayed, handshakes=handshakes)
         return time.monotonic() - start
     finally:
         streams.close()
