@@ -71,7 +71,7 @@ def _goal(row: Row, goal: Goal, samples: dict[str, dict[str, list[Sample]]]) -> 
 
 def _against(goal: Goal, samples: dict[str, dict[str, list[Sample]]]) -> str:
     if goal.over is None:
-        return "itself"
+        return ""
     case = f" ({goal.over.case})" if goal.over.case != goal.of.case else ""
     return f"{PEERS[goal.over.peer].title}: {_cell(samples, *goal.over)}{case}"
 

@@ -12,7 +12,8 @@ from urllib.parse import quote
 from peers.base import CACHE, Peer, run
 from tocsin.bench import BenchError, Target
 
-PACKAGE = "github.com/centrifugal/centrifugo/v6@v6.9.1"
+VERSION = "v6.9.1"
+PACKAGE = f"github.com/centrifugal/centrifugo/v6@{VERSION}"
 HOME = CACHE / "go"
 BINARY = HOME / "centrifugo"
 
@@ -40,7 +41,8 @@ class Centrifugo(Peer):
             raise BenchError(f"go install {PACKAGE}: {error}") from None
 
     def version(self) -> str:
-        return f"{run(BINARY, 'version').strip()}, GOMAXPROCS=1"
+        go = run("go", "version", BINARY).split()[-1]
+        return f"Centrifugo {VERSION}, {go}, GOMAXPROCS=1"  # built like this, it knows no version
 
     def command(self, port: int) -> list[str]:
         file = HOME / "centrifugo.json"

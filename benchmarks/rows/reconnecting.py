@@ -23,8 +23,8 @@ def opening(
 ) -> tuple[float, float, float]:
     """Open a stream for each request; seconds that passed, and those the server and the generator ran."""
     cpu_s, load_s = cpu_s_when_idle(server), time.process_time()
-    took_s = open_streams(server.target, requests, replayed=replayed, handshakes=HANDSHAKES)
-    return took_s, server.cpu_s() - cpu_s, time.process_time() - load_s
+    with open_streams(server.target, requests, replayed=replayed, handshakes=HANDSHAKES) as took_s:
+        return took_s, server.cpu_s() - cpu_s, time.process_time() - load_s
 
 
 def last_event_id(server: Server, missed: int) -> str:

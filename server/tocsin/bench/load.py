@@ -11,7 +11,8 @@ import resource
 import select
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -304,16 +305,17 @@ class Load:
         )
 
 
+@contextmanager
 def open_streams(
     target: Target,
     requests: Sequence[bytes],
     *,
     replayed: int = 0,
     handshakes: int = HANDSHAKES,
-) -> float:
-    """Open a stream for each request, as fast as they can be, and close them; the seconds it took to open them.
+) -> Iterator[float]:
+    """Open a stream for each request, as fast as they can be; close them when the context is left.
 
-    A stream is open when it is answered and has read `replayed` events.
+    The context is the seconds until all were open: answered, and with `replayed` events read.
 
     Raises:
         BenchError: a stream was refused, or events stayed out.
@@ -324,7 +326,7 @@ def open_streams(
     try:
         start = time.monotonic()
         streams.open(requests, deadline=start + OPENING_S, replayed=replayed, handshakes=handshakes)
-        return time.monotonic() - start
+        yield time.monotonic() - start
     finally:
         streams.close()
         epoll.close()
