@@ -27,6 +27,14 @@ has read the event. The cores' columns show who was at work: a server whose shar
 The generator never sleeps while it waits for something to read, so that no server pays for waking it, as
 none does with clients on other machines; its share is without that waiting. Its sockets acknowledge every
 second event. What it can read at most is the last table's subject.
+
+A turn of the loop is the time from one wait for sockets to the next, in which nobody else is served; the
+longest one is taken from the hub's own selector (benchmarks/with_loop.py), by the clock and in processor time.
+Where a goal has no server to be measured against, the figure itself is what is bounded.
+
+A hub of another commit is measured beside this one by `python benchmarks/compare.py --base COMMIT`, in
+neighbouring windows of one run; `--variant uvloop` and `--variant python3.13` are told against this hub in
+the same way, and `--peers` lets the servers of the tables below take their turns too.
 """
 
 

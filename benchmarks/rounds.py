@@ -107,7 +107,7 @@ def _measure(row: Row, case: Case, peer: Peer, record: Record) -> None:
     try:
         with peer.start(case.flags) as server, case.load(server) as window:
             sample = window(record.seconds)
-    except BenchError as error:
+    except (BenchError, OSError) as error:  # a socket's errors, where a row speaks HTTP itself
         say(f"failed: {error}")
         _fail(record, f"{label}: {error}")
         return

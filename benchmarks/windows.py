@@ -94,7 +94,7 @@ def _work(pipe: Connection, peer: Peer, case: Case) -> None:
             pipe.send({})
             while True:
                 pipe.send(window(pipe.recv()))
-    except BenchError as error:
+    except (BenchError, OSError) as error:  # a socket's errors, where a row speaks HTTP itself
         pipe.send(str(error))
 
 
