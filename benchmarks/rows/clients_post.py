@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 import httpx
 import requests
 from peers.base import Server
-from plan import Case, Goal, Opened, Row, Sample, Term, Window
+from plan import Case, Goal, Opened, Row, Sample, Term, each_time
 
 from rows.one_post import Publisher
 from rows.sample import WARM_UP_S
@@ -68,30 +68,31 @@ def _url(server: Server) -> str:
 def one_at_a_time(client: Callable[[Server], AbstractContextManager[Post]]) -> Opened:
     """One connection, and a POST when the last is answered."""
 
-    @contextmanager
-    def opened(server: Server) -> Iterator[Window]:
+    def measure(server: Server, seconds: float) -> Sample:
         with client(server) as post:
+            _post_for(WARM_UP_S, post)
+            cpu_s, load_s, begun = server.cpu_s(), time.process_time(), time.monotonic()
+            count = _post_for(seconds, post)
+            took_s = time.monotonic() - begun
+            cpu_s, load_s = server.cpu_s() - cpu_s, time.process_time() - load_s
+        return {
+            "us_per_publish": cpu_s / count * 1e6,
+            "published_per_s": count / took_s,
+            "server_busy": cpu_s / took_s,
+            "load_busy": load_s / took_s,
+        }
 
-            def window(seconds: float) -> Sample:
-                cpu_s, load_s, begun = server.cpu_s(), time.process_time(), time.monotonic()
-                count = 0
-                while time.monotonic() < begun + seconds:
-                    if (status := post()) != 200:
-                        raise BenchError(f"a POST was answered with status {status}")
-                    count += 1
-                took_s = time.monotonic() - begun
-                cpu_s, load_s = server.cpu_s() - cpu_s, time.process_time() - load_s
-                return {
-                    "us_per_publish": cpu_s / count * 1e6,
-                    "published_per_s": count / took_s,
-                    "server_busy": cpu_s / took_s,
-                    "load_busy": load_s / took_s,
-                }
+    return each_time(measure)
 
-            window(WARM_UP_S)
-            yield window
 
-    return opened
+def _post_for(seconds: float, post: Post) -> int:
+    """How often it was done; at least once."""
+    end, count = time.monotonic() + seconds, 0
+    while not count or time.monotonic() < end:
+        if (status := post()) != 200:
+            raise BenchError(f"a POST was answered with status {status}")
+        count += 1
+    return count
 
 
 AT_ONCE = "written at once"

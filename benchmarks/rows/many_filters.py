@@ -40,6 +40,7 @@ def _batch(server: Server, load: Load) -> Sample:
     server.turns.reset()
     begun, deadline = time.monotonic(), time.monotonic() + PATIENCE_S
     goal = load.clients.deliveries + STREAMS * EVENTS
+    load.publishers.renew()
     (fd,) = load.publishers.descriptors
     load.publishers.publish(fd)
     while load.clients.deliveries < goal or load.publishers.in_flight:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import select
+import socket
 import subprocess
 import sys
 
@@ -10,6 +12,8 @@ import pytest
 
 from tests.conftest import StartHub
 from tocsin.bench import BenchError, Load, Target, hub_at, open_streams
+from tocsin.bench.ledger import Ledger
+from tocsin.bench.publishers import Constant, Publishers
 
 CLIENTS = 40
 
@@ -74,3 +78,17 @@ def test_full_hub_is_an_error_and_not_a_figure(start_hub: StartHub) -> None:
     hub = start_hub("--max-clients", "5")
     with pytest.raises(BenchError), Load(hub_at(hub.url), 6):
         pass
+
+
+def test_connection_that_was_closed_while_idle_is_replaced_before_a_measurement() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, select.epoll() as epoll:
+        target, ledger = Target("127.0.0.1", server.getsockname()[1]), Ledger()
+        publishers = Publishers(target, epoll, ledger, Constant(b""), count=1)
+        server.accept()[0].close()
+        while not any(event & select.EPOLLIN for _, event in epoll.poll(10)):
+            pass
+        publishers.renew()
+        server.settimeout(10)
+        server.accept()[0].close()
+        publishers.close()
+    assert not ledger.errors

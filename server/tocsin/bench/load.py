@@ -241,6 +241,7 @@ class Load:
 
     def _measure(self, publish: Callable[[], None]) -> Outcome:
         ledger, clients, publishers = self.ledger, self.clients, self.publishers
+        publishers.renew()  # there may have been a long pause since the last measurement
         ledger.forget()
         deliveries, accepted = clients.deliveries, publishers.accepted
         cpu_s, idle_s = time.process_time(), clients.idle_s
