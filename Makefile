@@ -15,7 +15,7 @@ TYPES := tests/types
 TSC := $(TYPES)/node_modules/.bin/tsc
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev monitor test soak check format docs bench bench-quick packages clean
+.PHONY: help run dev monitor test soak check format docs bench bench-quick bench-compare packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,13 +52,16 @@ docs: $(INSTALLED) ## write the table of metrics into docs/metrics.md, and the d
 	$(BIN)/python -m tocsin.ops.metrics.document docs/metrics.md
 	$(BIN)/python -m grafana.dashboard
 
-bench: $(INSTALLED_DEV) ## measure the hub beside its peers, and write docs/benchmarks.md (45 minutes)
+bench: $(INSTALLED_DEV) ## measure the hub beside its peers, and write docs/benchmarks.md (an hour)
 	@sh tests/packages.sh $(PEERS)
 	$(BIN)/python benchmarks/run.py
 
-bench-quick: $(INSTALLED_DEV) ## the same in 3 minutes, one short round: shows that it works
+bench-quick: $(INSTALLED_DEV) ## the same in 4 minutes, one short round: shows that it works
 	@sh tests/packages.sh $(PEERS)
 	$(BIN)/python benchmarks/run.py --quick
+
+bench-compare: $(INSTALLED_DEV) ## measure the hub beside that of another commit, BASE, in every row (40 minutes)
+	$(BIN)/python benchmarks/compare.py --base $(or $(BASE),HEAD)
 
 packages: # Debian's packages that the tests start for real
 	@sh tests/packages.sh $(DEBIAN)

@@ -27,6 +27,14 @@ has read the event. The cores' columns show who was at work: a server whose shar
 The generator never sleeps while it waits for something to read, so that no server pays for waking it, as
 none does with clients on other machines; its share is without that waiting. Its sockets acknowledge every
 second event. What it can read at most is the last table's subject.
+
+A turn of the loop is the time from one wait for sockets to the next, in which nobody else is served; the
+longest one is taken from the hub's own selector (benchmarks/with_loop.py), by the clock and in processor time.
+Where a goal has no server to be measured against, the figure itself is what is bounded.
+
+A hub of another commit is measured beside this one by `python benchmarks/compare.py --base COMMIT`, in
+neighbouring windows of one run; `--variant uvloop` and `--variant python3.13` are told against this hub in
+the same way, and `--peers` lets the servers of the tables below take their turns too.
 """
 
 
@@ -48,7 +56,7 @@ def _goals(results: dict[str, Any], rows: Iterable[Row]) -> str:
     lines = [
         _goal(row, goal, results["rows"][row.name]["samples"]) for row in rows for goal in row.goals
     ]
-    return "## What is wanted, and what is reached\n\n" + _table(head, lines)
+    return "## What is wanted, and what is reached\n\n" + table(head, lines)
 
 
 def _goal(row: Row, goal: Goal, samples: dict[str, dict[str, list[Sample]]]) -> list[str]:
@@ -71,7 +79,7 @@ def _goal(row: Row, goal: Goal, samples: dict[str, dict[str, list[Sample]]]) -> 
 
 def _against(goal: Goal, samples: dict[str, dict[str, list[Sample]]]) -> str:
     if goal.over is None:
-        return "itself"
+        return ""
     case = f" ({goal.over.case})" if goal.over.case != goal.of.case else ""
     return f"{PEERS[goal.over.peer].title}: {_cell(samples, *goal.over)}{case}"
 
@@ -101,7 +109,7 @@ def _figures(row: Row, samples: dict[str, dict[str, list[Sample]]]) -> str:
         for case, by_peer in samples.items()
         for peer in by_peer
     ]
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def _cell(samples: dict[str, dict[str, list[Sample]]], case: str, peer: str, name: str) -> str:
@@ -113,6 +121,7 @@ def _cell(samples: dict[str, dict[str, list[Sample]]], case: str, peer: str, nam
     return shown[0] if len(set(shown)) == 1 else f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
     rows = [head, ["---"] * len(head), *lines]
     return "\n".join("| " + " | ".join(line) + " |" for line in rows) + "\n"

@@ -105,9 +105,9 @@ def _measure(row: Row, case: Case, peer: Peer, record: Record) -> None:
     say(f"{row.name}: {label} ... ", end="")
     begun = time.monotonic()
     try:
-        with peer.start() as server:
-            sample = case.measure(server, record.seconds)
-    except BenchError as error:
+        with peer.start(case.flags) as server, case.load(server) as window:
+            sample = window(record.seconds)
+    except (BenchError, OSError) as error:  # a socket's errors, where a row speaks HTTP itself
         say(f"failed: {error}")
         _fail(record, f"{label}: {error}")
         return

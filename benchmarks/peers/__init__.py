@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from peers.base import Peer
+from peers.centrifugo import CENTRIFUGO
 from peers.cloop import CLOOP, CLOOP_BATCH
-from peers.hub import HUB, SWITCHED_HUB
+from peers.hub import HUBS
 from peers.nchan import NCHAN
 from peers.node import BETTER_SSE, EXPRESS
 from peers.starlette import SSE_STARLETTE
 from peers.tornado_loop import TORNADO
 
 ALL: tuple[Peer, ...] = (
-    HUB,
-    SWITCHED_HUB,
+    *HUBS,
     NCHAN,
+    CENTRIFUGO,
     CLOOP,
     CLOOP_BATCH,
     EXPRESS,

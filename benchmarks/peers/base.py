@@ -8,9 +8,12 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from turns import Turns
 
 from tocsin.bench import BenchError, Target
 
@@ -36,6 +39,11 @@ class Peer(ABC):
 
     name: str
     title: str
+
+    @property
+    def log_name(self) -> str:
+        """What its log file is called; of its own for each that may run at the same time."""
+        return self.name
 
     def install(self) -> None:
         """Get what isn't there yet; called once before anything is measured."""
@@ -65,24 +73,24 @@ class Peer(ABC):
         """
         raise BenchError(f"{self.name} has no topics")
 
-    def start(self) -> Server:
-        """A server of this kind, alone on its core, ready for requests."""
-        return Server(self)
+    def start(self, flags: Sequence[str] = ()) -> Server:
+        """A server of this kind, alone on its core, ready for requests; `flags` end its command."""
+        return Server(self, flags)
 
 
 class Server:
     """A running server; leaving the context stops it and everything it started."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, flags: Sequence[str]) -> None:
         self.peer = peer
         self.port = _free_port()
-        self.log = CACHE / "logs" / f"{peer.name}.log"
+        self.log = CACHE / "logs" / f"{peer.log_name}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         # A file, never a pipe that nobody reads. SIGTERM if this process dies: nothing stays behind.
         pinned = ["taskset", "-c", str(SERVER_CORE), "setpriv", "--pdeathsig", "TERM"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*pinned, *peer.command(self.port)],
+                [*pinned, *peer.command(self.port), *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -128,12 +136,31 @@ class Server:
                 ran_ns += int((thread / "schedstat").read_text().split()[0])
         return ran_ns / 1e9
 
+    @property
+    def turns(self) -> Turns:
+        """How long its loop's turns take; of a hub that is started with them timed."""
+        return Turns(turns_file(self.port))
+
     def memory_bytes(self) -> int:
         """Memory of all its processes; pages that they share count once (Pss)."""
-        return sum(_pss_bytes(pid) for pid in self._pids())
+        return sum(_bytes_of(f"/proc/{pid}/smaps_rollup", "Pss") for pid in self._pids())
+
+    def forget_peak(self) -> None:
+        """Begin anew with `peak_bytes`."""
+        for pid in self._pids():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def peak_bytes(self) -> int:
+        """The most memory that its processes held since `forget_peak`, shared pages in each."""
+        return sum(_bytes_of(f"/proc/{pid}/status", "VmHWM") for pid in self._pids())
+
+    def resident_bytes(self) -> int:
+        """What they hold now, to compare with `peak_bytes`."""
+        return sum(_bytes_of(f"/proc/{pid}/status", "VmRSS") for pid in self._pids())
 
     def stop(self) -> None:
         """End the server's session, by force if need be."""
+        turns_file(self.port).unlink(missing_ok=True)
         for number, patience_s in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, 5.0)):
             try:
                 os.killpg(self._process.pid, number)
@@ -168,22 +195,33 @@ class Server:
         raise BenchError(f"{self.peer.name} didn't listen within {READY_S:.0f} s")
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> str:
-    """Run a command to its end; what it wrote.
+def turns_file(port: int) -> Path:
+    """Where the hub on `port` tells its longest turn."""
+    return CACHE / "logs" / f"turns-{port}"
+
+
+def run(
+    *command: str | Path,
+    cwd: Path | None = None,
+    environment: dict[str, str] | None = None,
+    timeout_s: float = 300,
+) -> str:
+    """Run a command to its end, with `environment` beside ours; what it wrote.
 
     Raises:
-        BenchError: it isn't there, failed, or took longer than five minutes.
+        BenchError: it isn't there, failed, or took longer than `timeout_s`.
     """
     try:
         done = subprocess.run(
             [str(part) for part in command],
             cwd=cwd,
+            env=os.environ | (environment or {}),
             check=True,
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=300,
+            timeout=timeout_s,
         )
     except FileNotFoundError:
         raise BenchError(f"{command[0]} isn't installed") from None
@@ -216,8 +254,8 @@ def _session(pid: int) -> int:
     return 0 if state == "Z" else int(session)
 
 
-def _pss_bytes(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+def _bytes_of(path: str, field: str) -> int:
+    for line in Path(path).read_text().splitlines():
+        if line.startswith(field + ":"):
             return int(line.split()[1]) * 1024
     return 0

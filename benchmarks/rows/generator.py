@@ -9,15 +9,15 @@ from __future__ import annotations
 import time
 
 from peers.base import Server
-from plan import Case, Measure, Row, Sample
+from plan import Case, Opened, Row, Sample, each_time
 
+from rows.sample import cpu_s_when_idle
 from tocsin.bench import BenchError, Load
 
 REPEATS = 5
-SETTLE_S = 0.05
 
 
-def backlog(clients: int, events: int) -> Measure:
+def backlog(clients: int, events: int) -> Opened:
     """Read `events` events that wait in each of `clients` sockets; the best of some times."""
 
     def measure(server: Server, seconds: float) -> Sample:
@@ -26,7 +26,7 @@ def backlog(clients: int, events: int) -> Measure:
             best_s = min(_read_backlog(server, load, events) for _ in range(REPEATS))
         return {"deliveries_per_s": clients * events / best_s}
 
-    return measure
+    return each_time(measure)
 
 
 def _read_backlog(server: Server, load: Load, events: int) -> float:
@@ -34,7 +34,7 @@ def _read_backlog(server: Server, load: Load, events: int) -> float:
     (fd,) = publishers.descriptors
     goal, deadline = clients.floor + events, time.monotonic() + 10
     publishers.publish(fd, events)
-    _wait_until_idle(server)
+    cpu_s_when_idle(server)
     begun = time.perf_counter()
     while clients.floor < goal and time.monotonic() < deadline:
         clients.read(0)
@@ -43,16 +43,6 @@ def _read_backlog(server: Server, load: Load, events: int) -> float:
     if clients.floor < goal:
         raise BenchError(f"the backlog stopped at {clients.floor} of {goal}")
     return took_s
-
-
-def _wait_until_idle(server: Server) -> None:
-    """Until the server has used no more processor: all that it had to send lies in the sockets."""
-    before = -1.0
-    for _ in range(100):
-        time.sleep(SETTLE_S)
-        if (cpu_s := server.cpu_s()) == before:
-            return
-        before = cpu_s
 
 
 ROW = Row(

@@ -18,6 +18,7 @@ STREAMS = Row(
         Case(f"{count:,} clients", MEASURED, one_after_the_other(count)) for count in CLIENTS
     ),
     figures=("us_per_delivery", "deliveries_per_s", "fan_out_p99", "server_busy", "load_busy"),
+    compared=("us_per_delivery", "deliveries_per_s"),
     note=(
         "The event's POST is part of the cost: a hundredth of it for each delivery to 100 clients. From some"
         " thousands of clients on, their sockets no longer fit into the processor's caches, in C as well."
@@ -37,4 +38,5 @@ REPLAY = Row(
         for missed in MISSED
     ),
     figures=("us_per_replayed", "events_per_s", "caught_up_per_s", "server_busy"),
+    compared=("us_per_replayed", "events_per_s"),
 )

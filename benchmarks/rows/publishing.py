@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from peers.base import Server
-from plan import Case, Goal, Measure, Row, Sample, Term
+from plan import Case, Goal, Opened, Row, Sample, Term, Window
 
+from rows.history import as_array, as_lines
 from rows.sample import WARM_UP_S, sampled
 from tocsin.bench import Load
 
@@ -18,39 +20,41 @@ PIPELINED = 8
 """POSTs under way on a connection where the generator would be the limit otherwise."""
 
 
-def singles(depth: int = 1) -> Measure:
+def singles(depth: int = 1) -> Opened:
     """One event a POST."""
 
-    def measure(server: Server, seconds: float) -> Sample:
+    @contextmanager
+    def opened(server: Server) -> Iterator[Window]:
         with Load(server.target, 0, PUBLISHERS, message_bytes=MESSAGE_BYTES) as load:
+
+            def window(seconds: float) -> Sample:
+                sample = sampled(server, lambda: load.at_once(seconds, depth))
+                return sample | {"events_per_s": sample["published_per_s"]}
+
             load.warm_up(WARM_UP_S)
-            sample = sampled(server, lambda: load.at_once(seconds, depth))
-            return sample | {"events_per_s": sample["published_per_s"]}
+            yield window
 
-    return measure
-
-
-def _as_array(notices: list[dict[str, str]]) -> bytes:
-    return json.dumps(notices, separators=(",", ":")).encode()
+    return opened
 
 
-def _as_lines(notices: list[dict[str, str]]) -> bytes:
-    return b"\n".join(json.dumps(notice, separators=(",", ":")).encode() for notice in notices)
-
-
-def batches(content_type: str) -> Measure:
+def batches(content_type: str) -> Opened:
     """A thousand events a POST."""
-    notices = [{"type": "bench", "message": "x" * MESSAGE_BYTES}] * BATCH_EVENTS
-    body = _as_array(notices) if content_type == "application/json" else _as_lines(notices)
+    topics = [""] * BATCH_EVENTS
+    body = as_array(topics) if content_type == "application/json" else as_lines(topics)
 
-    def measure(server: Server, seconds: float) -> Sample:
+    @contextmanager
+    def opened(server: Server) -> Iterator[Window]:
         request = server.target.request_of(body, content_type=content_type)
         with Load(server.target, 0, 4, request=request) as load:
-            load.warm_up(WARM_UP_S)
-            sample = sampled(server, lambda: load.at_once(seconds))
-            return sample | {"events_per_s": sample["published_per_s"] * BATCH_EVENTS}
 
-    return measure
+            def window(seconds: float) -> Sample:
+                sample = sampled(server, lambda: load.at_once(seconds))
+                return sample | {"events_per_s": sample["published_per_s"] * BATCH_EVENTS}
+
+            load.warm_up(WARM_UP_S)
+            yield window
+
+    return opened
 
 
 ALONE = "32 publishers, no client"
@@ -60,6 +64,8 @@ SINGLE = Row(
     title="one POST per event, no client",
     cases=(Case(ALONE, ("tocsin", "express", "tornado", "nchan", "cloop"), singles()),),
     figures=("published_per_s", "us_per_publish", "server_busy", "load_busy"),
+    compared=("us_per_publish", "published_per_s"),
+    gain=1.3,
     goals=(
         Goal(
             Term(ALONE, "tocsin", "published_per_s"),
@@ -85,6 +91,7 @@ BATCH = Row(
         Case(ONES, ("nchan",), singles(PIPELINED)),
     ),
     figures=("events_per_s", "published_per_s", "server_busy", "load_busy"),
+    compared=("us_per_publish", "events_per_s"),
     goals=(Goal(Term(ARRAY, "tocsin", "events_per_s"), Term(ONES, "nchan", "events_per_s"), 1.0),),
     note="Nchan takes no batches; its single POSTs are pipelined, eight under way on each connection.",
 )

@@ -16,6 +16,7 @@ ROW = Row(
         Case(WITH, ("tocsin",), at_once(1_000, 32, silent=100)),
     ),
     figures=("deliveries_per_s", "fan_out_p99", "server_busy", "load_busy"),
+    compared=("us_per_delivery", "deliveries_per_s"),
     goals=(
         Goal(
             Term(WITH, "tocsin", "deliveries_per_s"),

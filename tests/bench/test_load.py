@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import select
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from tests.conftest import StartHub
-from tocsin.bench import BenchError, Load, Target, catch_up, hub_at
+from tocsin.bench import BenchError, Load, Target, hub_at, open_streams
+from tocsin.bench.ledger import Ledger
+from tocsin.bench.publishers import Constant, Publishers
 
 CLIENTS = 40
 
@@ -64,7 +68,9 @@ def test_clients_catch_up_with_what_they_missed(start_hub: StartHub) -> None:
     with Load(target, 1, 1) as load:
         load.exactly(30)
         since = load.ledger.trail.ids[-21]
-    assert catch_up(target, CLIENTS, last_event_id=since, missed=20) > 0
+    requests = [target.subscribe_request(last_event_id=since)] * CLIENTS
+    with open_streams(target, requests, replayed=20) as seconds:
+        assert seconds > 0
     assert hub.metric('tocsin_events_delivered_total{kind="replay"}') == CLIENTS * 20
 
 
@@ -72,3 +78,17 @@ def test_full_hub_is_an_error_and_not_a_figure(start_hub: StartHub) -> None:
     hub = start_hub("--max-clients", "5")
     with pytest.raises(BenchError), Load(hub_at(hub.url), 6):
         pass
+
+
+def test_connection_that_was_closed_while_idle_is_replaced_before_a_measurement() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, select.epoll() as epoll:
+        target, ledger = Target("127.0.0.1", server.getsockname()[1]), Ledger()
+        publishers = Publishers(target, epoll, ledger, Constant(b""), count=1)
+        server.accept()[0].close()
+        while not any(event & select.EPOLLIN for _, event in epoll.poll(10)):
+            pass
+        publishers.renew()
+        server.settimeout(10)
+        server.accept()[0].close()
+        publishers.close()
+    assert not ledger.errors

@@ -12,7 +12,16 @@ It imports nothing of the hub, and speaks to any event-stream server whose reque
 from tocsin.bench.command import bench
 from tocsin.bench.errors import BenchError
 from tocsin.bench.latency import Latencies
-from tocsin.bench.load import Load, Outcome, catch_up
+from tocsin.bench.load import Load, Outcome, open_streams
 from tocsin.bench.target import Target, hub_at
 
-__all__ = ["BenchError", "Latencies", "Load", "Outcome", "Target", "bench", "catch_up", "hub_at"]
+__all__ = [
+    "BenchError",
+    "Latencies",
+    "Load",
+    "Outcome",
+    "Target",
+    "bench",
+    "hub_at",
+    "open_streams",
+]

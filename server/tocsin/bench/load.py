@@ -11,7 +11,8 @@ import resource
 import select
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -240,6 +241,7 @@ class Load:
 
     def _measure(self, publish: Callable[[], None]) -> Outcome:
         ledger, clients, publishers = self.ledger, self.clients, self.publishers
+        publishers.renew()  # there may have been a long pause since the last measurement
         ledger.forget()
         deliveries, accepted = clients.deliveries, publishers.accepted
         cpu_s, idle_s = time.process_time(), clients.idle_s
@@ -304,10 +306,17 @@ class Load:
         )
 
 
-def catch_up(
-    target: Target, clients: int, *, last_event_id: str, missed: int, handshakes: int = HANDSHAKES
-) -> float:
-    """Open `clients` streams at once, each of which missed `missed` events; seconds until all have them.
+@contextmanager
+def open_streams(
+    target: Target,
+    requests: Sequence[bytes],
+    *,
+    replayed: int = 0,
+    handshakes: int = HANDSHAKES,
+) -> Iterator[float]:
+    """Open a stream for each request, as fast as they can be; close them when the context is left.
+
+    The context is the seconds until all were open: answered, and with `replayed` events read.
 
     Raises:
         BenchError: a stream was refused, or events stayed out.
@@ -315,16 +324,10 @@ def catch_up(
     raise_descriptor_limit()
     epoll = select.epoll()
     streams = Clients(target, epoll, Ledger())
-    request = target.subscribe_request(last_event_id=last_event_id)
     try:
         start = time.monotonic()
-        streams.open(
-            [request] * clients,
-            deadline=start + OPENING_S,
-            replayed=missed,
-            handshakes=handshakes,
-        )
-        return time.monotonic() - start
+        streams.open(requests, deadline=start + OPENING_S, replayed=replayed, handshakes=handshakes)
+        yield time.monotonic() - start
     finally:
         streams.close()
         epoll.close()

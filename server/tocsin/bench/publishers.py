@@ -136,6 +136,11 @@ class Publishers:
             return answered + lost, fd
         return answered, fd
 
+    def renew(self) -> None:
+        """Replace the connections that the server closed while nothing was asked of them."""
+        for fd in self.descriptors:
+            self.on_ready(fd)
+
     def close(self) -> None:
         """Close all connections."""
         for publisher in self._publishers.values():
