@@ -53,6 +53,10 @@ class State(Enum):
     OVER = auto()  # closed, a stream's, or Tornado's
 
 
+ANSWERED_FIRST = frozenset({State.ANSWERING, State.WRITING})
+"""While a connection is in one of these, its next request can wait."""
+
+
 class Owner(Protocol):
     """Who accepted a connection, and bounds what it may do."""
 
@@ -129,16 +133,7 @@ class FastConnection:
 
     def read(self) -> None:
         """Read what lies in the socket, and serve it; or wait for it."""
-        try:
-            self._read()
-        except Exception:  # the edge of a connection: a bug must not leave its client waiting
-            log.exception("uncaught exception in a connection")
-            self.close()
-
-    def _read(self) -> None:
-        if (
-            self.state is State.ANSWERING
-        ):  # the next request before the answer to this one: it can wait
+        if self.state in ANSWERED_FIRST:
             self._unwatch()
             return
         try:
@@ -148,26 +143,23 @@ class FastConnection:
             return
         except OSError:
             data = b""
-        if not data:
+        try:
+            if not data:
+                self.close()
+            elif self.state is State.LEAVING:
+                self._throw_away(len(data))
+            else:
+                self._held = data if not self._held else self._joined(data)
+                self._serve()
+        except Exception:  # the edge of a connection: a bug must not leave its client waiting
+            log.exception("uncaught exception in a connection")
             self.close()
-        elif self.state is State.LEAVING:
-            self._throw_away(len(data))
-        elif self.state is not State.WRITING:
-            self._hold(data)
-            self._serve()
-        else:  # pipelined behind an answer that isn't taken: no more is read until it is
-            self._hold(data)
-            self._unwatch()
 
-    def _hold(self, data: bytes) -> None:
-        if not self._held:
-            self._held = data
-            return
-        if not isinstance(
-            self._held, bytearray
-        ):  # grown in place: a large body comes in many parts
-            self._held = bytearray(self._held)
-        self._held += data
+    def _joined(self, data: bytes) -> bytearray:
+        """What is held with `data` behind it; grown in place, as a large body comes in many parts."""
+        held = self._held if isinstance(self._held, bytearray) else bytearray(self._held)
+        held += data
+        return held
 
     def _throw_away(self, count: int) -> None:
         self._thrown_away += count
@@ -178,21 +170,27 @@ class FastConnection:
 
     def _serve(self) -> None:
         """Take the request that is held first, if it is whole; the next one has another turn of the loop."""
-        if not self._held or self.state not in (State.WAITING, State.READING):
-            return
         head = self._head or self._take_head()
         if head is None:
             return
-        held = self._held
-        if head.body_bytes and not self._admitted and not self._admit(head, held):
+        held, size = self._held, head.body_bytes
+        if len(held) < size:
+            if self._admitted or self._admit(head, held):
+                self._wait_for_body(len(held))
             return
-        if len(held) < head.body_bytes:
-            self._wait_for_body(len(held))
-            return
-        body = bytes(held[: head.body_bytes])
-        self._held = held[head.body_bytes :]
+        self._held = held[size:]
         self._forget_request()
-        self._answer(self._request(head, body))
+        self._answer(self._request(head, bytes(held[:size])))
+
+    def _serve_next(self) -> None:
+        """Take the request that came in behind the last one."""
+        if self.state is not State.WAITING or not self._held:
+            return
+        try:
+            self._serve()
+        except Exception:  # as in `read`
+            log.exception("uncaught exception in a connection")
+            self.close()
 
     def _take_head(self) -> Head | None:
         """The head of the request that is held, cut off `_held`; None where it isn't whole, or isn't plain."""
@@ -379,18 +377,16 @@ class FastConnection:
         if not self._keeps_alive:
             self._leave()
             return
-        self._move(State.WAITING)
+        if (
+            self.state is State.WAITING
+        ):  # as it was all the while: the usual answer fits into the socket
+            self.since = self._loop.time()
+        else:
+            self._move(State.WAITING)
         if self._held:
             self._loop.call_soon(self._serve_next)
         else:
             self._watch()
-
-    def _serve_next(self) -> None:
-        try:
-            self._serve()
-        except Exception:  # as in `read`
-            log.exception("uncaught exception in a connection")
-            self.close()
 
     # --- the end ------------------------------------------------------------------------------
 

@@ -60,7 +60,7 @@ class Listener:
         self._on_refused = on_refused
         self._keep_alive_s = keep_alive_s
         self._sockets: list[socket.socket] = []
-        self._waiting: dict[FastConnection, None] = {}  # for a request; the longest first
+        self._waiting: set[FastConnection] = set()  # for a request
         self._under_way: set[FastConnection] = set()
         self._tornado = TornadoServer(edge, max_header_bytes, keep_alive_s)
         self._sweep = PeriodicCallback(self._look, 1000)
@@ -89,7 +89,7 @@ class Listener:
         ours.setblocking(False)
         theirs.setblocking(False)
         connection = FastConnection(self, ours, (), is_internal=True)
-        self._waiting[connection] = None
+        self._waiting.add(connection)
         connection.read()
         return theirs
 
@@ -138,20 +138,18 @@ class Listener:
             return
         sock.setblocking(False)
         connection = FastConnection(self, sock, address)
-        self._waiting[connection] = None
+        self._waiting.add(connection)
         connection.read()  # what it asks is mostly there already
 
     # --- what a connection asks of its owner ----------------------------------------------------
 
     def on_state(self, connection: FastConnection) -> None:
-        """Keep those that wait in the order of their waiting, and know the others."""
-        self._waiting.pop(connection, None)
+        """Know those that wait from those that are under way."""
+        self._waiting.discard(connection)
+        self._under_way.discard(connection)
         if connection.state is State.WAITING:
-            self._under_way.discard(connection)
-            self._waiting[connection] = None
-        elif connection.state is State.OVER:
-            self._under_way.discard(connection)
-        else:
+            self._waiting.add(connection)
+        elif connection.state is not State.OVER:
             self._under_way.add(connection)
 
     def hand_over(self, sock: socket.socket, address: tuple[Any, ...], data: bytes) -> None:
@@ -162,9 +160,7 @@ class Listener:
     def _look(self) -> None:
         """Once a second: end what has waited, or stood still, for too long."""
         now = asyncio.get_running_loop().time()
-        for connection in tuple(self._waiting):
-            if now - connection.since <= self._keep_alive_s:
-                break
+        for connection in [c for c in self._waiting if now - c.since > self._keep_alive_s]:
             # The hub itself may have stood still: a request that lies there is served, and not cut off.
             connection.read()
             if connection.state is State.WAITING and now - connection.since > self._keep_alive_s:

@@ -20,13 +20,13 @@ class Origins:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._any = "*" in settings.cors_origin
+        self._of_any = headers_of_every_answer("*", False) if "*" in settings.cors_origin else None
         self._listed = frozenset(settings.cors_origin)
 
     def headers(self, request: Request) -> Pairs:
         """The headers of every answer to `request`, errors too."""
-        if self._any:
-            return headers_of_every_answer("*", False)
+        if self._of_any:
+            return self._of_any
         origin = request.headers.get("origin")
         return headers_of_every_answer(origin if origin in self._listed else None, True)
 

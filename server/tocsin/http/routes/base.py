@@ -45,6 +45,8 @@ class Route:
     def answer(self, request: Request) -> Result | Pending:
         """What `request` is answered, now or when something has been waited for.
 
+        Where the request came in whole, `refuse` was not asked.
+
         Raises:
             InvalidInput: it can't be taken.
             Unavailable: the hub can't do it now.

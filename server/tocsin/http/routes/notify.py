@@ -46,11 +46,14 @@ class NotifyRoute(Route):
         """Publish, and answer when the journal has committed."""
         began = perf_counter()
         hub, body = self._hub, request.body
+        refused = self.refuse(request, len(body), body)
+        if refused:
+            return refused
         if request.is_internal:
             event = read_internal(body, hub.now_iso())
             return of_json({"success": True, "sentTo": hub.emit(event), "event": event.type})
         max_bytes = hub.settings.max_event_bytes
-        if request.media_type == JSON and not is_array(body):
+        if not is_array(body) and request.media_type == JSON:
             draft = read_event(body, hub.now_iso(), max_bytes=max_bytes)
             return self._publish((draft,), False, began)
         steps = read_batch(
