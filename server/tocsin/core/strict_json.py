@@ -18,9 +18,13 @@ from tocsin.errors import InvalidInput
 
 MAX_DEPTH = 32
 
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a msgspec decoder raises for a text that it can't take; `refusal` says it in our words."""
+
 Shape = TypeVar("Shape")
 
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
+_PLACE = re.compile(r"\(byte (\d+)\)$")
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -35,83 +39,100 @@ def decode(body: bytes, shape: type[Shape]) -> Shape:
     Raises:
         InvalidInput: 400 where it isn't JSON or is ambiguous, 422 where it is of another shape.
     """
-    value = parse(body, shape)
+    try:
+        value: Shape = _decoder(shape).decode(body)  # type: ignore[arg-type]  # types are hashable
+    except DECODE_ERRORS as error:
+        raise refusal(error, body) from None
+    plain = msgspec.json.decode(body)
+    if isinstance(plain, (dict, list)):
+        count_names(plain)
     check_names(body)
     return value
 
 
-def parse(body: bytes, shape: type[Shape]) -> Shape:
-    """The same, for a caller who sees to names alike and to depth: `check_names` does.
+def refusal(error: Exception, text: bytes, offset: int = 0) -> InvalidInput:
+    """What to say of `error`, one of `DECODE_ERRORS`, that came of decoding `text`.
 
-    Raises:
-        InvalidInput: as `decode`, but for those two.
+    `text` begins at byte `offset` of the body, and places are told as places in the body.
     """
-    try:
-        value: Shape = _decoder(shape).decode(body)  # type: ignore[arg-type]  # types are hashable
-    except msgspec.ValidationError as error:
-        raise _misshapen(str(error)) from None
-    except UnicodeDecodeError as error:
-        raise _malformed(f"the body is not UTF-8 at byte {error.start}") from None
-    except msgspec.DecodeError as error:
-        _refuse_lone_surrogates(body)
-        raise _malformed(f"the body is not JSON: {error}") from None
-    except RecursionError:
-        raise _too_deep() from None
-    return value
+    if isinstance(error, RecursionError):
+        return _too_deep()
+    if isinstance(error, UnicodeDecodeError):  # its own offset is that in one string of the text
+        return malformed(f"the body is not UTF-8 at byte {offset + _first_bad_byte(text)}")
+    if isinstance(error, msgspec.ValidationError):
+        return _misshapen(str(error))
+    if _has_lone_surrogate(text):
+        return InvalidInput(
+            "the body holds half of a surrogate pair, which is no character", code="invalid_unicode"
+        )
+    said = _PLACE.sub(lambda place: f"(byte {offset + int(place[1])})", str(error))
+    return malformed(f"the body is not JSON: {said}")
 
 
-def check_names(body: bytes) -> None:
-    """Refuse names alike in one object of `body`, which is JSON, and too many levels.
+def check_names(text: bytes) -> None:
+    """Refuse names alike in one object of `text`, which is JSON of a depth that was checked.
 
     Raises:
         InvalidInput: 400.
     """
-    # The cheap count comes first: few bodies have so many brackets, and only those are walked.
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-        _check_depth(msgspec.json.decode(body))
-    _read_pairs(body.decode())
+    _read_pairs(text.decode())
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidInput(
-            f"{twice[:64]!r} stands twice in one object", code="duplicate_key", status=400
-        )
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) == len(pairs):
+        return
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise InvalidInput(
+                f"{name[:64]!r} stands twice in one object", code="duplicate_key", status=400
+            )
+        seen.add(name)
 
 
-_read_pairs = json.JSONDecoder(object_pairs_hook=_unique).decode
+_read_pairs = json.JSONDecoder(object_pairs_hook=_refuse_twins).decode
 
 
-def _check_depth(value: Any) -> None:
+def count_names(value: Any, levels: int = MAX_DEPTH) -> int:
+    """How many names all objects in `value`, a list or an object, have together.
+
+    Raises:
+        InvalidInput: 400, it nests in more than `levels`, counting `value` itself.
+    """
+    names = 0
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(levels):
+        names += sum([len(node) for node in level if isinstance(node, dict)])
         level = [
             child
             for node in level
-            if isinstance(node, list | dict)
             for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, (dict, list))
         ]
         if not level:
-            return
-    if any(isinstance(node, list | dict) for node in level):
-        raise _too_deep()
+            return names
+    raise _too_deep()
 
 
-def _refuse_lone_surrogates(body: bytes) -> None:
-    """Say what it is: msgspec calls half of a surrogate pair "truncated"."""
+def _first_bad_byte(text: bytes) -> int:
     try:
-        text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
+        text.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    raise AssertionError("msgspec and Python differ on what is UTF-8")
+
+
+def _has_lone_surrogate(text: bytes) -> bool:
+    """Whether half of a surrogate pair is all that is wrong: msgspec may call it "truncated"."""
+    try:
+        plain = json.dumps(json.loads(text.decode()), ensure_ascii=False)
     except (ValueError, RecursionError):
-        return
-    if _LONE_SURROGATE.search(text):
-        raise InvalidInput(
-            "the body holds half of a surrogate pair, which is no character", code="invalid_unicode"
-        )
+        return False
+    return _LONE_SURROGATE.search(plain) is not None
 
 
-def _malformed(message: str) -> InvalidInput:
+def malformed(message: str) -> InvalidInput:
+    """The refusal of a body that isn't JSON, which `message` says."""
     return InvalidInput(message, code="invalid_json", status=400)
 
 

@@ -39,6 +39,11 @@ def encode_event(type: str, data: bytes, id: str | None = None) -> bytes:
     return b"event: %b\ndata: %b\nid: %b\n\n" % (type.encode(), data, id.encode())
 
 
+LONGEST_ID = "9" * 15 + "-" + "9" * 15
+FRAME_BYTES = len(encode_event("", b"", LONGEST_ID))
+"""What a block adds at most to its type and its data, where that is one line."""
+
+
 def encode_retry(milliseconds: int) -> bytes:
     """The reconnection time as a line of its own, in force as soon as it is read.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from tornado.httputil import HTTPServerRequest
 
 from tocsin.core.event import Draft, InternalEvent
-from tocsin.core.publish_body import is_array, read_batch, read_internal, read_notice
+from tocsin.core.publish_body import Slices, is_array, read_batch, read_event, read_internal
 from tocsin.eventlog.journal import Receipt
 from tocsin.http.base import is_internal
 from tocsin.hub.hub import Hub
@@ -52,15 +52,15 @@ class Publication(NamedTuple):
         if is_internal(hub, request):
             return cls((), signal=read_internal(body, now))
         if not ndjson and not is_array(body):
-            return cls([read_notice(body, now, max_bytes=settings.max_event_bytes)])
-        drafts = read_batch(
+            return cls([read_event(body, now, max_bytes=settings.max_event_bytes)])
+        slices = read_batch(
             body,
             now,
             ndjson=ndjson,
             max_bytes=settings.max_event_bytes,
             max_events=settings.max_batch_events,
         )
-        return cls(drafts, is_batch=True)
+        return cls(_at_one_go(slices), is_batch=True)
 
     async def publish(self, hub: Hub) -> dict[str, object]:
         """Publish it, and return what to answer when the journal has committed.
@@ -73,6 +73,14 @@ class Publication(NamedTuple):
             return {"success": True, "sentTo": recipients, "event": self.signal.type}
         receipts = await hub.publish(*self.drafts)
         return _of_batch(receipts) if self.is_batch else _of_one(self.drafts[0], receipts[0])
+
+
+def _at_one_go(slices: Slices) -> Sequence[Draft]:
+    while True:
+        try:
+            next(slices)
+        except StopIteration as done:
+            return cast(Sequence[Draft], done.value)
 
 
 def _of_one(draft: Draft, receipt: Receipt) -> dict[str, object]:
