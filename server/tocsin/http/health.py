@@ -7,8 +7,6 @@ import time
 from tocsin.http.base import Handler
 from tocsin.version import VERSION
 
-_STARTED = time.monotonic()
-
 
 class HealthHandler(Handler):
     """Whether the process lives: if the loop turns, it answers."""
@@ -45,7 +43,7 @@ class StatsHandler(Handler):
             {
                 "version": VERSION,
                 "time": hub.now_iso(),  # lets a page tell its own clock from the hub's
-                "uptime": round(time.monotonic() - _STARTED, 3),
+                "uptime": round(time.monotonic() - hub.started_at, 3),
                 "clients": len(hub.streams),
                 "clientsLimit": hub.clients_limit,
                 "lagging": len(hub.lagging),

@@ -65,6 +65,7 @@ class Hub:
         self.streams: dict[int, Stream] = {}
         self.lagging: dict[int, Stream] = {}
         self.draining = False
+        self.started_at = time.monotonic()
         self.secret = secrets.token_urlsafe(32)  # what the hub's own requests are known by
         self._fan_out = FanOut(self.counters, clock, lambda: self.ring.head)
         self._internal_streams = InternalStreams(self._fan_out.let_in, self._fan_out.leave)
@@ -88,6 +89,7 @@ class Hub:
         Raises:
             SettingsError: the journal can't be opened.
         """
+        self.started_at = time.monotonic()
         opening = await self._journal.start(self._deliver, self.settings.history_events)
         self.ring = self._new_ring(opening.floor.epoch)
         self.ring.start_at(opening.floor.seq)
@@ -115,11 +117,13 @@ class Hub:
 
     async def stop(self) -> None:
         """Drain, stop the timers, close the journal."""
-        await self.drain()
-        self._internal_streams.close()
-        for timer in self._timers:
-            timer.stop()
-        await self._journal.stop()
+        try:
+            await self.drain()
+            self._internal_streams.close()
+        finally:
+            for timer in self._timers:
+                timer.stop()
+            await self._journal.stop()
 
     @property
     def is_ready(self) -> bool:
