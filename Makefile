@@ -24,7 +24,7 @@ run: $(INSTALLED) ## start the hub with the simulator at http://localhost:3000
 	@exec $(BIN)/tocsin serve --config config/demo.toml --port $(PORT)
 
 dev: $(INSTALLED) ## the same, and restart when a file of the server changes
-	@exec $(BIN)/python -m tornado.autoreload -m tocsin serve --config config/demo.toml --port $(PORT)
+	@exec $(BIN)/python -m tocsin.cli.dev --config config/demo.toml --port $(PORT)
 
 monitor: $(INSTALLED) ## start the hub, Prometheus, and Grafana if installed; PORT, PROMETHEUS, GRAFANA are the ports
 	@command -v prometheus >/dev/null || sh tests/packages.sh prometheus

@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from tornado.routing import Rule
@@ -94,12 +95,12 @@ class Server:
         # Descriptors in reserve are for what is no stream: half of them for connections of the hub's own listener,
         # a quarter for those of the metrics', the rest for files.
         limit = hub.clients_limit + RESERVED_DESCRIPTORS // 2
-        self._listener = self._listen(
+        self._listener = self._listener_for(
             wiring.edge(with_metrics=not address),
             lambda: limit - len(hub.streams) - self._listener.open,
         )
         few = RESERVED_DESCRIPTORS // 4
-        self._metrics_listener = self._listen(
+        self._metrics_listener = self._listener_for(
             wiring.metrics_edge(), lambda: few - self._metrics_listener.open
         )
         self._simulator = Simulator(hub, settings.simulate) if settings.simulate else None
@@ -107,7 +108,7 @@ class Server:
         self.port = 0
         self.metrics_port = 0
 
-    def _listen(self, edge: Edge, room: Callable[[], int]) -> Listener:
+    def _listener_for(self, edge: Edge, room: Callable[[], int]) -> Listener:
         return Listener(
             edge,
             room,
@@ -120,13 +121,20 @@ class Server:
         self.hub.counters.rejected["full"] += 1
 
     async def start(self) -> None:
-        """Open the journal, then the ports.
+        """Open the journal, then the ports. Where that fails, nothing stays open.
 
         Raises:
             SettingsError: a host or the journal can't be had.
             PortTaken: a port can't.
         """
         await self.hub.start()
+        try:
+            self._listen()
+        except BaseException:
+            await self.stop()
+            raise
+
+    def _listen(self) -> None:
         self._listen_for_metrics()
         settings = self._settings
         dead_peer_s = max(DEAD_PEER_S, settings.slow_client_timeout + GRACE_S)
@@ -152,29 +160,36 @@ class Server:
         The canary is the first to stop, or it would cry over a hub that only ends; the metrics are
         the last.
         """
-        if self._canary:
-            await self._canary.stop()
-        self._listener.stop()
-        if self._simulator:
-            self._simulator.stop()
-        await self.hub.stop()
+        async with AsyncExitStack() as steps:  # from the last to the first, though one may fail
+            steps.push_async_callback(self._metrics_listener.close_all_connections)
+            steps.callback(self._metrics_listener.stop)
+            steps.push_async_callback(self._close_connections)
+            steps.push_async_callback(self.hub.stop)
+            if self._simulator:
+                steps.callback(self._simulator.stop)
+            steps.callback(self._listener.stop)
+            if self._canary:
+                steps.push_async_callback(self._canary.stop)
+
+    async def _close_connections(self) -> None:
         try:
             await asyncio.wait_for(self._listener.close_all_connections(), 1.0)
         except TimeoutError:
             log.warning("connections cut", extra={"after_s": 1.0})
-        self._metrics_listener.stop()
-        await self._metrics_listener.close_all_connections()
 
 
 async def serve(settings: Settings) -> None:
     """Run a hub until SIGTERM or SIGINT; a second signal ends it at once.
 
     Raises:
-        Exception: what broke an invariant of the hub, which then ended by itself.
+        SettingsError, PortTaken: it can't start.
+        Exception: a step of its stop failed, and the others were done; or what broke an invariant of the
+            hub, which then ended by itself.
     """
     server = Server(settings)
     await server.start()
     _spare_the_collector()
+    signalled = _catch_signals()  # before anybody is told that it runs
     address = f"http://{_shown(settings.host)}:{server.port}"
     print(_greeting(address), flush=True)
     extra: dict[str, object] = {"address": address, "clients_limit": server.hub.clients_limit}
@@ -182,11 +197,15 @@ async def serve(settings: Settings) -> None:
         extra["metrics_port"] = server.metrics_port
     log.info("started", extra=extra)
     failure = server.hub.failure
-    ends: set[asyncio.Future[Any]] = {failure, asyncio.ensure_future(_signal())}
+    ends: set[asyncio.Future[Any]] = {failure, asyncio.ensure_future(signalled.wait())}
     await asyncio.wait(ends, return_when="FIRST_COMPLETED")
+    signalled.clear()
     log.info("draining", extra={"clients": len(server.hub.streams)})
     stopping = asyncio.ensure_future(server.stop())
-    await asyncio.wait({stopping, asyncio.ensure_future(_signal())}, return_when="FIRST_COMPLETED")
+    again = asyncio.ensure_future(signalled.wait())
+    await asyncio.wait({stopping, again}, return_when="FIRST_COMPLETED")
+    if stopping.done():
+        stopping.result()
     log.info("stopped", extra={"clients": len(server.hub.streams)})
     if failure.done():
         raise failure.result()
@@ -205,12 +224,13 @@ def _spare_the_collector() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-async def _signal() -> None:
+def _catch_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set from now on."""
     loop = asyncio.get_running_loop()
-    arrived = asyncio.Event()
+    signalled = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, arrived.set)
-    await arrived.wait()
+        loop.add_signal_handler(number, signalled.set)
+    return signalled
 
 
 def _shown(host: str) -> str:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
+from datetime import UTC, datetime
 from typing import TextIO
 
 from pythonjsonlogger.json import JsonFormatter
@@ -28,16 +29,25 @@ RECORDS: dict[str, int] = dict.fromkeys(LEVELS, 0)
 UNWRITTEN: dict[str, int] = {"alike": 0, "full": 0, "unread": 0}
 """Lines that were not written: too many alike, no room, nobody reads. One thread counts each."""
 
+CONTINUATION = "  | "
+
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class TextFormatter(logging.Formatter):
-    """``time level logger: text key=value ...``, one line; strings with odd characters are quoted."""
+    """``time level logger: text key=value ...``, one line; strings with odd characters are quoted.
+
+    A traceback follows in lines of its own, for people to read, each behind `CONTINUATION`: no line of
+    the log begins so, and whatever an error's text holds, it can't look like one (CWE-117).
+    """
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s")
-        self.default_time_format = "%Y-%m-%dT%H:%M:%S"
-        self.default_msec_format = ""
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's line, and those of its traceback."""
+        line, *traceback = super().format(record).split("\n")
+        return "\n".join([line, *[CONTINUATION + _printable(more) for more in traceback]])
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line with the record's extra fields behind the text."""
@@ -46,10 +56,18 @@ class TextFormatter(logging.Formatter):
             for name, value in vars(record).items()
             if name not in _PLAIN
         ]
-        # A line break in a message would forge a line of the log (CWE-117).
-        return super().formatMessage(record).replace("\n", "\\n").replace("\r", "\\r") + "".join(
-            extra
-        )
+        return _printable(super().formatMessage(record)) + "".join(extra)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """UTC, with its offset, as in the lines that are JSON."""
+        return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
+def _printable(text: str) -> str:
+    """`text` with what moves a terminal's cursor, ends a line or turns the writing round as escapes."""
+    if text.isprintable():
+        return text
+    return "".join([c if c.isprintable() else ascii(c)[1:-1] for c in text])
 
 
 def _quoted(value: object) -> str:
@@ -117,8 +135,9 @@ class ThreadedHandler(logging.Handler):
             return
         try:
             self._waiting.append(self.format(record) + "\n")
-        except Exception:  # the edge: a line that can't be made must not take down what it tells of
-            self.handleError(record)
+        except Exception as error:  # the edge: such a line must not take down what it tells of
+            # Nor may it be told of by a write of the loop's, as `handleError` does.
+            self._waiting.append(f"log line not made: {record.msg!a}: {type(error).__name__}\n")
 
     def _write_on(self) -> None:
         while not self._stop.wait(WRITE_EVERY_S):

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Error, Page
 
 from tests.hub_process import wait_until
-from tocsin.http.routes.pages import PAGE_HEADERS
+from tocsin.http.routes.pages import PAGE_FIELDS
 
 # A document without a script of its own, under the dashboard's own policies.
 DOCUMENT = "<!doctype html><title>Listener</title><link rel=icon href=/favicon.svg>"
@@ -41,7 +41,7 @@ PUBLISHED = "(event) => event.ownId && event.type !== 'connection'"
 
 def open_document(page: Page, hub_url: str, **policies: str) -> None:
     """Go to the empty document, at `/listener`; `policies` take the place of the dashboard's."""
-    headers = PAGE_HEADERS | policies
+    headers = dict(PAGE_FIELDS) | policies
     page.route(
         "**/listener",
         lambda route: route.fulfill(body=DOCUMENT, content_type="text/html", headers=headers),

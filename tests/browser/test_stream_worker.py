@@ -13,7 +13,7 @@ from tests.browser.publisher import Publisher
 from tests.browser.scripted_hub import Answer, Script, ScriptedHub
 from tests.conftest import StartHub
 from tests.hub_process import wait_until
-from tocsin.http.routes.pages import PAGE_HEADERS
+from tocsin.http.routes.pages import PAGE_FIELDS
 
 CSP = "Content-Security-Policy"
 
@@ -39,7 +39,7 @@ def test_page_runs_the_stream_itself_where_a_policy_forbids_workers(
 ) -> None:
     watch.allow("worker-src")
     hub = start_hub()
-    policy = PAGE_HEADERS[CSP].replace("worker-src 'self'", "worker-src 'none'")
+    policy = dict(PAGE_FIELDS)[CSP].replace("worker-src 'self'", "worker-src 'none'")
     tab = Listener(page, hub.url, **{CSP: policy})
     check_works(tab, hub.port, lambda: hub.publish()["id"])
 
@@ -138,7 +138,7 @@ def test_document_without_a_script_has_the_dashboards_policies(
     hub = start_hub()
     open_document(page, hub.url)
     served = page.request.get(hub.url + "/").headers
-    assert served["content-security-policy"] == PAGE_HEADERS[CSP]
+    assert served["content-security-policy"] == dict(PAGE_FIELDS)[CSP]
     for directive in (
         "trusted-types tocsin;",
         "worker-src 'self'",

@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ import pytest
 
 from tests.hub_process import wait_until
 from tocsin.logs import (
+    CONTINUATION,
     MAX_ALIKE_PER_S,
     MAX_WAITING,
     TextFormatter,
@@ -49,6 +52,80 @@ def test_line_breaks_cannot_forge_lines(handler: ThreadedHandler, sink: io.Strin
     handler.handle(record("a\nb", path="/x\ny"))
     handler.close()
     assert sink.getvalue().count("\n") == 1
+
+
+def test_characters_that_move_the_cursor_are_escaped(
+    handler: ThreadedHandler, sink: io.StringIO
+) -> None:
+    handler.handle(record("é\x1b[2J\r\u2028\u202e\x85\udc80", path="\x1b[2J"))
+    handler.close()
+    line = sink.getvalue().removesuffix("\n")
+    assert line.isprintable()
+    assert r"é\x1b[2J\r\u2028\u202e\x85\udc80 path='\x1b[2J'" in line
+
+
+FORGED = "a\x1b[31m\n2026-01-01T00:00:00.000+00:00 INFO tocsin: forged\r\x85\u2028b"
+
+
+def failed(text: str) -> logging.LogRecord:
+    """The record of an exception with this text, raised while another was handled."""
+    try:
+        try:
+            raise KeyError(text)
+        except KeyError:
+            raise ValueError(text)  # noqa: B904  # both are shown
+    except ValueError:
+        return record("uncaught exception", exc_info=sys.exc_info())
+
+
+def test_error_cannot_forge_a_line_and_its_traceback_can_be_read(
+    handler: ThreadedHandler, sink: io.StringIO
+) -> None:
+    handler.handle(failed(FORGED))
+    handler.close()
+    assert sink.getvalue().replace("\n", "").isprintable()
+    first, *traceback = sink.getvalue().splitlines()
+    assert first.endswith("uncaught exception")
+    assert all(line.startswith(CONTINUATION) for line in traceback)
+    said = [line.removeprefix(CONTINUATION) for line in traceback]
+    assert said[0] == "Traceback (most recent call last):"
+    assert r"ValueError: a\x1b[31m" in said
+    assert said[-1].endswith(r"forged\r\x85\u2028b")
+
+
+def test_error_in_a_json_line_is_one_line(handler: ThreadedHandler, sink: io.StringIO) -> None:
+    handler.setFormatter(_json_formatter())
+    handler.handle(failed(FORGED))
+    handler.close()
+    (line,) = sink.getvalue().splitlines()
+    assert line.isprintable()
+    assert json.loads(line)["exc_info"].endswith(FORGED)
+
+
+def test_line_that_cannot_be_made_is_told_of_and_forges_none(
+    handler: ThreadedHandler, sink: io.StringIO
+) -> None:
+    handler.handle(record("%d\nclients", args=("x",)))
+    handler.close()
+    assert sink.getvalue() == "log line not made: '%d\\nclients': TypeError\n"
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), _json_formatter()])
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
+def test_time_is_utc_with_its_offset_wherever_the_hub_runs(
+    formatter: logging.Formatter, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        line = formatter.format(record(created=1_700_000_000.25))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    told = re.search(r"[0-9]{4}-[0-9]{2}-[0-9T:.]+(Z|[+-][0-9:]+)", line)
+    assert told
+    assert told[0].startswith("2023-11-14T22:13:20.25")
+    assert told[1] == "+00:00"
 
 
 def test_json_lines_parse(handler: ThreadedHandler, sink: io.StringIO) -> None:

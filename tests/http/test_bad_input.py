@@ -271,11 +271,21 @@ def test_odd_but_valid_event_arrives_unchanged(hub: HubProcess, witness: Witness
 
 
 def test_body_exactly_at_the_limit_is_taken(hub: HubProcess, witness: Witness) -> None:
-    room = LIMIT - len(notice(message=""))
-    assert exchange(hub.port, post(notice(message="x" * room))).status == 200
+    body = notice().ljust(LIMIT)
+    assert exchange(hub.port, post(body)).status == 200
     witness.next()
-    answer = check_refused(hub, witness, post(notice(message="x" * (room + 1))))
+    answer = check_refused(hub, witness, post(body + b" "))
     assert (answer.status, answer.json["limit"]) == (413, LIMIT)
+
+
+def test_event_that_grows_over_the_limit_as_clients_get_it_is_refused(
+    hub: HubProcess, witness: Witness
+) -> None:
+    body = notice(message="x" * (LIMIT - len(notice(message=""))))
+    assert len(body) == LIMIT
+    answer = check_refused(hub, witness, post(body))
+    assert (answer.status, answer.json["code"]) == (413, "too_large")
+    assert f"max_event_bytes, {LIMIT} bytes" in answer.json["error"]
 
 
 def test_chunked_body_that_grows_over_the_limit_is_refused(

@@ -29,6 +29,8 @@ from tocsin.settings import (
 )
 from tocsin.version import VERSION
 
+log = logging.getLogger("tocsin")
+
 PORT_TAKEN = 1
 FAILED = 1
 BAD_SETTINGS = 2
@@ -73,6 +75,11 @@ def serve(config: str | None, **flags: object) -> None:
         asyncio.run(serve_hub(settings))
     except PortTaken as error:
         _fail(str(error), PORT_TAKEN)
+    except SettingsError:
+        raise
+    except Exception:  # the edge of the process: in the log's form, and never with exit code 0
+        log.exception("the hub failed")
+        sys.exit(FAILED)
     finally:
         logging.shutdown()
 

@@ -215,8 +215,9 @@ def _read_lines(body: bytes, timestamp: str, max_bytes: int, max_events: int) ->
             drafts += flat
             continue
         for line in _LINE.finditer(text.rstrip(_BLANKS)):
-            span = start + line.start(1), start + line.end(1)
-            drafts.append(_read_one_of(body, *span, len(drafts), timestamp, max_bytes))
+            first = start + line.start(1)
+            last = first + len(line[1].rstrip(_BLANKS))
+            drafts.append(_read_one_of(body, first, last, len(drafts), timestamp, max_bytes))
     if not drafts:
         raise _batch_size(max_events, empty=True)
     return drafts
@@ -235,10 +236,11 @@ def _count_lines(body: bytes, max_events: int) -> Generator[None, None, None]:
     """Refuse more than `max_events` lines that aren't blank, before anything is read."""
     lines = 0
     for start, stop in _line_slices(body):
+        if start:
+            yield
         lines += len(_LINE.findall(body[start:stop].rstrip(_BLANKS)))
         if lines > max_events:
             raise _batch_size(max_events)
-        yield
 
 
 def _read_flat_lines(text: bytes, timestamp: str, max_bytes: int) -> list[Draft] | None:
@@ -274,20 +276,19 @@ def _read_array(body: bytes, timestamp: str, max_bytes: int, max_events: int) ->
     if at <= 0 or end < at or body[end] != ord("]"):
         raise malformed("the body is not JSON: an array must end with ']'")
     drafts: list[Draft] = []
-    opening = body[
-        at : at + 8
-    ]  # such as {"type": and so begin, most often, all events and nothing else
+    # Such as `{"type":`. So begin, most often, all events of a batch, and nothing that is in them.
+    opening = body[at : at + 8]
     while at < end:
-        next = _guess(body, at, end, opening, max_bytes)
-        text = _as_whole(body[at:next], is_last=next == end) if next else b""
+        after = _guess(body, at, end, opening, max_bytes)
+        text = _as_array(body[at:after], is_last=after == end) if after else b""
         some = _read_flat(text, timestamp, max_bytes)
         if some is None:
             index = len(drafts)
-            some, next = _read_closely(body, at, end, index, timestamp, max_bytes, max_events)
+            some, after = _read_closely(body, at, end, index, timestamp, max_bytes, max_events)
         drafts += some
         if len(drafts) > max_events:
             raise _batch_size(max_events)
-        at = next
+        at = after
         if at < end:
             yield
     if not drafts:
@@ -296,15 +297,17 @@ def _read_array(body: bytes, timestamp: str, max_bytes: int, max_events: int) ->
 
 
 def _guess(body: bytes, at: int, end: int, opening: bytes, max_bytes: int) -> int:
-    """Where the first event begins that isn't in the slice from `at` any more; 0 where nothing shows it."""
+    """Where the slice from `at` ends and an event seems to begin, or `end`; 0 where nothing shows it."""
     if end - at <= SLICE_BYTES:
         return end
     beyond = at + SLICE_BYTES + max_bytes
     found = body.find(opening, at + SLICE_BYTES, beyond)
-    return found if found > 0 else end if end < beyond else 0
+    if found > 0:
+        return found
+    return end if end < beyond else 0
 
 
-def _as_whole(text: bytes, *, is_last: bool) -> bytes:
+def _as_array(text: bytes, *, is_last: bool) -> bytes:
     """A slice of an array, as an array; empty where it doesn't end with the comma that must be there."""
     if is_last:
         return b"[%b]" % text

@@ -38,7 +38,7 @@ READ_BYTES = 64 * 1024
 MAX_KNOWN_HEADS = 256
 
 
-NO_HEAD = Head("GET", "", "", "HTTP/1.1", {}, 0, False)
+NO_HEAD = Head("GET", "", "", "HTTP/1.1", {}, "", 0, False)
 """Of a request that never had a whole one."""
 
 
@@ -248,6 +248,7 @@ class FastConnection:
             head.headers,
             body,
             self._address[0] if self._address else "",
+            head.media_type,
             head.version,
             self._is_internal,
         )

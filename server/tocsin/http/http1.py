@@ -16,7 +16,7 @@ import msgspec
 from tornado.httputil import format_timestamp
 
 from tocsin.http.answer import Answer, Pairs
-from tocsin.http.request import joined
+from tocsin.http.request import joined, media_type
 
 END_OF_HEAD = b"\r\n\r\n"
 
@@ -47,6 +47,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     query: str
     version: str
     headers: dict[str, str]
+    media_type: str
     body_bytes: int
     keeps_alive: bool
 
@@ -79,6 +80,7 @@ def read_head(head: bytes) -> Head | None:
         query,
         version,
         headers,
+        media_type(headers.get("content-type", "")),
         body_bytes,
         version == "HTTP/1.1" if keeps_alive is None else keeps_alive,
     )

@@ -31,6 +31,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         headers: by name in lower case; what `joined` made of the lines.
         body: whole.
         peer: the address at the other end, empty where it has none.
+        media_type: `JSON` or `NDJSON`, which the body is said to be; empty where it is anything else.
         version: `HTTP/1.1` or `HTTP/1.0`.
         is_internal: whether the hub itself sent it, over a connection of its own.
     """
@@ -41,13 +42,9 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     headers: dict[str, str] = {}
     body: bytes = b""
     peer: str = ""
+    media_type: str = ""
     version: str = "HTTP/1.1"
     is_internal: bool = False
-
-    @property
-    def media_type(self) -> str:
-        """`JSON` or `NDJSON`, which the body is said to be; empty where it is anything else."""
-        return _media_type(self.headers.get("content-type", ""))
 
     @property
     def announced_bytes(self) -> int:
@@ -87,7 +84,8 @@ def joined(lines: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=64)
-def _media_type(content_type: str) -> str:
+def media_type(content_type: str) -> str:
+    """`JSON` or `NDJSON`, which a header `Content-Type` names, in UTF-8; or empty."""
     name, *parameters = content_type.lower().split(";")
     charsets = [p.strip() for p in parameters if p.strip().startswith("charset=")]
     is_utf8 = all(c.removeprefix("charset=").strip('"') == "utf-8" for c in charsets)

@@ -23,7 +23,7 @@ from tocsin.http.edge import Edge, not_allowed
 from tocsin.http.http1 import date
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.patience import BEGINNING_BYTES, LEAVING_BYTES, STALLED_S, body_time_s
-from tocsin.http.request import Request, joined
+from tocsin.http.request import Request, joined, media_type
 from tocsin.http.routes.base import closing
 
 MAX_BODY_BYTES = 2**40
@@ -227,13 +227,15 @@ def request_of(request: HTTPServerRequest, body: bytes = b"") -> Request:
     if not path.startswith("/") and "://" in path:  # absolute form (RFC 9112, section 3.2.2)
         parts = urlsplit(request.uri or "")
         path, query = parts.path or "/", parts.query
+    headers = joined(request.headers.get_all())
     return Request(
         str(request.method),
         path,
         query,
-        joined(request.headers.get_all()),
+        headers,
         body,
         request.remote_ip or "",
+        media_type(headers.get("content-type", "")),
         request.version,
     )
 

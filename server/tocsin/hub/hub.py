@@ -44,6 +44,7 @@ class Hub:
         counters: what has happened so far.
         streams: the open streams, by the client's number.
         lagging: those of them that are not at the head.
+        started_at: when `start` was called, by the machine's monotonic clock.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Hub:
         self.settings = settings = settings or Settings()
         self.clients_limit = client_limit(settings)
         self.counters = Counters()
+        self.started_at = time.monotonic()
         self._clock = clock
         self._publishing = Publishing(
             settings,
@@ -86,6 +88,7 @@ class Hub:
         Raises:
             SettingsError: the journal can't be opened.
         """
+        self.started_at = time.monotonic()
         await self._publishing.start()
         self._subscriptions.sockets.start()
         for timer in self._timers:
@@ -98,12 +101,14 @@ class Hub:
 
     async def stop(self) -> None:
         """Drain, stop the timers, close the journal."""
-        await self.drain()
-        self._internal_streams.close()
-        for timer in self._timers:
-            timer.stop()
-        self._subscriptions.sockets.stop()
-        await self._publishing.stop()
+        try:
+            await self.drain()
+            self._internal_streams.close()
+        finally:
+            for timer in self._timers:
+                timer.stop()
+            self._subscriptions.sockets.stop()
+            await self._publishing.stop()
 
     def _reset(self) -> None:
         self._subscriptions.reset()

@@ -88,7 +88,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = 3_000
     # core: the limits of what publishers send
     max_event_bytes: Annotated[
-        int, Meta(ge=256, le=16 * 2**20, description="Largest event, as the body of its POST.")
+        int,
+        Meta(
+            ge=256,
+            le=16 * 2**20,
+            description="Largest event, as the body of its POST and as clients get it, with type and id.",
+        ),
     ] = 64 * 1024
     max_batch_events: Annotated[
         int, Meta(ge=1, le=100_000, description="Events in one batch at most.")
