@@ -84,4 +84,6 @@ def test_map_has_a_line_for_each_module_and_no_other() -> None:
 
 
 def test_architecture_is_short() -> None:
-    assert (ROOT / "ARCHITECTURE.md").read_text().count("\n") < 150
+    """The map apart, which has a line for each module."""
+    before, _, rest = (ROOT / "ARCHITECTURE.md").read_text().partition("```\nserver/tocsin/\n")
+    assert (before + rest.partition("```")[2]).count("\n") < 90
