@@ -1,14 +1,15 @@
 """The dashboard in a real browser, before a real hub: what a person sees and does."""
 
+import datetime
 import http.client
 import re
-import time
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.dashboard import StartHub, Watch, open_dashboard
+from tests.patience import wait_until
 
 
 def test_page_connects_by_itself_and_says_so(start_hub: StartHub, page: Page) -> None:
@@ -18,13 +19,11 @@ def test_page_connects_by_itself_and_says_so(start_hub: StartHub, page: Page) ->
     expect(page.get_by_text("Waiting for events…")).to_be_visible()
 
 
-def test_published_event_is_shown_within_a_second(start_hub: StartHub, page: Page) -> None:
+def test_published_event_is_shown(start_hub: StartHub, page: Page) -> None:
     hub = start_hub()
     dashboard = open_dashboard(page, hub)
-    start = time.monotonic()
     hub.publish("system_alert", "Disk full", topic="ops/disks")
-    expect(dashboard.event("Disk full")).to_be_visible(timeout=1000)
-    assert time.monotonic() - start < 1
+    expect(dashboard.event("Disk full")).to_be_visible()
     row = dashboard.event("Disk full")
     expect(row.locator(".badge")).to_have_text("system_alert")
     expect(row.locator(".meta")).to_have_text("client 1 · source: api · topic: ops/disks")
@@ -70,7 +69,7 @@ def test_restart_of_the_hub_shows_a_gap(start_hub: StartHub, page: Page, watch: 
     hub.publish("notification", "before")
     expect(dashboard.event("before")).to_be_visible()
     hub.restart()
-    expect(dashboard.gaps).to_have_count(1, timeout=15_000)
+    expect(dashboard.gaps).to_have_count(1)
     expect(dashboard.gaps).to_contain_text("missing here")
     expect(dashboard.gaps).to_contain_text("The hub restarted")
     expect(page.locator("article[data-kind=welcome]").first).not_to_contain_text("nothing")
@@ -97,7 +96,7 @@ def test_lost_hub_is_reported_with_a_countdown(
     start_hub: StartHub, page: Page, watch: Watch
 ) -> None:
     watch.allow_lost_hub()
-    hub = start_hub("--retry", "20000")
+    hub = start_hub("--retry", "60000")
     dashboard = open_dashboard(page, hub)
     hub.stop()
     dashboard.wait_look("waiting")
@@ -110,23 +109,23 @@ def test_page_tries_at_once_when_the_browser_is_back_online(
     start_hub: StartHub, page: Page, watch: Watch
 ) -> None:
     watch.allow_lost_hub()
-    hub = start_hub("--retry", "20000")
+    hub = start_hub("--retry", "60000")
     dashboard = open_dashboard(page, hub)
     hub.restart()
     dashboard.wait_look("waiting")
     page.evaluate("dispatchEvent(new Event('online'))")
-    dashboard.wait_live(timeout_s=3)
+    dashboard.wait_live()
 
 
 def test_retry_button_tries_at_once(start_hub: StartHub, page: Page, watch: Watch) -> None:
     watch.allow_lost_hub()
-    hub = start_hub("--retry", "20000")
+    hub = start_hub("--retry", "60000")
     dashboard = open_dashboard(page, hub)
     hub.restart()
     dashboard.wait_look("waiting")
     expect(dashboard.connect).to_have_text("Retry now")
     dashboard.connect.click()
-    dashboard.wait_live(timeout_s=3)
+    dashboard.wait_live()
 
 
 def test_connect_and_disconnect_buttons_follow_the_state(start_hub: StartHub, page: Page) -> None:
@@ -247,13 +246,22 @@ def test_each_event_raises_a_toast_that_is_gone_after_three_seconds(
     start_hub: StartHub, page: Page
 ) -> None:
     hub = start_hub()
+    page.clock.install()
     dashboard = open_dashboard(page, hub)
+    page.clock.pause_at(datetime.datetime.now() + datetime.timedelta(minutes=1))
     hub.publish("notification", "Look here")
     toast = dashboard.toasts.filter(has_text="Look here")
-    expect(toast).to_be_visible(timeout=1000)
-    shown = time.monotonic()
-    expect(toast).to_have_count(0, timeout=5000)
-    assert 2 < time.monotonic() - shown < 4
+    step_ms = 20
+
+    def appears() -> bool:
+        page.clock.run_for(step_ms)
+        return toast.count() > 0
+
+    wait_until(appears, what="the toast")
+    page.clock.run_for(3_000 - 2 * step_ms)
+    expect(toast).to_be_visible()
+    page.clock.run_for(1_000 + 2 * step_ms)
+    expect(toast).to_have_count(0)
 
 
 COUNT_TOASTS = """() => {
@@ -274,7 +282,7 @@ def test_burst_raises_few_toasts(start_hub: StartHub, page: Page) -> None:
         hub.publish("notification", f"burst {number}")
     expect(dashboard.number("received")).to_have_text("50")
     expect(page.locator(".toast-more")).to_be_visible()
-    expect(page.locator(".toast:visible")).to_have_count(0, timeout=5000)
+    expect(page.locator(".toast:visible")).to_have_count(0)
     assert 1 < page.evaluate("window.mostToasts") <= 4
 
 
@@ -353,7 +361,7 @@ def test_page_fits_a_narrow_screen(
     start_hub: StartHub, new_page: Callable[..., Page], watch: Watch, locale: str
 ) -> None:
     watch.allow_lost_hub()
-    hub = start_hub("--retry", "20000")
+    hub = start_hub("--retry", "60000")
     page = new_page(locale=locale, width=320, height=640)
     dashboard = open_dashboard(page, hub)
     hub.publish("a" * 64, "w" * 300, topic="t" * 200)

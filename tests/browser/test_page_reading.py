@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 
 import pytest
@@ -182,18 +181,16 @@ def test_gap_is_shown_whatever_the_filter(start_hub: StartHub, page: Page, watch
     hub.publish("notification", "before")
     expect(dashboard.number("received")).to_have_text("1")
     hub.restart()
-    expect(dashboard.gaps).to_have_count(1, timeout=15_000)
+    expect(dashboard.gaps).to_have_count(1)
     expect(dashboard.gaps.locator(".meta")).to_contain_text("Last event before: ")
 
 
-def test_search_over_twenty_thousand_is_quick(start_hub: StartHub, page: Page) -> None:
-    """The aim is 100 ms, which `make soak` asserts; here it must only be far from a second."""
+def test_search_over_twenty_thousand_finds_all(start_hub: StartHub, page: Page) -> None:
+    """That it takes at most 100 ms is asserted by `make soak`."""
     hub = start_hub()
     dashboard = open_dashboard(page, hub)
     Publisher(hub.port, per_s=20_000, seconds=1.1, message="Sauvegarde terminée").join()
     expect(dashboard.number("received")).to_have_text("22,000")
-    start = time.monotonic()
     dashboard.search.fill("termine 21234")
     # One has the number in its message, another one in its id.
     expect(dashboard.summary).to_have_text("2 of 20,000 match")
-    assert time.monotonic() - start < 1

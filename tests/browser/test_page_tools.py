@@ -269,7 +269,7 @@ def test_hidden_tab_counts_in_its_title_and_marks_its_icon(start_hub: StartHub, 
 
 def test_title_tells_of_trouble(start_hub: StartHub, page: Page, watch: Any) -> None:
     watch.allow_lost_hub()
-    hub = start_hub("--retry", "20000")
+    hub = start_hub("--retry", "60000")
     open_dashboard(page, hub)
     hub.kill()
     expect(page).to_have_title("Disconnected · Tocsin")

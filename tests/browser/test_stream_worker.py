@@ -12,7 +12,7 @@ from tests.browser.listener import Listener, open_document
 from tests.browser.publisher import Publisher
 from tests.browser.scripted_hub import Answer, Script, ScriptedHub
 from tests.conftest import StartHub
-from tests.hub_process import wait_until
+from tests.patience import wait_until
 from tocsin.http.pages import PAGE_HEADERS
 
 CSP = "Content-Security-Policy"
@@ -65,7 +65,7 @@ def test_page_runs_the_stream_itself_where_the_worker_does_not_load(
 
     hub = script_hub(script)
     tab = Listener(page, hub.url)
-    tab.wait_phase("live", 15)
+    tab.wait_phase("live")
     assert tab.get("state")["shared"] is False
 
 
@@ -101,7 +101,7 @@ def test_no_state_of_the_stream_breaks_a_policy(
     status = page.locator(".status")
 
     def wait_look(look: str) -> None:
-        wait_until(lambda: status.get_attribute("data-look") == look, 10, look)
+        wait_until(lambda: status.get_attribute("data-look") == look, what=look)
 
     wait_look("live")
     hub.kill()
@@ -123,7 +123,7 @@ def test_batches_are_at_most_twenty_a_second_and_never_empty(
     tab = Listener(new_page(), hub.url)
     tab.wait_phase("live")
     with Publisher(hub.port, size=50, pause_s=0.005) as publisher:
-        wait_until(lambda: tab.count() > 3_000, 20, "events")
+        wait_until(lambda: tab.count() > 3_000, what="events")
     tab.wait_for(publisher.acknowledged[-1])
     assert tab.ids() == publisher.acknowledged
     batches = tab.get("batches")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.http.test_slow_clients import stalled_client
-from tests.hub_process import HubProcess, wait_until
+from tests.hub_process import HubProcess
 from tests.monitoring.audience import Audience, open_stream
 from tests.monitoring.panels import (
     DASHBOARD,
@@ -24,6 +24,7 @@ from tests.monitoring.panels import (
     queries,
     replaced,
 )
+from tests.patience import wait_until
 from tests.prometheus_process import PrometheusProcess, Sample, instance
 
 CLIENTS = 5
