@@ -56,7 +56,15 @@ class HubProcess:
         self, type: str = "notification", message: str = "bonjour", **more: Any
     ) -> dict[str, Any]:
         """POST an event, and return the answer."""
-        body = json.dumps({"type": type, "message": message, **more}).encode()
+        return self._post({"type": type, "message": message, **more})
+
+    def publish_at_once(self, type: str, *messages: str) -> list[str]:
+        """POST a batch of events, and return their IDs."""
+        ids: list[str] = self._post([{"type": type, "message": each} for each in messages])["ids"]
+        return ids
+
+    def _post(self, content: object) -> dict[str, Any]:
+        body = json.dumps(content).encode()
         request = urllib.request.Request(
             f"{self.url}/api/notify", body, {"Content-Type": "application/json"}
         )

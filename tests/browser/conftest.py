@@ -18,6 +18,7 @@ from playwright.sync_api import (
 
 from tests.browser.scripted_hub import Script, ScriptedHub
 from tests.conftest import StartHub
+from tests.hub_process import HubProcess
 from tests.patience import PATIENCE_S
 
 expect.set_options(timeout=PATIENCE_S * 1_000)
@@ -91,6 +92,23 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[HubProcess]:
+    """A hub with the default settings that a module's tests share: none may end it, or count its clients.
+
+    Its log, its IDs and its history hold what earlier tests published; a page that is opened asks for none of it.
+    """
+    hub = HubProcess()
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def lend_hub(hub: HubProcess, start_hub: StartHub) -> StartHub:
+    """Like `start_hub`, but the module's hub where no flags are asked for."""
+    return lambda *flags: start_hub(*flags) if flags else hub
 
 
 @pytest.fixture
