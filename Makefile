@@ -7,7 +7,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 # What the tests start for real. nodejs and npm are taken as they are where they exist.
-DEBIAN := chromium prometheus
+DEBIAN := chromium-headless-shell prometheus
+# Tests wait for processes as often as they compute: a few more workers than cores, and each file on one
+# of them, so that a file's fixtures are made once.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
+IN_PARALLEL := --numprocesses $(WORKERS) --dist loadfile
+# A second make beside this one waits until the first has installed. macOS has no flock, and no turns.
+TURN := $(if $(shell command -v flock 2>/dev/null),flock Makefile)
 # The peers of the benchmarks, and the compiler of the C loop.
 PEERS := gcc libc6-dev nginx-light libnginx-mod-nchan
 # The checker of the page's types, in a folder that git ignores; the page itself has no package.
@@ -30,12 +36,12 @@ monitor: $(INSTALLED) ## start the hub, Prometheus, and Grafana if installed; PO
 	@command -v prometheus >/dev/null || sh tests/packages.sh prometheus
 	@exec $(BIN)/python -m grafana.monitor --hub-port $(PORT) --prometheus-port $(PROMETHEUS) --grafana-port $(GRAFANA)
 
-test: $(INSTALLED_DEV) packages ## install what the tests need and run all of them
-	node --test tests/browser/unit/*.test.mjs
-	$(BIN)/python -m pytest
+test: $(INSTALLED_DEV) packages ## install what the tests need and run all of them (4 minutes on two cores)
+	@echo "All tests on $(WORKERS) workers: about 4 minutes on two cores"
+	$(BIN)/python -m pytest $(IN_PARALLEL)
 
-soak: $(INSTALLED_DEV) packages ## the tests that take minutes
-	$(BIN)/python -m pytest -m soak -s
+soak: $(INSTALLED_DEV) packages ## the tests that take minutes, one after the other, and their figures
+	$(BIN)/python -m pytest -m soak -s --timeout 900
 
 check: $(INSTALLED_DEV) $(TSC) ## format, lint, strict types
 	$(BIN)/ruff format --check .
@@ -71,15 +77,21 @@ clean: ## remove what was installed and built
 
 $(INSTALLED): pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tocsin needs python3 >= 3.11" >&2; exit 1; }
-	python3 -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
-	@touch $@
+	@echo "Installing Tocsin into $(VENV) (half a minute)"
+	@$(TURN) sh -ec '[ $@ -nt $< ] && exit; \
+		python3 -m venv $(VENV); \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .; \
+		touch $@'
 
 $(INSTALLED_DEV): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@
+	@echo "Installing what the tests import into $(VENV) (a minute or two: pytest, Playwright, mypy, ...)"
+	@$(TURN) sh -ec '[ $@ -nt $< ] && exit; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"; \
+		touch $@'
 
 $(TSC): $(TYPES)/package-lock.json
 	@sh tests/packages.sh
-	npm ci --silent --no-audit --no-fund --prefix $(TYPES)
-	@touch $@
+	@echo "Installing TypeScript into $(TYPES) (some seconds)"
+	@$(TURN) sh -ec '[ $@ -nt $< ] && exit; \
+		npm ci --silent --no-audit --no-fund --prefix $(TYPES); \
+		touch $@'

@@ -10,13 +10,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable
 from typing import IO, Any
 
-START_TIMEOUT_S = 10.0
-PATIENCE_WITH_STARTS_S = 30.0  # a machine that does much else starts a process slowly
+from tests.patience import PATIENCE_S, wait_until
+from tests.tied import TIED
 
 
 class HubProcess:
@@ -58,23 +56,33 @@ class HubProcess:
         self, type: str = "notification", message: str = "bonjour", **more: Any
     ) -> dict[str, Any]:
         """POST an event, and return the answer."""
-        body = json.dumps({"type": type, "message": message, **more}).encode()
+        return self._post({"type": type, "message": message, **more})
+
+    def publish_at_once(self, type: str, *messages: str) -> list[str]:
+        """POST a batch of events, and return their IDs."""
+        ids: list[str] = self._post([{"type": type, "message": each} for each in messages])["ids"]
+        return ids
+
+    def _post(self, content: object) -> dict[str, Any]:
+        body = json.dumps(content).encode()
         request = urllib.request.Request(
             f"{self.url}/api/notify", body, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             answer: dict[str, Any] = json.load(response)
         return answer
 
     def get(self, path: str) -> Any:
         """GET `path`, and return the JSON."""
-        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+        with urllib.request.urlopen(self.url + path, timeout=PATIENCE_S) as response:
             return json.load(response)
 
     def text(self, path: str) -> str:
         """GET `path`, and return the text."""
         port = self.metrics_port if path == "/metrics" else self.port
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}{path}", timeout=PATIENCE_S
+        ) as response:
             text: str = response.read().decode()
         return text
 
@@ -92,17 +100,17 @@ class HubProcess:
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(20)
+        return self._process.wait(PATIENCE_S)
 
     def kill(self) -> None:
         """SIGKILL."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
-    def wait(self, timeout_s: float = 20) -> int:
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """The exit code, once it has ended by itself."""
         return self._process.wait(timeout_s)
 
@@ -123,15 +131,23 @@ class HubProcess:
 
     def _start(self) -> subprocess.Popen[str]:
         seen = len(self.log())
-        command = [self._python, "-m", "tocsin", "serve", "--port", str(self.port), *self._flags]
+        command = [
+            *TIED,
+            self._python,
+            "-m",
+            "tocsin",
+            "serve",
+            "--port",
+            str(self.port),
+            *self._flags,
+        ]
         process = subprocess.Popen(
             command, stdout=self._log, stderr=self._log, text=True, env=self._env, cwd=self._cwd
         )
         address = re.compile(r"^Tocsin listens at http://\S+:(\d+)$", re.MULTILINE)
         wait_until(
             lambda: address.search(self.log()[seen:]) or process.poll() is not None,
-            PATIENCE_WITH_STARTS_S,
-            "tocsin serve",
+            what="tocsin serve",
         )
         found = address.search(self.log()[seen:])
         assert found, f"tocsin serve did not start: {self.log()[seen:]}"
@@ -146,13 +162,3 @@ def free_ports(count: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
-
-
-def wait_until(
-    condition: Callable[[], object], timeout_s: float = START_TIMEOUT_S, what: str = ""
-) -> None:
-    """Wait for `condition` to hold, and fail if it doesn't in time."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what or condition}"
-        time.sleep(0.01)

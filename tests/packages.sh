@@ -1,6 +1,9 @@
 #!/bin/sh
 # Installs the Debian packages named, and nodejs with npm where they are missing; or says which to install.
+# Several of these may run at once, and beside any other apt: each waits for its turn.
 set -eu
+WAIT_S=300
+
 missing=""
 for package in "$@"; do
 	dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" ||
@@ -18,11 +21,28 @@ if [ "$(id -u)" -ne 0 ]; then
 		exit 1
 	}
 fi
-echo "installing$missing"
-export DEBIAN_FRONTEND=noninteractive
-$root apt-get update -qq
+
+# What apt says is read below, so it is asked to say it in English.
+apt() {
+	$root env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=$WAIT_S "$@"
+}
+
+echo "Debian packages to install:$missing"
+echo "Reading the lists of packages (some seconds; up to $WAIT_S s more while another apt works)"
+# The timeout above is that of dpkg's lock. For the lock of the lists apt has none: it fails at once.
+deadline=$(($(date +%s) + WAIT_S))
+until said=$(apt update 2>&1); do
+	case $said in *"Could not get lock"*) ;; *) deadline=0 ;; esac
+	[ "$(date +%s)" -lt "$deadline" ] || {
+		echo "$said" >&2
+		exit 1
+	}
+	sleep 1
+done
+echo "Installing (a minute or two; up to $WAIT_S s more while another apt works)"
 # shellcheck disable=SC2086  # a list of names
-$root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+apt install -y --no-install-recommends $missing >/dev/null
+
 # Debian starts a packaged server as a service; tests and benchmarks start their own, on free ports.
 for package in $missing; do
 	case $package in prometheus) service=prometheus ;; nginx-*) service=nginx ;; *) continue ;; esac

@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
-from tests.hub_process import HubProcess, wait_until
-
-PATIENCE_S = 60.0
+from tests.hub_process import HubProcess
+from tests.patience import PATIENCE_S, wait_until
+from tests.tied import TIED
 
 CONFIG = Path(__file__).parents[1] / "config" / "prometheus"
 
@@ -99,11 +99,11 @@ class PrometheusProcess:
             new = f'count_over_time(up{{instance=~"{chosen}"}}[{age * 1000:.0f}ms]) >= {count}'
             return len(self.query(new)) == len(hubs)
 
-        wait_until(scraped, PATIENCE_S, f"{count} scrapes of {chosen}")
+        wait_until(scraped, what=f"{count} scrapes of {chosen}")
 
     def close(self) -> None:
         self._process.kill()
-        self._process.wait(30)
+        self._process.wait(PATIENCE_S)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _configure(self, hurry: float, token: str) -> None:
@@ -130,6 +130,7 @@ class PrometheusProcess:
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [
+                    *TIED,
                     "prometheus",
                     f"--config.file={self._folder / 'prometheus.yml'}",
                     f"--storage.tsdb.path={self._folder / 'data'}",
@@ -141,12 +142,13 @@ class PrometheusProcess:
             )
         address = re.compile(r'msg="Listening on" address=127\.0\.0\.1:(\d+)')
         wait_until(
-            lambda: address.search(log.read_text()) or process.poll() is not None, PATIENCE_S
+            lambda: address.search(log.read_text()) or process.poll() is not None,
+            what="prometheus",
         )
         found = address.search(log.read_text())
         assert found, f"prometheus did not start: {log.read_text()}"
         self.port = int(found[1])
-        wait_until(self._is_ready, PATIENCE_S, "prometheus is ready")
+        wait_until(self._is_ready, what="prometheus is ready")
         return process
 
     def _is_ready(self) -> bool:
@@ -159,7 +161,7 @@ class PrometheusProcess:
     def _get(self, path: str, arguments: dict[str, str]) -> Any:
         url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(arguments)}"
         try:
-            with urllib.request.urlopen(url, timeout=30) as response:
+            with urllib.request.urlopen(url, timeout=PATIENCE_S) as response:
                 return json.load(response)["data"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{arguments}: {error.read().decode()}") from None

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-PATIENCE_S = 5.0
+from tests.patience import PATIENCE_S
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, Self
 
+from tests.patience import PATIENCE_S
 from tests.sse import EventStreamParser, ServerSentEvent
 from tocsin import Draft, Settings
 from tocsin.app import Server
-
-PATIENCE_S = 5.0
 
 
 @asynccontextmanager

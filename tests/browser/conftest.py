@@ -12,15 +12,23 @@ from playwright.sync_api import (
     Dialog,
     Page,
     ViewportSize,
+    expect,
     sync_playwright,
 )
 
 from tests.browser.scripted_hub import Script, ScriptedHub
 from tests.conftest import StartHub
+from tests.hub_process import HubProcess
+from tests.patience import PATIENCE_S
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+expect.set_options(timeout=PATIENCE_S * 1_000)
+
+# Chromium without its windows: a page takes less than half the CPU time. /usr/bin has a shell script that
+# stays in between, so a signal to it wouldn't reach the browser.
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/lib/chromium/chromium-headless-shell")
 FLAGS = [
     "--no-sandbox",  # Chromium refuses to start as root with it
+    "--disable-dev-shm-usage",  # a container may have little of it
     "--disable-gpu",
     "--disable-background-networking",
     "--disable-component-update",
@@ -86,6 +94,23 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def hub() -> Iterator[HubProcess]:
+    """A hub with the default settings that a module's tests share: none may end it, or count its clients.
+
+    Its log, its IDs and its history hold what earlier tests published; a page that is opened asks for none of it.
+    """
+    hub = HubProcess()
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def lend_hub(hub: HubProcess, start_hub: StartHub) -> StartHub:
+    """Like `start_hub`, but the module's hub where no flags are asked for."""
+    return lambda *flags: start_hub(*flags) if flags else hub
+
+
 @pytest.fixture
 def watch() -> Iterator[Watch]:
     watch = Watch()
@@ -116,7 +141,7 @@ def new_page(chromium: Browser, watch: Watch) -> Iterator[NewPage]:
         else:
             context = beside.context
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_S * 1_000)
         watch.over(page)
         return page
 

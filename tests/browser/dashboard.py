@@ -53,11 +53,11 @@ class Dashboard:
         """The message of each event in the feed, newest first."""
         return self.events.locator(".message").all_text_contents()
 
-    def wait_live(self, timeout_s: float = 5) -> None:
-        expect(self.status).to_have_attribute("data-look", "live", timeout=timeout_s * 1000)
+    def wait_live(self) -> None:
+        self.wait_look("live")
 
-    def wait_look(self, look: str, timeout_s: float = 5) -> None:
-        expect(self.status).to_have_attribute("data-look", look, timeout=timeout_s * 1000)
+    def wait_look(self, look: str) -> None:
+        expect(self.status).to_have_attribute("data-look", look)
 
 
 def open_dashboard(page: Page, hub: HubProcess, path: str = "/") -> Dashboard:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Error, Page
 
-from tests.hub_process import wait_until
+from tests.patience import PATIENCE_S, wait_until
 from tocsin.http.routes.pages import PAGE_FIELDS
 
 # A document without a script of its own, under the dashboard's own policies.
@@ -72,7 +72,7 @@ class Listener:
     def crash(self) -> None:
         """End the tab's process: no handler of the page runs any more."""
         with pytest.raises(Error):
-            self.page.goto("chrome://crash", timeout=5_000)
+            self.page.goto("chrome://crash", timeout=PATIENCE_S * 1_000)
 
     def ids(self, of: str = "events") -> list[str]:
         """The ids of the published events it was handed, in their order; `of="news"`: without history."""
@@ -106,11 +106,11 @@ class Listener:
         state = self.get("state")
         return state["phase"] if state else "none"
 
-    def wait_phase(self, phase: str, timeout_s: float = 10) -> None:
+    def wait_phase(self, phase: str) -> None:
         wait_until(
-            lambda: self.phase == phase, timeout_s, f"phase {phase}, but {self.get('state')}"
+            lambda: self.phase == phase, what=f"phase {phase}, but before it {self.get('state')}"
         )
 
-    def wait_for(self, *ids: str, timeout_s: float = 10) -> None:
+    def wait_for(self, *ids: str) -> None:
         """Wait until it has been handed these."""
-        wait_until(lambda: set(ids) <= set(self.ids()), timeout_s, f"events {ids}")
+        wait_until(lambda: set(ids) <= set(self.ids()), what=f"events {ids}")

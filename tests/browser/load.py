@@ -11,6 +11,8 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from tests.patience import PATIENCE_S
+
 PUBLISHES_PER_S = 20
 FILLER = "x" * 60  # about 180 bytes an event, as it is on the wire
 
@@ -34,7 +36,7 @@ class Publisher(threading.Thread):
 
     def run(self) -> None:
         """Publish until the time is over."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_S)
         begun = time.monotonic()
         for number in range(round(self._seconds / self._interval_s)):
             time.sleep(max(0.0, begun + number * self._interval_s - time.monotonic()))

@@ -8,6 +8,8 @@ import threading
 import time
 from typing import Self
 
+from tests.patience import PATIENCE_S
+
 
 class Publisher:
     """Publishes batches of `size` every `pause_s` from a thread of its own; a context manager.
@@ -34,10 +36,10 @@ class Publisher:
     def stop(self) -> None:
         """End; then `acknowledged` is complete."""
         self._stopping.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE_S)
 
     def _run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_S)
         headers = {"Content-Type": "application/json"}
         due = time.monotonic()
         while not self._stopping.wait(due - time.monotonic()):

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.dashboard import Dashboard, StartHub, open_dashboard
 from tests.browser.load import Publisher
 from tests.hub_process import HubProcess
+from tests.patience import PATIENCE_S
 
 EXAMPLES = [
     ("user_joined", "Alice a rejoint l’espace de travail", "default", {}),
@@ -27,7 +28,7 @@ EXAMPLES = [
         {},
     ),
 ]
-SLOW = ("--retry", "20000")
+SLOW = ("--retry", "60000")
 
 
 def publish_examples(hub: HubProcess, times: int = 1) -> None:
@@ -119,7 +120,7 @@ def reconnecting(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
 
 def refused(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
     hub = start_hub("--max-clients", "1", *SLOW)
-    first = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=10)
+    first = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=PATIENCE_S)
     first.request("GET", "/events")
     first.getresponse().read1(1)
     dashboard = Dashboard(page, hub)

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.dashboard import StartHub, Watch, open_dashboard
 from tests.browser.states import STATES, arranged, publish_examples
+from tests.hub_process import HubProcess
 
 AXE = Axe()
 EVERY_RULE = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -27,10 +28,10 @@ def violations(page: Page, rules: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_axe_finds_no_violation(start_hub: StartHub, page: Page, watch: Watch, state: str) -> None:
+def test_axe_finds_no_violation(lend_hub: StartHub, page: Page, watch: Watch, state: str) -> None:
     watch.allow_lost_hub()
     page.emulate_media(reduced_motion="reduce")
-    with arranged(state, page, start_hub):
+    with arranged(state, page, lend_hub):
         for width in (1280, 320):
             page.set_viewport_size({"width": width, "height": 900})
             page.emulate_media(color_scheme="light")
@@ -39,8 +40,7 @@ def test_axe_finds_no_violation(start_hub: StartHub, page: Page, watch: Watch, s
             assert violations(page, COLOURS) == []
 
 
-def test_keyboard_alone_reaches_everything(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_keyboard_alone_reaches_everything(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub)
     publish_examples(hub)
     expect(dashboard.events).to_have_count(7)
@@ -60,11 +60,9 @@ def test_keyboard_alone_reaches_everything(start_hub: StartHub, page: Page) -> N
     assert {"message", "SUMMARY"} <= set(reached)
 
 
-def test_keys_walk_the_feed_open_an_event_and_come_back(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_keys_walk_the_feed_open_an_event_and_come_back(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub)
-    for number in range(100):
-        hub.publish("notification", f"number {number}")
+    hub.publish_at_once("notification", *(f"number {number}" for number in range(100)))
     expect(dashboard.number("received")).to_have_text("100")
     page.keyboard.press("j")
     expect(dashboard.event("number 99")).to_be_focused()
@@ -85,8 +83,7 @@ def test_keys_walk_the_feed_open_an_event_and_come_back(start_hub: StartHub, pag
     expect(dashboard.event("number 99")).to_be_in_viewport(ratio=1)
 
 
-def test_feed_stands_still_while_the_keyboard_is_in_it(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_feed_stands_still_while_the_keyboard_is_in_it(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub)
     hub.publish("notification", "first")
     expect(dashboard.event("first")).to_be_visible()
@@ -100,8 +97,8 @@ def test_feed_stands_still_while_the_keyboard_is_in_it(start_hub: StartHub, page
     expect(dashboard.pill).to_be_hidden()
 
 
-def test_single_key_shortcuts_can_be_switched_off(start_hub: StartHub, page: Page) -> None:
-    dashboard = open_dashboard(page, start_hub())
+def test_single_key_shortcuts_can_be_switched_off(hub: HubProcess, page: Page) -> None:
+    dashboard = open_dashboard(page, hub)
     page.keyboard.press("?")
     page.get_by_role("checkbox").uncheck()
     page.keyboard.press("Escape")
@@ -114,8 +111,8 @@ def test_single_key_shortcuts_can_be_switched_off(start_hub: StartHub, page: Pag
     expect(dashboard.help).to_be_hidden()
 
 
-def test_letters_typed_into_a_field_are_letters(start_hub: StartHub, page: Page) -> None:
-    dashboard = open_dashboard(page, start_hub())
+def test_letters_typed_into_a_field_are_letters(hub: HubProcess, page: Page) -> None:
+    dashboard = open_dashboard(page, hub)
     page.keyboard.press("/")
     expect(dashboard.search).to_be_focused()
     page.keyboard.type("pnjk?/")
@@ -123,8 +120,7 @@ def test_letters_typed_into_a_field_are_letters(start_hub: StartHub, page: Page)
     expect(dashboard.pause).to_have_attribute("aria-pressed", "false")
 
 
-def test_feed_is_a_feed_of_articles_with_their_places(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_feed_is_a_feed_of_articles_with_their_places(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub)
     publish_examples(hub)
     expect(dashboard.events).to_have_count(7)
@@ -136,33 +132,30 @@ def test_feed_is_a_feed_of_articles_with_their_places(start_hub: StartHub, page:
     assert page.locator("[role=log], [aria-live] article, [role=status] article").count() == 0
 
 
-def test_screen_reader_is_told_of_events_now_and_then(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_screen_reader_is_told_of_events_now_and_then(hub: HubProcess, page: Page) -> None:
     open_dashboard(page, hub)
     page.evaluate(
         "window.said = []; new MutationObserver(() => said.push(announcer.textContent))"
         ".observe(announcer, { childList: true, characterData: true, subtree: true })"
     )
-    for number in range(200):
-        hub.publish("notification", f"number {number}")
+    hub.publish_at_once("notification", *(f"number {number}" for number in range(200)))
     expect(page.locator("[data-number=received]")).to_have_text("200")
     assert len(page.evaluate("window.said")) <= 2
 
 
 @pytest.mark.parametrize("state", ["live", "paused", "gap", "reconnecting", "detail", "help"])
 def test_page_fits_at_four_hundred_percent(
-    start_hub: StartHub, new_page: Callable[..., Page], watch: Watch, state: str
+    lend_hub: StartHub, new_page: Callable[..., Page], watch: Watch, state: str
 ) -> None:
     """1,280 by 1,024 px at 400 % are 320 by 256 (WCAG 2.2, success criterion 1.4.10)."""
     watch.allow_lost_hub()
     page = new_page(width=320, height=256)
-    with arranged(state, page, start_hub):
+    with arranged(state, page, lend_hub):
         assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
-def test_nothing_moves_for_who_asks_for_less_motion(start_hub: StartHub, page: Page) -> None:
+def test_nothing_moves_for_who_asks_for_less_motion(hub: HubProcess, page: Page) -> None:
     page.emulate_media(reduced_motion="reduce")
-    hub = start_hub()
     dashboard = open_dashboard(page, hub)
     publish_examples(hub)
     expect(dashboard.events).to_have_count(7)
@@ -170,9 +163,8 @@ def test_nothing_moves_for_who_asks_for_less_motion(start_hub: StartHub, page: P
     assert page.evaluate("document.getAnimations().length") == 0
 
 
-def test_forced_colours_keep_what_colours_said(start_hub: StartHub, page: Page) -> None:
+def test_forced_colours_keep_what_colours_said(hub: HubProcess, page: Page) -> None:
     page.emulate_media(forced_colors="active")
-    hub = start_hub()
     dashboard = open_dashboard(page, hub)
     publish_examples(hub)
     expect(dashboard.events).to_have_count(7)

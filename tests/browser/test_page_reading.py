@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 
 import pytest
@@ -12,10 +11,10 @@ from playwright.sync_api import Page, expect
 from tests.browser.dashboard import StartHub, Watch, open_dashboard
 from tests.browser.load import Publisher
 from tests.browser.states import publish_examples
+from tests.hub_process import HubProcess
 
 
-def test_pause_freezes_the_view_and_counts(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_pause_freezes_the_view_and_counts(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub)
     hub.publish("notification", "before")
     expect(dashboard.event("before")).to_be_visible()
@@ -45,8 +44,7 @@ def test_paused_view_keeps_what_the_feed_lets_go(start_hub: StartHub, page: Page
     expect(dashboard.rows.first).to_contain_text("x 21999")
 
 
-def test_scrolling_away_stops_following_and_a_pill_returns(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_scrolling_away_stops_following_and_a_pill_returns(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub)
     publish_examples(hub, 10)
     expect(dashboard.number("received")).to_have_text("70")
@@ -64,8 +62,7 @@ def test_scrolling_away_stops_following_and_a_pill_returns(start_hub: StartHub, 
     expect(dashboard.event("and another")).to_be_in_viewport(ratio=1)
 
 
-def test_scrolling_back_to_the_top_follows_again(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_scrolling_back_to_the_top_follows_again(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub)
     publish_examples(hub, 10)
     expect(dashboard.number("received")).to_have_text("70")
@@ -105,9 +102,8 @@ def test_pill_tells_of_a_gap_among_the_new(start_hub: StartHub, page: Page) -> N
     ],
 )
 def test_filter_shows_what_matches(
-    start_hub: StartHub, page: Page, field: str, value: str, shown: list[str] | None
+    hub: HubProcess, page: Page, field: str, value: str, shown: list[str] | None
 ) -> None:
-    hub = start_hub()
     dashboard = open_dashboard(page, hub)
     publish_examples(hub)
     expect(dashboard.events).to_have_count(7)
@@ -123,8 +119,7 @@ def test_filter_shows_what_matches(
     expect(dashboard.events).to_have_count(7)
 
 
-def test_filter_holds_for_events_that_come(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_filter_holds_for_events_that_come(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub, "/?type=system_alert")
     publish_examples(hub)
     expect(dashboard.number("received")).to_have_text("7")
@@ -133,8 +128,7 @@ def test_filter_holds_for_events_that_come(start_hub: StartHub, page: Page) -> N
     expect(dashboard.events).to_have_count(2)
 
 
-def test_filter_works_while_paused(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_filter_works_while_paused(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub)
     publish_examples(hub)
     expect(dashboard.events).to_have_count(7)
@@ -147,9 +141,8 @@ def test_filter_works_while_paused(start_hub: StartHub, page: Page) -> None:
 
 
 def test_view_is_kept_in_the_address(
-    start_hub: StartHub, page: Page, new_page: Callable[..., Page]
+    hub: HubProcess, page: Page, new_page: Callable[..., Page]
 ) -> None:
-    hub = start_hub()
     dashboard = open_dashboard(page, hub)
     publish_examples(hub)
     dashboard.search.fill("disk & co")
@@ -162,8 +155,7 @@ def test_view_is_kept_in_the_address(
     expect(other.page.locator("[name=topic]")).to_have_value("ops/*")
 
 
-def test_strange_address_is_a_filter_like_any_other(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_strange_address_is_a_filter_like_any_other(hub: HubProcess, page: Page) -> None:
     query = (
         "/?q=" + "x" * 5000 + "&type=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E&topic=%00%E2%80%AE"
     )
@@ -182,18 +174,16 @@ def test_gap_is_shown_whatever_the_filter(start_hub: StartHub, page: Page, watch
     hub.publish("notification", "before")
     expect(dashboard.number("received")).to_have_text("1")
     hub.restart()
-    expect(dashboard.gaps).to_have_count(1, timeout=15_000)
+    expect(dashboard.gaps).to_have_count(1)
     expect(dashboard.gaps.locator(".meta")).to_contain_text("Last event before: ")
 
 
-def test_search_over_twenty_thousand_is_quick(start_hub: StartHub, page: Page) -> None:
-    """The aim is 100 ms, which `make soak` asserts; here it must only be far from a second."""
+def test_search_over_twenty_thousand_finds_all(start_hub: StartHub, page: Page) -> None:
+    """That it takes at most 100 ms is asserted by `make soak`."""
     hub = start_hub()
     dashboard = open_dashboard(page, hub)
     Publisher(hub.port, per_s=20_000, seconds=1.1, message="Sauvegarde terminée").join()
     expect(dashboard.number("received")).to_have_text("22,000")
-    start = time.monotonic()
     dashboard.search.fill("termine 21234")
     # One has the number in its message, another one in its id.
     expect(dashboard.summary).to_have_text("2 of 20,000 match")
-    assert time.monotonic() - start < 1

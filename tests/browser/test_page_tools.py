@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.dashboard import StartHub, open_dashboard
 from tests.browser.states import publish_examples
+from tests.hub_process import HubProcess
 
 DATA = {"quote": 'it\'s "$HOME" `id`', "list": [1, None, {"deep": True}], "text": "two\nlines"}
 
@@ -31,8 +32,7 @@ def clipboard_page(page: Page) -> Page:
     return page
 
 
-def test_detail_shows_every_field_and_the_data_as_text(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_detail_shows_every_field_and_the_data_as_text(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub)
     answer = hub.publish("system_alert", "Disk full\nsecond line", topic="ops/disks", data=DATA)
     dashboard.events.first.click()
@@ -46,8 +46,7 @@ def test_detail_shows_every_field_and_the_data_as_text(start_hub: StartHub, page
     assert "\n  " in (shown or ""), "pretty-printed"
 
 
-def test_detail_shows_a_long_message_whole(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_detail_shows_a_long_message_whole(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub)
     message = "word " * 8_000 + "end"
     hub.publish("notification", message)
@@ -56,8 +55,7 @@ def test_detail_shows_a_long_message_whole(start_hub: StartHub, page: Page) -> N
 
 
 @pytest.mark.parametrize("way", ["Escape", "button", "beside"])
-def test_detail_closes_and_gives_the_focus_back(start_hub: StartHub, page: Page, way: str) -> None:
-    hub = start_hub()
+def test_detail_closes_and_gives_the_focus_back(hub: HubProcess, page: Page, way: str) -> None:
     dashboard = open_dashboard(page, hub)
     hub.publish("notification", "Look")
     expect(dashboard.event("Look")).to_be_visible()
@@ -88,8 +86,7 @@ def test_gap_has_a_detail_too(start_hub: StartHub, page: Page) -> None:
     expect(dashboard.detail.locator("[data-act=copy-curl]")).to_be_hidden()
 
 
-def test_json_is_copied(start_hub: StartHub, clipboard_page: Page) -> None:
-    hub = start_hub()
+def test_json_is_copied(hub: HubProcess, clipboard_page: Page) -> None:
     dashboard = open_dashboard(clipboard_page, hub)
     answer = hub.publish("system_alert", "hidden \u202e text", topic="ops/disks", data=DATA)
     dashboard.events.first.click()
@@ -120,10 +117,9 @@ def test_copied_command_publishes_the_same_event(start_hub: StartHub, clipboard_
 
 
 def test_copying_works_where_the_page_has_no_clipboard_api(
-    start_hub: StartHub, clipboard_page: Page
+    hub: HubProcess, clipboard_page: Page
 ) -> None:
     """On plain http:// to a machine of the local network."""
-    hub = start_hub()
     page = clipboard_page
     page.add_init_script("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
     dashboard = open_dashboard(page, hub)
@@ -144,8 +140,7 @@ def exported(page: Page, name: str) -> str:
     return Path(download.value.path()).read_bytes().decode()
 
 
-def test_filtered_view_is_exported_as_ndjson(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_filtered_view_is_exported_as_ndjson(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub, "/?topic=ops/*")
     publish_examples(hub)
     expect(dashboard.events).to_have_count(2)
@@ -154,8 +149,7 @@ def test_filtered_view_is_exported_as_ndjson(start_hub: StartHub, page: Page) ->
     assert records[0]["data"] == {"used": 0.91}
 
 
-def test_filtered_view_is_exported_as_csv(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_filtered_view_is_exported_as_csv(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub, "/?type=notification")
     hub.publish("notification", '=HYPERLINK("http://evil","click")')
     hub.publish("notification", 'plain, "quoted"\nline')
@@ -179,8 +173,8 @@ def test_export_says_where_events_are_missing(start_hub: StartHub, page: Page) -
     assert (first["type"], first["missed"]) == ("gap", 4)
 
 
-def test_link_to_the_view_is_copied(start_hub: StartHub, clipboard_page: Page) -> None:
-    dashboard = open_dashboard(clipboard_page, start_hub(), "/?q=disk")
+def test_link_to_the_view_is_copied(hub: HubProcess, clipboard_page: Page) -> None:
+    dashboard = open_dashboard(clipboard_page, hub, "/?q=disk")
     dashboard.menu.click()
     clipboard_page.get_by_role("button", name="Copy the link").click()
     expect(clipboard_page.get_by_text("Link copied.")).to_be_visible()
@@ -206,10 +200,9 @@ document.hasFocus = () => false;
 
 
 def test_desktop_notice_is_asked_for_on_a_click_and_follows_its_rule(
-    start_hub: StartHub, page: Page
+    hub: HubProcess, page: Page
 ) -> None:
     page.add_init_script(RECORD_NOTICES)
-    hub = start_hub()
     dashboard = open_dashboard(page, hub, "/?type=system_alert")
     hub.publish("system_alert", "too early")
     expect(dashboard.events).to_have_count(1)
@@ -225,8 +218,7 @@ def test_desktop_notice_is_asked_for_on_a_click_and_follows_its_rule(
     page.wait_for_function("notices.length === 1")
     notice: dict[str, Any] = page.evaluate("notices[0]")
     assert (notice["title"], notice["body"]) == ("system_alert", "Disk ⟨U+202E⟩ full")
-    for number in range(20):
-        hub.publish("system_alert", f"burst {number}")
+    hub.publish_at_once("system_alert", *(f"burst {number}" for number in range(20)))
     expect(dashboard.number("received")).to_have_text("23")
     assert page.evaluate("notices.length") == 1, "a burst is one notice"
     page.reload()
@@ -237,8 +229,8 @@ def test_desktop_notice_is_asked_for_on_a_click_and_follows_its_rule(
     assert page.evaluate("asked") == 0
 
 
-def test_denied_notices_are_explained(start_hub: StartHub, page: Page) -> None:
-    dashboard = open_dashboard(page, start_hub())
+def test_denied_notices_are_explained(hub: HubProcess, page: Page) -> None:
+    dashboard = open_dashboard(page, hub)
     dashboard.menu.click()
     page.get_by_role("button", name="Notify me").click()
     expect(page.locator(".menu-rule")).to_have_text(re.compile("The browser does not allow it"))
@@ -251,8 +243,7 @@ HIDE = """hidden => {
 }"""
 
 
-def test_hidden_tab_counts_in_its_title_and_marks_its_icon(start_hub: StartHub, page: Page) -> None:
-    hub = start_hub()
+def test_hidden_tab_counts_in_its_title_and_marks_its_icon(hub: HubProcess, page: Page) -> None:
     dashboard = open_dashboard(page, hub)
     expect(page).to_have_title("Tocsin")
     page.evaluate(HIDE, True)
@@ -269,7 +260,7 @@ def test_hidden_tab_counts_in_its_title_and_marks_its_icon(start_hub: StartHub, 
 
 def test_title_tells_of_trouble(start_hub: StartHub, page: Page, watch: Any) -> None:
     watch.allow_lost_hub()
-    hub = start_hub("--retry", "20000")
+    hub = start_hub("--retry", "60000")
     open_dashboard(page, hub)
     hub.kill()
     expect(page).to_have_title("Disconnected · Tocsin")

@@ -13,7 +13,7 @@ from tests.browser.publisher import Publisher
 from tests.browser.scripted_hub import Answer, Script, ScriptedHub, note, on_stream, welcome
 from tests.conftest import StartHub
 from tests.cutter import Cutter
-from tests.hub_process import wait_until
+from tests.patience import wait_until
 
 Id = tuple[int, int]
 
@@ -52,7 +52,7 @@ def check_log(listener: Listener, acknowledged: list[str], living_epoch: int) ->
 
 def wait_until_complete(listeners: list[Listener], acknowledged: list[str]) -> None:
     for listener in listeners:
-        listener.wait_for(acknowledged[-1], timeout_s=40)
+        listener.wait_for(acknowledged[-1])
 
 
 @pytest.mark.parametrize("restarts", [3, pytest.param(20, marks=pytest.mark.soak)])
@@ -65,12 +65,12 @@ def test_killed_hubs_lose_nothing_that_they_still_have(
     with Publisher(hub.port) as publisher:
         for _ in range(restarts):
             seen = [listener.count() for listener in listeners]
-            wait_until(lambda: grown(listeners, seen, 200), 60, "events after a restart")  # noqa: B023
+            wait_until(lambda: grown(listeners, seen, 200), what="events after a restart")  # noqa: B023
             hub.restart()
             for listener in listeners:
                 listener.call("connect")  # as a reader would who presses "retry now"
         seen = [listener.count() for listener in listeners]
-        wait_until(lambda: grown(listeners, seen, 200), 60, "events after the last restart")
+        wait_until(lambda: grown(listeners, seen, 200), what="events after the last restart")
     wait_until_complete(listeners, publisher.acknowledged)
     living_epoch = parse(publisher.acknowledged[-1])[0]
     for listener in listeners:
@@ -112,7 +112,7 @@ def test_cut_connections_lose_nothing(
     with Publisher(hub.port) as publisher:
         for _ in range(cuts):
             seen = [listener.count() for listener in listeners]
-            wait_until(lambda: grown(listeners, seen, 200), 60, "events after a cut")  # noqa: B023
+            wait_until(lambda: grown(listeners, seen, 200), what="events after a cut")  # noqa: B023
             network.cut()
             for listener in listeners:
                 listener.wait_phase("waiting")
@@ -139,7 +139,7 @@ def test_gap_that_was_cut_off_is_asked_for_again(
         )
     )
     tab = Listener(new_page(), hub.url)
-    tab.wait_for("5-91", timeout_s=20)
+    tab.wait_for("5-91")
     assert hub.requests == [None, "5-1", "5-1"]
     assert len(tab.data("gap")) == 1
 
@@ -226,7 +226,7 @@ def test_process_of_the_worker_dies_under_load_and_no_tab_loses_an_event(
     with Publisher(hub.port) as publisher:
         while len(tabs) > 1:
             seen = [tab.count() for tab in tabs]
-            wait_until(lambda: grown(tabs, seen, 200), 30, "events")  # noqa: B023
+            wait_until(lambda: grown(tabs, seen, 200), what="events")  # noqa: B023
             tabs.pop(0).crash()
     wait_until_complete(tabs, publisher.acknowledged)
     assert tabs[0].ids() == publisher.acknowledged

@@ -10,7 +10,8 @@ from playwright.sync_api import Page
 from tests.browser.conftest import NewPage, Watch
 from tests.browser.listener import Listener
 from tests.conftest import StartHub
-from tests.hub_process import HubProcess, wait_until
+from tests.hub_process import HubProcess
+from tests.patience import wait_until
 
 TABS = 8
 
@@ -45,7 +46,7 @@ def test_closing_every_tab_leaves_no_client(start_hub: StartHub, new_page: NewPa
     hub = start_hub()
     for tab in open_tabs(new_page, hub):
         tab.close()
-    wait_until(lambda: clients(hub) == 0, 5, "no client")
+    wait_until(lambda: clients(hub) == 0, what="no client")
 
 
 @pytest.mark.parametrize("victim", [0, 3])
@@ -61,7 +62,7 @@ def test_end_of_a_tab_loses_no_event_in_the_others(
     for tab in tabs:
         tab.wait_for(*ids)
         assert tab.ids() == ids
-        wait_until(lambda tab=tab: tab.get("state")["tabs"] == 3, 10, "three tabs")  # type: ignore[misc]
+        wait_until(lambda tab=tab: tab.get("state")["tabs"] == 3, what="three tabs")  # type: ignore[misc]
     assert clients(hub) == 1
 
 
@@ -76,7 +77,7 @@ def test_death_of_the_worker_is_noticed_where_there_are_no_locks(
     second.wait_phase("live")
     first.crash()
     id = hub.publish()["id"]
-    second.wait_for(id, timeout_s=15)
+    second.wait_for(id)
     assert second.ids() == [id]
 
 
@@ -95,7 +96,7 @@ def test_worker_that_dies_while_the_hub_is_away_comes_back_with_it(
     second.wait_phase("waiting")
     hub.restart()
     second.call("connect")
-    second.wait_phase("live", 30)
+    second.wait_phase("live")
     after = hub.publish()["id"]
     second.wait_for(after)
     assert second.ids() == [before, after]
@@ -127,7 +128,7 @@ def test_link_that_is_closed_leaves_the_stream_to_the_others(
     hub = start_hub()
     first, second = open_tabs(new_page, hub, 2)
     first.call("close")
-    wait_until(lambda: second.get("state")["tabs"] == 1, 5, "one tab")
+    wait_until(lambda: second.get("state")["tabs"] == 1, what="one tab")
     id = hub.publish()["id"]
     second.wait_for(id)
     assert first.ids() == []

@@ -12,7 +12,8 @@ from tests.browser.listener import Listener, open_document
 from tests.browser.publisher import Publisher
 from tests.browser.scripted_hub import Answer, Script, ScriptedHub
 from tests.conftest import StartHub
-from tests.hub_process import wait_until
+from tests.hub_process import HubProcess
+from tests.patience import wait_until
 from tocsin.http.routes.pages import PAGE_FIELDS
 
 CSP = "Content-Security-Policy"
@@ -27,9 +28,8 @@ def check_works(tab: Listener, hub_port: int, publish: Callable[[], str]) -> Non
 
 
 def test_page_runs_the_stream_itself_where_there_are_no_shared_workers(
-    start_hub: StartHub, page: Page
+    hub: HubProcess, page: Page
 ) -> None:
-    hub = start_hub()
     page.add_init_script("delete globalThis.SharedWorker")
     check_works(Listener(page, hub.url), hub.port, lambda: hub.publish()["id"])
 
@@ -65,12 +65,12 @@ def test_page_runs_the_stream_itself_where_the_worker_does_not_load(
 
     hub = script_hub(script)
     tab = Listener(page, hub.url)
-    tab.wait_phase("live", 15)
+    tab.wait_phase("live")
     assert tab.get("state")["shared"] is False
 
 
-def test_only_policy_makes_only_the_worker_address(start_hub: StartHub, page: Page) -> None:
-    Listener(page, start_hub().url).wait_phase("live")
+def test_only_policy_makes_only_the_worker_address(hub: HubProcess, page: Page) -> None:
+    Listener(page, hub.url).wait_phase("live")
     refused = page.evaluate("""() => {
       const refused = (run) => { try { run(); return "done"; } catch (error) { return error.name; } };
       return [
@@ -101,7 +101,7 @@ def test_no_state_of_the_stream_breaks_a_policy(
     status = page.locator(".status")
 
     def wait_look(look: str) -> None:
-        wait_until(lambda: status.get_attribute("data-look") == look, 10, look)
+        wait_until(lambda: status.get_attribute("data-look") == look, what=look)
 
     wait_look("live")
     hub.kill()
@@ -123,7 +123,7 @@ def test_batches_are_at_most_twenty_a_second_and_never_empty(
     tab = Listener(new_page(), hub.url)
     tab.wait_phase("live")
     with Publisher(hub.port, size=50, pause_s=0.005) as publisher:
-        wait_until(lambda: tab.count() > 3_000, 20, "events")
+        wait_until(lambda: tab.count() > 3_000, what="events")
     tab.wait_for(publisher.acknowledged[-1])
     assert tab.ids() == publisher.acknowledged
     batches = tab.get("batches")
@@ -132,10 +132,7 @@ def test_batches_are_at_most_twenty_a_second_and_never_empty(
     assert len(batches) <= 20 * span_s + 2
 
 
-def test_document_without_a_script_has_the_dashboards_policies(
-    start_hub: StartHub, page: Page
-) -> None:
-    hub = start_hub()
+def test_document_without_a_script_has_the_dashboards_policies(hub: HubProcess, page: Page) -> None:
     open_document(page, hub.url)
     served = page.request.get(hub.url + "/").headers
     assert served["content-security-policy"] == dict(PAGE_FIELDS)[CSP]

@@ -18,9 +18,12 @@ import sseclient
 
 from tests.conftest import StartHub
 from tests.cutter import Cutter
-from tests.hub_process import HubProcess, wait_until
+from tests.hub_process import HubProcess
+from tests.patience import PATIENCE_S, wait_until
+from tests.tied import TIED
 
 HERE = Path(__file__).parent
+CUTS = 3
 FLAGS = ("--retry", "1000", "--heartbeat", "0.2")
 
 Seen = tuple[str, str, dict[str, Any]]
@@ -69,7 +72,7 @@ class NodeListener(Listener):
 
     def __init__(self, node: str, url: str) -> None:
         super().__init__()
-        command = [node, "listen.mjs", url]
+        command = [*TIED, node, "listen.mjs", url]
         self._process = subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True)
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -83,8 +86,8 @@ class NodeListener(Listener):
     def stop(self) -> None:
         super().stop()
         self._process.kill()
-        self._process.wait(5)
-        self._thread.join(5)
+        self._process.wait(PATIENCE_S)
+        self._thread.join(PATIENCE_S)
         assert self._process.stdout
         self._process.stdout.close()
 
@@ -92,7 +95,7 @@ class NodeListener(Listener):
 def with_httpx_sse(url: str, last_event_id: str) -> Iterator[Seen]:
     headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
     with (
-        httpx.Client(timeout=5) as client,
+        httpx.Client(timeout=PATIENCE_S) as client,
         httpx_sse.connect_sse(client, "GET", url, headers=headers) as source,
     ):
         for event in source.iter_sse():
@@ -101,7 +104,7 @@ def with_httpx_sse(url: str, last_event_id: str) -> Iterator[Seen]:
 
 def with_sseclient(url: str, last_event_id: str) -> Iterator[Seen]:
     headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
-    with requests.get(url, stream=True, headers=headers, timeout=5) as response:
+    with requests.get(url, stream=True, headers=headers, timeout=PATIENCE_S) as response:
         for event in sseclient.SSEClient(response.iter_content(None)).events():
             yield event.event, event.id or last_event_id, json.loads(event.data)
 
@@ -129,12 +132,13 @@ def listen(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Listener]
         listener.stop()
 
 
-def publish_for(hub: HubProcess, seconds: float) -> list[str]:
-    """Publish some hundred events a second, and return their ids."""
+def publish_until(hub: HubProcess, enough: Callable[[], bool]) -> list[str]:
+    """Publish some hundred events a second until it is enough, and return their ids."""
     ids: list[str] = []
+    deadline = time.monotonic() + PATIENCE_S
     with httpx.Client(base_url=hub.url) as client:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while not enough():
+            assert time.monotonic() < deadline, f"not enough after {len(ids)} events"
             body = {"type": "notification", "message": f"é {len(ids)}\n"}
             ids.append(client.post("/api/notify", json=body).json()["id"])
             time.sleep(0.002)
@@ -148,9 +152,8 @@ def test_client_resumes_over_cuts_without_loss_and_without_repeats(
     proxy = cutter(hub.port, 40_000)  # bytes: in the middle of an event, whichever it is
     listener = listen(proxy.url + "/events")
     wait_until(lambda: listener.of("connection"))
-    ids = publish_for(hub, 2.5)
-    wait_until(lambda: len(listener.ids()) >= len(ids), 20, "all events")
-    assert proxy.cuts >= 1
+    ids = publish_until(hub, lambda: proxy.cuts >= CUTS)
+    wait_until(lambda: len(listener.ids()) >= len(ids), what="all events")
     assert listener.ids() == ids
     assert {type for type, _, _ in listener.seen} == {"connection", "notification"}
     assert all(data["missed"] == 0 for _, _, data in listener.of("connection"))

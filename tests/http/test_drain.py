@@ -6,12 +6,12 @@ import asyncio
 import json
 import signal
 import socket
-import time
 
 import pytest
 
 from tests.conftest import StartHub
 from tests.http.test_slow_clients import BIG, stalled_client
+from tests.patience import PATIENCE_S
 from tests.serving import StreamClient, eventually, serving
 from tocsin import Draft, Unavailable
 
@@ -36,9 +36,8 @@ async def test_drain_is_bounded_with_a_client_that_does_not_read() -> None:
         await eventually(lambda: server.hub.streams)
         for _ in range(60):
             await server.hub.publish(Draft("notification", BIG))
-        started = time.monotonic()
-        await server.hub.drain()
-        assert time.monotonic() - started < 1
+        async with asyncio.timeout(PATIENCE_S):
+            await server.hub.drain()
         assert not server.hub.streams
         slow.close()
 
@@ -64,7 +63,7 @@ def test_signal_ends_the_process_cleanly(start_hub: StartHub, number: int) -> No
         client.sendall(b"GET /events HTTP/1.1\r\nHost: hub\r\n\r\n")
         assert b"connection" in client.recv(65_536)
         hub.signal(number)
-        assert hub.wait(5) == 0
+        assert hub.wait() == 0
         rest = b"".join(iter(lambda: client.recv(65_536), b""))
     assert rest.endswith(b"0\r\n\r\n")
     assert "stream closed client=1 reason=shutdown" in hub.log()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 
 from tests.conftest import StartHub
-from tests.hub_process import HubProcess, wait_until
+from tests.hub_process import HubProcess
+from tests.patience import wait_until
 from tests.serving import StreamClient, eventually, publish, serving
 from tocsin import Draft
 

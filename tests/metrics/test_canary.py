@@ -11,6 +11,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.web import Application
 
 import tocsin
+from tests.patience import PATIENCE_S
 from tests.serving import StreamClient, eventually, publish, serving
 from tocsin import Draft, Filter, Hub, InvalidInput
 from tocsin.app import Server
@@ -84,7 +85,7 @@ async def test_canary_fails_within_its_bound_when_events_do_not_arrive(
 ) -> None:
     async with serving(canary=0) as server:
         break_it(server, monkeypatch)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_S):
             await canary_of(server, timeout_s=0.1).run()
         assert server.hub.counters.canary_runs == {"ok": 0, "failed": 1}
         assert server.hub.counters.canary_last_success == 0

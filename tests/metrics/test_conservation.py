@@ -9,6 +9,7 @@ import struct
 from contextlib import suppress
 
 from tests.accounting import accounted_for, assert_conserved, recipients
+from tests.patience import PATIENCE_S
 from tests.serving import StreamClient, eventually, publish, serving
 from tocsin import Draft, Hub
 from tocsin.app import Server
@@ -97,7 +98,7 @@ class Churn:
 
     async def settle(self) -> None:
         """Let everybody read until nobody lags."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not is_settled(self._server.hub):
                 await self._read()
                 await asyncio.sleep(0.001)

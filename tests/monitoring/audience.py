@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import Self
 
-PATIENCE_S = 10.0
+from tests.patience import PATIENCE_S
 
 
 def open_stream(port: int, last_event_id: str = "") -> socket.socket:

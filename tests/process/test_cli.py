@@ -6,19 +6,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import StartHub
 from tests.http.test_slow_clients import stalled_client
-from tests.hub_process import wait_until
+from tests.patience import PATIENCE_S, wait_until
 
 
 def tocsin(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tocsin", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_version_is_the_packages() -> None:
@@ -54,12 +53,8 @@ def test_help_names_each_setting() -> None:
         (["extra"], "extra"),
     ],
 )
-def test_bad_settings_are_one_line_and_code_2_in_under_two_seconds(
-    arguments: list[str], said: str
-) -> None:
-    started = time.monotonic()
+def test_bad_settings_are_one_line_and_code_2(arguments: list[str], said: str) -> None:
     result = tocsin("serve", *arguments)
-    assert time.monotonic() - started < 2
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("tocsin: ")
     assert result.stderr.count("\n") == 1
@@ -75,9 +70,7 @@ def test_taken_port_is_one_line_and_code_1() -> None:
 
 
 def test_start_prints_the_address_and_a_curl_line_that_works(start_hub: StartHub) -> None:
-    started = time.monotonic()
     hub = start_hub()
-    assert time.monotonic() - started < 2
     curl = next(line for line in hub.log().splitlines() if line.startswith("Publish:"))
     result = subprocess.run(
         curl.removeprefix("Publish:") + " -s",
@@ -90,7 +83,7 @@ def test_start_prints_the_address_and_a_curl_line_that_works(start_hub: StartHub
 
 
 def test_second_signal_ends_at_once(start_hub: StartHub) -> None:
-    hub = start_hub("--drain-timeout", "60")
+    hub = start_hub("--drain-timeout", "3600")
     slow = stalled_client(hub.port)
     wait_until(lambda: hub.metric("tocsin_clients") == 1)
     for _ in range(60):
@@ -98,7 +91,7 @@ def test_second_signal_ends_at_once(start_hub: StartHub) -> None:
     hub.signal(signal.SIGTERM)
     wait_until(lambda: "draining" in hub.log())
     hub.signal(signal.SIGTERM)
-    assert hub.wait(5) == 0
+    assert hub.wait() == 0
     slow.close()
 
 

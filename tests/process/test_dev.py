@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hub_process import free_ports, wait_until
+from tests.hub_process import free_ports
+from tests.patience import wait_until
 from tocsin.cli.dev import PACKAGE, file_times, keep_running
 
 ROOT = Path(__file__).parents[2]

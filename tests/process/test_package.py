@@ -16,6 +16,8 @@ import pytest
 from tests.hub_process import HubProcess
 from tocsin.http.routes.pages import without_comments
 
+pytestmark = pytest.mark.timeout(600)  # the first test builds and installs, over the network
+
 ROOT = Path(__file__).parents[2]
 FRONTEND = {
     str(p.relative_to(ROOT / "frontend")) for p in (ROOT / "frontend").rglob("*") if p.is_file()
