@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -27,12 +28,10 @@ def file_times(folder: Path) -> dict[str, int]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != "__pycache__"]
         for name in names:
-            path = Path(parent, name)
+            path = os.path.join(parent, name)
             if not name.startswith(".") and not name.endswith("~"):
-                try:
-                    times[str(path.relative_to(folder))] = path.stat().st_mtime_ns
-                except FileNotFoundError:
-                    pass  # gone since
+                with suppress(FileNotFoundError):  # gone since
+                    times[os.path.relpath(path, folder)] = os.stat(path).st_mtime_ns
     return times
 
 
