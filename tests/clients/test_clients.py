@@ -183,3 +183,34 @@ def test_heartbeats_are_no_events(start_hub: StartHub, listen: Callable[[str], L
     hub.publish()
     wait_until(lambda: listener.ids())
     assert [type for type, _, _ in listener.seen] == ["connection", "notification"]
+
+
+def test_event_with_line_separators_arrives_whole(
+    start_hub: StartHub, listen: Callable[[str], Listener]
+) -> None:
+    hub = start_hub(*FLAGS)
+    listener = listen(hub.url + "/events")
+    wait_until(lambda: listener.of("connection"))
+    message = "a\x85b\u2028c\u2029d\x0b\x0c\x1c\x1d\x1e\r\ne"
+    hub.publish(message=message, data={message: message})
+    wait_until(lambda: listener.of("notification"))
+    ((_, _, data),) = listener.of("notification")
+    assert (data["message"], data["data"]) == (message, {message: message})
+
+
+def test_line_readers_see_each_event_in_three_lines(start_hub: StartHub) -> None:
+    hub = start_hub(*FLAGS)
+    with (
+        httpx.Client(timeout=5) as client,
+        client.stream("GET", hub.url + "/events?type=notification") as by_httpx,
+        requests.get(hub.url + "/events", stream=True, timeout=5) as by_requests,
+    ):
+        hub.publish(message="a\x85b\u2028c\u2029d")
+        by_requests.encoding = "utf-8"
+        for lines in (by_httpx.iter_lines(), by_requests.iter_lines(1, decode_unicode=True)):
+            wanted = iter(line for line in lines if line.startswith("event: notification"))
+            assert next(wanted)
+            assert (
+                json.loads(next(lines).removeprefix("data: "))["message"] == "a\x85b\u2028c\u2029d"
+            )
+            assert next(lines).startswith("id: ")
