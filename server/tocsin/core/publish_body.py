@@ -56,7 +56,9 @@ class PublishBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
         Raises:
             InvalidInput: its data nests too deep.
         """
-        names = (self.type != "") + (self.message != "") + (self.topic != "default")
+        names = 2 if self.type and self.message else bool(self.type) + bool(self.message)
+        if self.topic != "default":
+            names += 1
         if not self.data:  # as most are, and a batch has a thousand
             return names
         if any(isinstance(value, (dict, list)) for value in self.data.values()):
@@ -102,16 +104,31 @@ def is_array(body: bytes | bytearray) -> bool:
     return body[:64].lstrip().startswith(b"[")
 
 
-def read_event(body: bytes, timestamp: str, *, max_bytes: int) -> Draft:
+def read_event(body: bytes, timestamp: str, *, max_bytes: int, offset: int = 0) -> Draft:
     """The draft that `body`, one event accepted at `timestamp` (ISO 8601), asks for.
 
-    `max_bytes` is what the body may have, and what the event may have as clients get it: framed,
-    with type and id.
+    Args:
+        body: the JSON.
+        timestamp: when it was accepted.
+        max_bytes: what `body` may have, and the event as clients get it: framed, with type and id.
+        offset: where `body` begins in what was sent; errors tell places there.
 
     Raises:
         InvalidInput: it can't be taken.
     """
-    return _draft(_read(body, max_bytes), timestamp, max_bytes)
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    try:
+        event = _decode(body)
+    except DECODE_ERRORS as error:
+        raise refusal(error, body, offset) from None
+    colons = body.count(b":")
+    # The usual event has the two names that must be there, or a topic too.
+    if colons != (2 if event.topic == "default" else 3) or not event.type or not event.message:
+        names = event.names
+        if colons != names:
+            _look_closely(body, names)
+    return _draft(event, timestamp, max_bytes)
 
 
 def read_internal(body: bytes, timestamp: str) -> InternalEvent:
@@ -147,22 +164,6 @@ def read_batch(
     return _read_array(body, timestamp, max_bytes, max_events)
 
 
-def _read(body: bytes, max_bytes: int, offset: int = 0) -> PublishBody:
-    if len(body) > max_bytes:
-        raise _too_large(max_bytes)
-    try:
-        event = _decode(body)
-    except DECODE_ERRORS as error:
-        raise refusal(error, body, offset) from None
-    colons = body.count(b":")
-    if colons == 2 and event.type and event.message:  # the two names that must be there, no other
-        return event
-    names = event.names
-    if colons != names:
-        _look_closely(body, names)
-    return event
-
-
 def _look_closely(text: bytes, names: int) -> None:
     """Refuse names alike in `text`, which holds at least `names` of them."""
     # A name's colon stands behind its quote. Where nothing is between the two, colons in text, such as
@@ -185,7 +186,7 @@ def _draft(event: PublishBody, timestamp: str, max_bytes: int) -> Draft:
             status=400,
         )
     data = _encode(Payload(event.message, event.data, timestamp, SOURCE, event.topic))
-    if not data.isascii():
+    if not data.isascii() and (_FIRST_OF_LS in data or _FIRST_OF_NEL in data):
         data = _escape_separators(data)
     # The id isn't known yet; counted is the longest there can be.
     size = len(data) + len(event.type) + FRAME_BYTES
@@ -195,11 +196,7 @@ def _draft(event: PublishBody, timestamp: str, max_bytes: int) -> Draft:
 
 
 def _escape_separators(json: bytes) -> bytes:
-    if _FIRST_OF_LS in json:
-        json = json.replace(_LS, b"\\u2028").replace(_PS, b"\\u2029")
-    if _FIRST_OF_NEL in json:
-        json = json.replace(_NEL, b"\\u0085")
-    return json
+    return json.replace(_LS, b"\\u2028").replace(_PS, b"\\u2029").replace(_NEL, b"\\u0085")
 
 
 def _read_lines(body: bytes, timestamp: str, max_bytes: int, max_events: int) -> Slices:
@@ -260,7 +257,7 @@ def _read_one_of(
     try:
         if stop - start > max_bytes:
             raise _too_large(max_bytes)
-        return _draft(_read(body[start:stop], max_bytes, start), timestamp, max_bytes)
+        return read_event(body[start:stop], timestamp, max_bytes=max_bytes, offset=start)
     except InvalidInput as error:
         raise error.at(index) from None
 
