@@ -13,12 +13,22 @@ HTTP: list[Panel] = [
         " Prometheus.",
         rates("tocsin_http_requests_total", "handler"),
         "reqps",
+        width=6,
     ),
     Lines(
         "How are they answered?",
         "Answers a second, by status. 4xx is the caller's fault and its answer says which; 5xx is ours, and logged.",
         rates("tocsin_http_requests_total", "code"),
         "reqps",
+        width=6,
+    ),
+    Lines(
+        "Which lane do they take?",
+        "Answers a second, by lane. fast is plain HTTP; tornado is what is odd in it (chunked bodies, Expect), costs"
+        " five times as much, and is rare: if it grows, look at what a proxy or a client sends.",
+        rates("tocsin_http_lane_requests_total", "lane"),
+        "reqps",
+        width=6,
     ),
     Lines(
         "What share fails on our side?",
@@ -33,6 +43,7 @@ HTTP: list[Panel] = [
         ],
         "percentunit",
         empty="0 %",
+        width=6,
     ),
 ]
 
