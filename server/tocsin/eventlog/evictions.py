@@ -47,16 +47,16 @@ class Evictions:
             more = [(topic, entry) for entry in gone for topic in entry.more_topics]
             for topic, entry in more:
                 pairs[topic, entry.type] = max(entry.seq, pairs.get((topic, entry.type), 0))
-        known = self._pairs
-        newest = {}
+        known, topics, fresh = self._pairs, self._topics, []
         for pair, seq in sorted(pairs.items(), key=itemgetter(1)):
-            known.pop(pair, None)  # so that it goes to the end: the order is by seq
-            known[pair] = seq
-            newest[pair[0]] = seq
+            topic = pair[0]
+            # Popped so that it goes to the end: the order is by seq.
+            if known.pop(pair, None) is None and topic not in topics:
+                fresh.append(topic)
+            known[pair] = topics[topic] = seq
         self._types.update({entry.type: entry.seq for entry in gone})
-        fresh = newest.keys() - self._topics.keys()
-        self._topics.update(newest)
-        self._names.add(fresh)
+        if fresh:
+            self._names.add(fresh)
         if len(known) > self._limit:
             self._forget()
 

@@ -173,13 +173,14 @@ class RingBuffer:
                 raise ValueError(f"entry {entry.seq} where {seq} is the next")
         if self._start > self._settled or self.head - self._index.head > INDEX_LAG:
             self._settle()
-        slots, head, bytes, start = len(self._entries), self.head, self.bytes, self._start
+        slots, head, bytes, start = self._entries, self.head, self.bytes, self._start
+        before = len(slots)
         try:
-            self._entries += entries
-            self.head += len(entries)
-            self.bytes += sum([len(entry.block) for entry in entries])
-            if len(self) > self._most_events:
-                self._evict(len(self) - self._max_events)
+            slots.extend(entries)
+            self.head = head + len(entries)
+            self.bytes = bytes + sum([len(entry.block) for entry in entries])
+            if len(slots) - start > self._most_events:
+                self._evict(len(slots) - start - self._max_events)
             beyond_count = self._start - start
             if self.bytes + self._index_bytes > self._most_bytes:
                 self._evict(self._count_beyond_bytes())
@@ -188,7 +189,7 @@ class RingBuffer:
             if self._start > start:
                 self._count_evicted(beyond_count, self._start - start - beyond_count)
         except BaseException:
-            del self._entries[slots:]
+            del slots[before:]
             self.head, self.bytes, self._start = head, bytes, start
             while self._times and self._times[-1][0] > head:
                 self._times.pop()

@@ -81,7 +81,8 @@ class TopicIndex:
                 listed += len(entry.more_topics)
                 fresh += _append(topics, entry.more_topics, head)
         self._listed += listed
-        self._names.add(fresh)
+        if fresh:
+            self._names.add(fresh)
         self.head = head
 
     def drop(self, gone: Sequence[Entry], floor: int) -> None:

@@ -1,0 +1,169 @@
+"""The ring against a plain list: whatever comes, goes and is asked for, the index gives the list's answer.
+
+Every bound is set so low that each way through the code is taken: chunks of two names, readings that look
+at five events, filters that ask for more topics than are brought together.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tocsin.core.filters import Filter
+from tocsin.eventlog import evictions, ring, sorted_names, topic_index
+from tocsin.eventlog.ring import Entry, RingBuffer
+
+WORDS = st.text("ab", min_size=1, max_size=3)
+TOPICS = st.lists(WORDS, min_size=1, max_size=3, unique=True)
+TYPES = st.sampled_from("tuv")
+PATTERNS = st.one_of(WORDS, WORDS.map(lambda word: word + "*"), st.just("*"))
+FILTERS = st.builds(Filter, st.lists(PATTERNS, max_size=4), st.lists(TYPES, max_size=2))
+SIZES = st.sampled_from([10, 10, 10, 400])
+EVENTS = st.lists(st.tuples(TOPICS, TYPES, SIZES), max_size=12)
+
+LOW_BOUNDS = {
+    ring: {"INDEX_LAG": 3, "SCAN_LIMIT": 5, "FEW": 1, "PAGE": 1_000_000},
+    topic_index: {"MAX_LISTS": 3},
+    sorted_names: {"CHUNK": 2, "FRESH": 2, "FEW": 1},
+    evictions: {"MAX_LOOKUPS": 2},
+}
+
+
+class RingMachine(RuleBasedStateMachine):
+    """One run: a ring, and the list of all that was ever appended."""
+
+    @initialize(
+        floor=st.sampled_from([0, 41]),
+        remembered=st.sampled_from([0, 2, 1_000]),
+        max_events=st.sampled_from([1, 6, 200]),
+        max_bytes=st.sampled_from([600, 4_000, 1_000_000]),
+    )
+    def start(self, floor: int, remembered: int, max_events: int, max_bytes: int) -> None:
+        self.now = 0.0
+        self.all: list[Entry] = []
+        self.remembered = remembered
+        self.max_events = max_events
+        self.first = floor
+        self.ring = RingBuffer(
+            1,
+            max_events=max_events,
+            max_bytes=max_bytes,
+            max_age_s=100.0,
+            remembered_evictions=remembered,
+        )
+        self.ring.start_at(floor)
+
+    @rule(events=EVENTS)
+    def append(self, events: list[tuple[list[str], str, int]]) -> None:
+        entries = [
+            Entry(seq, topics[0], type, 0.0, b"x" * size, tuple(topics[1:]))
+            for seq, (topics, type, size) in enumerate(events, self.ring.head + 1)
+        ]
+        self.ring.append(entries, self.now)
+        self.all += entries
+
+    @rule(seconds=st.sampled_from([1.0, 40.0, 200.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        before = len(self.ring)
+        expired = self.ring.expire(self.now)
+        assert expired.events == before - len(self.ring)
+
+    @rule(filter=FILTERS, behind=st.integers(0, 30), max_bytes=st.sampled_from([1, 50, 10_000]))
+    def read(self, filter: Filter, behind: int, max_bytes: int) -> None:
+        cursor = start = max(self.ring.head - behind, 0)
+        found: list[Entry] = []
+        while cursor < self.ring.head:
+            reading = self.ring.read(cursor, filter, max_bytes=max_bytes, max_events=3)
+            assert cursor < reading.cursor
+            assert len(reading.entries) <= 3
+            assert sum(len(entry.block) for entry in reading.entries[:-1]) < max_bytes
+            assert all(cursor < entry.seq <= reading.cursor for entry in reading.entries)
+            found += reading.entries
+            cursor = reading.cursor
+        assert found == self.kept(start, filter)
+
+    @rule(filter=FILTERS, count=st.integers(1, 9))
+    def take_newest(self, filter: Filter, count: int) -> None:
+        found = self.ring.newest(filter, count, max_bytes=10_000)
+        assert found == self.kept(0, filter)[-count:]
+
+    @rule(filter=FILTERS)
+    def take_newest_within_bytes(self, filter: Filter) -> None:
+        found = self.ring.newest(filter, 100, max_bytes=50)
+        kept = self.kept(0, filter)
+        assert found == kept[len(kept) - len(found) :]
+        assert sum(len(entry.block) for entry in found[1:]) < 50
+        assert len(found) == len(kept) or sum(len(entry.block) for entry in found) >= 50
+
+    @rule(filter=FILTERS, behind=st.integers(0, 30))
+    def count(self, filter: Filter, behind: int) -> None:
+        cursor = max(self.ring.head - behind, 0)
+        assert self.ring.count(cursor, filter) == len(self.kept(cursor, filter))
+
+    @rule(filter=FILTERS, behind=st.integers(0, 60))
+    def ask_for_loss(self, filter: Filter, behind: int) -> None:
+        cursor = max(self.ring.head - behind, 0)
+        lost = cursor < self.first or any(
+            entry.seq > cursor and matches(filter, entry) for entry in self.gone()
+        )
+        told = self.ring.has_lost(cursor, filter)
+        assert told or not lost
+        if cursor >= self.forgotten():
+            assert told == lost
+
+    @invariant()
+    def limits_hold(self) -> None:
+        assert len(self.ring) <= self.max_events + self.max_events // 128
+        assert self.ring.bytes == sum(len(entry.block) for entry in self.kept(0, Filter()))
+        assert sum(self.ring.evicted.values()) == len(self.gone())
+
+    def kept(self, cursor: int, filter: Filter) -> list[Entry]:
+        """What the list says a reader gets."""
+        after = max(cursor, self.ring.floor)
+        return [entry for entry in self.all if entry.seq > after and matches(filter, entry)]
+
+    def gone(self) -> list[Entry]:
+        return [entry for entry in self.all if entry.seq <= self.ring.floor]
+
+    def forgotten(self) -> int:
+        """From which cursor on the answer must be exact."""
+        gone = {(topic, entry.type) for entry in self.gone() for topic in entry.topics}
+        if len(gone) <= self.remembered:
+            return self.first
+        return self.ring._evictions.forgotten
+
+
+def matches(filter: Filter, entry: Entry) -> bool:
+    """As the docs say it, in the plainest way."""
+    if filter.types and entry.type not in filter.types:
+        return False
+    return not filter.patterns or any(
+        topic == pattern or (pattern.endswith("*") and topic.startswith(pattern[:-1]))
+        for topic in entry.topics
+        for pattern in filter.patterns
+    )
+
+
+RUNS = settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True)
+
+
+def test_ring_gives_the_lists_answers() -> None:
+    run_state_machine_as_test(RingMachine, settings=RUNS)
+
+
+def test_ring_gives_the_lists_answers_whatever_way_they_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module, values in LOW_BOUNDS.items():
+        for name, value in values.items():
+            monkeypatch.setattr(module, name, value)
+    run_state_machine_as_test(RingMachine, settings=RUNS)
