@@ -30,7 +30,7 @@ SIZES = st.sampled_from([10, 10, 10, 400])
 EVENTS = st.lists(st.tuples(TOPICS, TYPES, SIZES), max_size=12)
 
 LOW_BOUNDS = {
-    ring: {"INDEX_LAG": 3, "SCAN_LIMIT": 5, "FEW": 1, "PAGE": 1_000_000},
+    ring: {"INDEX_LAG": 3, "SCAN_LIMIT": 5, "FEW": 1, "LIST_COST": 0},
     topic_index: {"MAX_LISTS": 3},
     sorted_names: {"CHUNK": 2, "FRESH": 2, "FEW": 1},
     evictions: {"MAX_LOOKUPS": 2},

@@ -50,6 +50,9 @@ FEW = 64
 PAGE = 500
 """Events that a read usually finds, for guessing what it costs."""
 
+LIST_COST = 4
+"""What a list of the index costs before its first seq is found, in looks at an entry: 3 us."""
+
 JUMP_S = 60.0
 """Seconds of the log that one `expire` evicts at most."""
 
@@ -367,12 +370,10 @@ class RingBuffer:
         lists = self._index.find(filter)
         if lists is None:
             return None
-        # A list costs four looks at an entry before the first seq. If a tenth of all entries is in
-        # these lists, a page is found by looking at ten times as many as it holds.
+        # If a tenth of all entries is in these lists, a page is found by looking at ten times as many
+        # entries as it holds. That is cheaper where the lists are many and short.
         listed = sum(map(len, lists))
-        if wanted * len(self) < 4 * len(lists) * listed:
-            return None
-        return lists
+        return lists if wanted * len(self) >= LIST_COST * len(lists) * listed else None
 
     def _settle_if_due(self) -> None:
         if self._is_settling or self._start > self._settled or self.head > self._index.head:
