@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Iterator
 CHUNK = 512
 """Names in a chunk; it is split at twice as many."""
 
-FRESH = 4_096
-"""New names that wait to be worked in: 2 ms at most, for who asks first."""
+FRESH = 2_048
+"""New names that wait to be worked in: 2 ms for who asks first, 9 ms among a million names."""
 
 FEW = 8
 """New names for one chunk that are put in one by one; sorting looks at the whole chunk."""
@@ -47,6 +47,9 @@ class SortedNames:
 
     def note_dead(self, count: int) -> None:
         """So many names left `live`. Each pays for a look at two others, so that the dead stay few."""
+        if not self._live:
+            self._chunks, self._lasts, self._fresh, self._unpaid = [], [], [], 0
+            return
         self._unpaid += 2 * count
         while self._unpaid > CHUNK:
             if not self._chunks or not self._is_sure:
@@ -113,15 +116,15 @@ class SortedNames:
         if end < len(self._chunks) and len(names) + len(self._chunks[end]) <= CHUNK:
             names += self._chunks[end]
             end += 1
-        self._replace(number, end, names)
-        self._next = number + 1
+        self._next = number + self._replace(number, end, names)
         self._is_sure = True
 
-    def _replace(self, number: int, end: int, names: list[str]) -> None:
-        """Put `names` in the place of the chunks from `number` to before `end`."""
+    def _replace(self, number: int, end: int, names: list[str]) -> int:
+        """Put `names` in the place of the chunks from `number` to before `end`; in how many chunks."""
         parts = [names[first : first + CHUNK] for first in range(0, len(names), CHUNK)]
         lasts = [part[-1] for part in parts]
         self._chunks[number:end], self._lasts[number:end] = parts, lasts
+        return len(parts)
 
     def __len__(self) -> int:
         """How many names are held, dead ones and doubles included."""

@@ -445,6 +445,7 @@ class Hub:
             max_events=self.settings.history_events,
             max_bytes=self.settings.history_bytes,
             max_age_s=self.settings.history_age,
+            remembered_evictions=self.settings.remembered_evictions,
         )
 
     def __repr__(self) -> str:

@@ -46,11 +46,23 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = 10_000
     history_bytes: Annotated[
         int,
-        Meta(ge=65_536, le=2**40, description="Encoded bytes of events kept, in all."),
+        Meta(
+            ge=65_536,
+            le=2**40,
+            description="Encoded bytes of events kept, and bytes of the index of their topics.",
+        ),
     ] = 64 * 1024 * 1024
     history_age: Annotated[
         SecondsOrOff, Meta(description="Seconds an event is kept; 0 keeps it whatever its age.")
     ] = 0.0
+    remembered_evictions: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000_000,
+            description="Pairs of topic and type of which it is known what left the history last.",
+        ),
+    ] = 100_000
     heartbeat: Annotated[
         Seconds, Meta(description="Seconds between two heartbeats on each stream.")
     ] = 30.0
