@@ -109,13 +109,13 @@ class SortedNames:
             self._replace(number, number + 1, chunk)
 
     def _sweep(self, number: int) -> None:
-        """Let the dead names and the doubles of a chunk go; join it with the next one if both are short."""
+        """Let the dead names and the doubles of a chunk go; join it with the one before if both are short."""
         self._is_sure = False
         names = list(dict.fromkeys(filter(self._live.__contains__, self._chunks[number])))
         end = number + 1
-        if end < len(self._chunks) and len(names) + len(self._chunks[end]) <= CHUNK:
-            names += self._chunks[end]
-            end += 1
+        if number > 0 and len(self._chunks[number - 1]) + len(names) <= CHUNK:
+            number -= 1
+            names = self._chunks[number] + names
         self._next = number + self._replace(number, end, names)
         self._is_sure = True
 
