@@ -5,10 +5,12 @@ It is no second truth: it says where to look in the ring, and can be made anew f
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import chain
+from typing import TypeAlias
 
 from tocsin.core.filters import Filter
 from tocsin.eventlog.entry import Entry
@@ -23,12 +25,15 @@ EVENT_BYTES = 20
 TOPIC_BYTES = 280
 """What a topic costs: its list, its slots in the dictionary and among the sorted names."""
 
-Seqs = list[int]
+Seqs: TypeAlias = "array[int]"
 """The seqs of the kept events of one topic or type, ascending. Some evicted ones may come first: fewer than
-half, so that letting go is shared work. Who reads begins behind the floor of the ring by bisection."""
+half, so that letting go is shared work. Who reads begins behind the floor of the ring by bisection.
 
-Lists = dict[str, Seqs | int]
-"""The seqs by name; a single one is an int, as a million topics with an event each would be as many lists."""
+An array, not a list: the garbage collector would walk through all seqs of all lists in one go.
+"""
+
+Lists: TypeAlias = "dict[str, Seqs | int]"
+"""The seqs by name; a single one is an int, as a million topics with an event each would be as many arrays."""
 
 
 class TopicIndex:
@@ -66,15 +71,17 @@ class TopicIndex:
             if seqs is None:
                 topics[entry.topic] = head
                 fresh.append(entry.topic)
-            elif type(seqs) is list:
-                seqs.append(head)
+            elif isinstance(seqs, int):
+                topics[entry.topic] = array("q", (seqs, head))
             else:
-                topics[entry.topic] = [seqs, head]  # type: ignore[list-item]  # it is an int
+                seqs.append(head)
             seqs = types.get(entry.type)
-            if type(seqs) is list:
-                seqs.append(head)
+            if seqs is None:
+                types[entry.type] = head
+            elif isinstance(seqs, int):
+                types[entry.type] = array("q", (seqs, head))
             else:
-                types[entry.type] = [head] if seqs is None else [seqs, head]  # type: ignore[list-item]
+                seqs.append(head)
             listed += 1
             if entry.more_topics:
                 self.several += 1
@@ -130,18 +137,20 @@ def _append(lists: Lists, names: Iterable[str], seq: int) -> list[str]:
     fresh = []
     for name in names:
         seqs = lists.get(name)
-        if isinstance(seqs, list):
-            seqs.append(seq)
-        elif seqs is None:
+        if seqs is None:
             lists[name] = seq
             fresh.append(name)
+        elif isinstance(seqs, int):
+            lists[name] = array("q", (seqs, seq))
         else:
-            lists[name] = [seqs, seq]
+            seqs.append(seq)
     return fresh
 
 
 def _as_lists(found: Iterable[Seqs | int | None]) -> list[Seqs]:
-    return [[seqs] if isinstance(seqs, int) else seqs for seqs in found if seqs is not None]
+    return [
+        array("q", (seqs,)) if isinstance(seqs, int) else seqs for seqs in found if seqs is not None
+    ]
 
 
 def _drop(lists: Lists, names: Iterable[str], floor: int) -> int:
