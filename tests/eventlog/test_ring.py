@@ -109,7 +109,7 @@ def test_limit_by_count_evicts_the_oldest() -> None:
 
 def test_limit_by_bytes_evicts_the_oldest() -> None:
     size = len(entry(1, data=b"x" * 1_000).block)
-    made = ring(max_bytes=2 * size + 400)  # the index takes 20 an event and 280 a topic
+    made = ring(max_bytes=2 * size + 400)  # the index takes 20 an event and 150 a topic
     for seq in range(1, 6):
         made.append([entry(seq, data=b"x" * 1_000)], now=0.0)
     assert (read(made, 0), made.bytes) == ([4, 5], 2 * size)
@@ -242,7 +242,7 @@ def test_topics_count_in_the_limit_by_bytes() -> None:
     for seq in range(1, 3_001):
         few.append([entry(seq, "mine")], now=0.0)
         many.append([entry(seq, f"t/{seq}")], now=0.0)
-    assert len(few) > 700 > 220 > len(many) > 100
+    assert len(few) > 1_000 > 400 > len(many) > 200
     assert many.bytes + many._index.bytes <= 65_536 * 1.01 + 1_000
 
 

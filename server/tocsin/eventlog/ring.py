@@ -38,8 +38,8 @@ SCAN_LIMIT = 2_000
 NEWEST_LIMIT = 30_000
 """Events that a search for the newest looks at: 10 ms. It can't be continued, so it may look further."""
 
-COUNT_LIMIT = 10_000
-"""Events that are looked at to be counted: 4 ms."""
+COUNT_LIMIT = 12_000
+"""Events that are looked at to be counted: 5 ms."""
 
 INDEX_LAG = 1_000
 """Events that may not be in the index yet: 0.2 ms of work for who reads first."""
