@@ -309,6 +309,24 @@ def test_settling_that_fails_anywhere_is_done_again() -> None:
         assert state(made) == state(unharmed)
 
 
+def test_settling_done_again_knows_each_topic_of_what_was_evicted() -> None:
+    """The index that is made anew has no event with several topics: all of them were evicted."""
+    for line in range(1, 10_000):
+        made, unharmed = busy_ring(), busy_ring()
+        for each in (made, unharmed):
+            each.append([entry(each.head + n, "a") for n in range(1, 15)], now=50.0)
+        if not fails_at_line(line, partial(made.has_lost, 1, Filter(["b*"]))):
+            return
+        assert state(made) == state(unharmed)
+
+
+def test_what_is_too_old_leaves_the_memory_though_nothing_comes() -> None:
+    made = ring(max_age_s=100.0)
+    made.append([entry(seq, f"t/{seq}") for seq in range(1, 9)], now=0.0)
+    assert made.expire(now=101.0).events == 8
+    assert (len(made), made._entries, made._index._topics) == (0, [], {})
+
+
 def several(seq: int, *topics: str) -> Entry:
     draft = Draft("t", b"{}", topics[0], more_topics=topics[1:])
     return Entry.of(Event(EventId(EPOCH, seq), draft, 0.0))

@@ -222,6 +222,7 @@ class RingBuffer:
         count = max(seq - self.floor, 0)
         self._evict(count)
         self.evicted["age"] += count
+        self._settle()  # the next append, which would do it, may be far off
         return Expired(count, bool(self._times) and self._times[0][1] < limit)
 
     @property
@@ -259,16 +260,17 @@ class RingBuffer:
 
     def _settle(self) -> None:
         """Bring the index and the memory of evictions up to date. What fails here is done again the next time."""
-        if self._is_settling:  # it failed the last time: nobody knows how far the index is
+        is_again = self._is_settling
+        if is_again:  # it failed the last time: nobody knows how far the index is
             self._index = TopicIndex(self.floor)
             self._evictions.distrust()
         self._is_settling = True
         gone = cast(list[Entry], self._entries[self._settled : self._start])
         self._index.add(self._list(self._index.head, self.head))
-        self._evictions.remember(gone, several=self._index.several > 0)
+        self._evictions.remember(gone, several=is_again or self._index.several > 0)
         self._index.drop(gone, self.floor)
         self._index_bytes = self._index.bytes
-        # A line each, so that nothing comes between: emptying slots and counting them belong together.
+        # Emptying slots and counting them are one line, so that nothing can fail between.
         self._entries[self._settled : self._start], self._settled = [None] * len(gone), self._start
         if self._start * 2 > len(self._entries):
             # Half is empty slots: amortised, one move an entry.
