@@ -40,7 +40,7 @@ LOW_BOUNDS = {
     ring: {"INDEX_LAG": 3, "SCAN_LIMIT": 5, "FEW": 1, "LIST_COST": 0},
     topic_index: {"MAX_LISTS": 3},
     sorted_names: {"CHUNK": 2, "FRESH": 2, "FEW": 1},
-    evictions: {"MAX_LOOKUPS": 0},
+    evictions: {"FIRST_LOOKS": 1, "MAX_LOOKUPS": 0},
 }
 
 
