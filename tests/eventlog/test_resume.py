@@ -62,3 +62,30 @@ def test_long_id_is_shortened_in_the_gap() -> None:
 def test_gap_in_an_empty_log_has_no_oldest() -> None:
     resumed = resolve("1-1", ring(), EVERYTHING)
     assert resumed == Resume(0, f"{EPOCH}-0", True, 0, Gap("restart", "1-1", None, None))
+
+
+@pytest.mark.parametrize(
+    ("ids", "welcome_id"),
+    [
+        ((f"{EPOCH}-1", f"{EPOCH}-3"), f"{EPOCH}-3"),
+        ((f"{EPOCH}-3", f"{EPOCH}-1"), f"{EPOCH}-3"),
+        ((f"{EPOCH - 1}-9", f"{EPOCH}-2"), f"{EPOCH}-2"),
+        ((f"{EPOCH}-2", f"{EPOCH + 1}-1", f"{EPOCH}-9"), f"{EPOCH}-2"),
+        (("earliest", f"{EPOCH}-2"), f"{EPOCH}-2"),
+        (("", f"{EPOCH}-2"), f"{EPOCH}-2"),
+        (("", "earliest"), f"{EPOCH}-0"),
+        (("", ""), f"{EPOCH}-4"),
+        ((), f"{EPOCH}-4"),
+    ],
+)
+def test_of_several_ids_the_newest_of_this_log_counts(
+    ids: tuple[str, ...], welcome_id: str
+) -> None:
+    resumed = resolve(ids, ring(*"abcd"), EVERYTHING)
+    assert (resumed.welcome_id, resumed.gap) == (welcome_id, None)
+
+
+def test_of_several_ids_of_no_event_the_first_is_told() -> None:
+    resumed = resolve(("", f"{EPOCH - 1}-9", "nonsense"), ring("a"), EVERYTHING)
+    assert resumed.gap is not None
+    assert (resumed.gap.reason, resumed.gap.requested) == ("restart", f"{EPOCH - 1}-9")

@@ -38,8 +38,8 @@ SCAN_LIMIT = 2_000
 NEWEST_LIMIT = 30_000
 """Events that a search for the newest looks at: 10 ms. It can't be continued, so it may look further."""
 
-COUNT_LIMIT = 10_000
-"""Events that are looked at to be counted: 4 ms."""
+COUNT_LIMIT = 12_000
+"""Events that are looked at to be counted: 5 ms."""
 
 INDEX_LAG = 1_000
 """Events that may not be in the index yet: 0.2 ms of work for who reads first."""
@@ -49,6 +49,9 @@ FEW = 64
 
 PAGE = 500
 """Events that a read usually finds, for guessing what it costs."""
+
+LIST_COST = 4
+"""What a list of the index costs before its first seq is found, in looks at an entry: 3 us."""
 
 JUMP_S = 60.0
 """Seconds of the log that one `expire` evicts at most."""
@@ -173,13 +176,14 @@ class RingBuffer:
                 raise ValueError(f"entry {entry.seq} where {seq} is the next")
         if self._start > self._settled or self.head - self._index.head > INDEX_LAG:
             self._settle()
-        slots, head, bytes, start = len(self._entries), self.head, self.bytes, self._start
+        slots, head, bytes, start = self._entries, self.head, self.bytes, self._start
+        before = len(slots)
         try:
-            self._entries += entries
-            self.head += len(entries)
-            self.bytes += sum([len(entry.block) for entry in entries])
-            if len(self) > self._most_events:
-                self._evict(len(self) - self._max_events)
+            slots.extend(entries)
+            self.head = head + len(entries)
+            self.bytes = bytes + sum([len(entry.block) for entry in entries])
+            if len(slots) - start > self._most_events:
+                self._evict(len(slots) - start - self._max_events)
             beyond_count = self._start - start
             if self.bytes + self._index_bytes > self._most_bytes:
                 self._evict(self._count_beyond_bytes())
@@ -188,7 +192,7 @@ class RingBuffer:
             if self._start > start:
                 self._count_evicted(beyond_count, self._start - start - beyond_count)
         except BaseException:
-            del self._entries[slots:]
+            del slots[before:]
             self.head, self.bytes, self._start = head, bytes, start
             while self._times and self._times[-1][0] > head:
                 self._times.pop()
@@ -218,6 +222,7 @@ class RingBuffer:
         count = max(seq - self.floor, 0)
         self._evict(count)
         self.evicted["age"] += count
+        self._settle()  # the next append, which would do it, may be far off
         return Expired(count, bool(self._times) and self._times[0][1] < limit)
 
     @property
@@ -255,16 +260,17 @@ class RingBuffer:
 
     def _settle(self) -> None:
         """Bring the index and the memory of evictions up to date. What fails here is done again the next time."""
-        if self._is_settling:  # it failed the last time: nobody knows how far the index is
+        is_again = self._is_settling
+        if is_again:  # it failed the last time: nobody knows how far the index is
             self._index = TopicIndex(self.floor)
             self._evictions.distrust()
         self._is_settling = True
         gone = cast(list[Entry], self._entries[self._settled : self._start])
         self._index.add(self._list(self._index.head, self.head))
-        self._evictions.remember(gone, several=self._index.several > 0)
+        self._evictions.remember(gone, several=is_again or self._index.several > 0)
         self._index.drop(gone, self.floor)
         self._index_bytes = self._index.bytes
-        # A line each, so that nothing comes between: emptying slots and counting them belong together.
+        # Emptying slots and counting them are one line, so that nothing can fail between.
         self._entries[self._settled : self._start], self._settled = [None] * len(gone), self._start
         if self._start * 2 > len(self._entries):
             # Half is empty slots: amortised, one move an entry.
@@ -366,12 +372,10 @@ class RingBuffer:
         lists = self._index.find(filter)
         if lists is None:
             return None
-        # A list costs four looks at an entry before the first seq. If a tenth of all entries is in
-        # these lists, a page is found by looking at ten times as many as it holds.
+        # If a tenth of all entries is in these lists, a page is found by looking at ten times as many
+        # entries as it holds. That is cheaper where the lists are many and short.
         listed = sum(map(len, lists))
-        if wanted * len(self) < 4 * len(lists) * listed:
-            return None
-        return lists
+        return lists if wanted * len(self) >= LIST_COST * len(lists) * listed else None
 
     def _settle_if_due(self) -> None:
         if self._is_settling or self._start > self._settled or self.head > self._index.head:

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Iterator
 CHUNK = 512
 """Names in a chunk; it is split at twice as many."""
 
-FRESH = 4_096
-"""New names that wait to be worked in: 2 ms at most, for who asks first."""
+FRESH = 2_048
+"""New names that wait to be worked in: 2 ms for who asks first, 9 ms among a million names."""
 
 FEW = 8
 """New names for one chunk that are put in one by one; sorting looks at the whole chunk."""
@@ -47,6 +47,9 @@ class SortedNames:
 
     def note_dead(self, count: int) -> None:
         """So many names left `live`. Each pays for a look at two others, so that the dead stay few."""
+        if not self._live:
+            self._chunks, self._lasts, self._fresh, self._unpaid = [], [], [], 0
+            return
         self._unpaid += 2 * count
         while self._unpaid > CHUNK:
             if not self._chunks or not self._is_sure:
@@ -106,22 +109,22 @@ class SortedNames:
             self._replace(number, number + 1, chunk)
 
     def _sweep(self, number: int) -> None:
-        """Let the dead names and the doubles of a chunk go; join it with the next one if both are short."""
+        """Let the dead names and the doubles of a chunk go; join it with the one before if both are short."""
         self._is_sure = False
         names = list(dict.fromkeys(filter(self._live.__contains__, self._chunks[number])))
         end = number + 1
-        if end < len(self._chunks) and len(names) + len(self._chunks[end]) <= CHUNK:
-            names += self._chunks[end]
-            end += 1
-        self._replace(number, end, names)
-        self._next = number + 1
+        if number > 0 and len(self._chunks[number - 1]) + len(names) <= CHUNK:
+            number -= 1
+            names = self._chunks[number] + names
+        self._next = number + self._replace(number, end, names)
         self._is_sure = True
 
-    def _replace(self, number: int, end: int, names: list[str]) -> None:
-        """Put `names` in the place of the chunks from `number` to before `end`."""
+    def _replace(self, number: int, end: int, names: list[str]) -> int:
+        """Put `names` in the place of the chunks from `number` to before `end`; in how many chunks."""
         parts = [names[first : first + CHUNK] for first in range(0, len(names), CHUNK)]
         lasts = [part[-1] for part in parts]
         self._chunks[number:end], self._lasts[number:end] = parts, lasts
+        return len(parts)
 
     def __len__(self) -> int:
         """How many names are held, dead ones and doubles included."""

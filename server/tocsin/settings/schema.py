@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = 10_000
     history_bytes: Annotated[
         int,
-        Meta(ge=65_536, le=2**40, description="Encoded bytes of events kept, in all."),
+        Meta(ge=65_536, le=2**40, description="Encoded bytes of events kept, and bytes of the index of their topics."),
     ] = 64 * 1024 * 1024
     history_age: Annotated[
         SecondsOrOff, Meta(description="Seconds an event is kept; 0 keeps it whatever its age.")
@@ -62,9 +62,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     remembered_evictions: Annotated[
         int,
         Meta(
-            ge=1,
-            le=100_000_000,
-            description="Pairs of topic and type whose newest evicted event is remembered, to tell of no gap in vain.",
+            ge=0,
+            le=10_000_000,
+            description="Pairs of topic and type of which it is known what left the history last.",
         ),
     ] = 100_000
     # hub: the open streams
