@@ -22,7 +22,6 @@ VALUES: dict[str, object] = {
     "journal": "memory:",
     "history_events": 500,
     "history_bytes": 1_000_000,
-    "remembered_evictions": 5_000,
     "history_age": 60.5,
     "heartbeat": 15.0,
     "simulate": 2.5,

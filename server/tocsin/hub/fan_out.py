@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter
 
 from tocsin.core.filters import Filter
 from tocsin.core.wire import chunk
-from tocsin.eventlog.ring import Entry
+from tocsin.eventlog.entry import Entry
 from tocsin.hub.counters import Counters
 from tocsin.hub.delivery_latency import DeliveryLatency
 from tocsin.hub.group import Batch, Group, Mark
@@ -129,6 +129,11 @@ class FanOut:
 
     def enqueue(self, entries: Sequence[Entry]) -> list[int]:
         """Take the log's next `entries`; returns for each how many streams it is for."""
+        if len(entries) == 1 and not self._unrouted:
+            entry = entries[0]
+            groups = self._index.matching(entry.topic, entry.type, entry.more_topics)
+            if len(groups) <= ROUTED_AT_ONCE:
+                return [self._give_all(groups, entry)]
         recipients = self._count_each(entries)
         self._unrouted.extend(entries)
         self._route()
@@ -136,22 +141,16 @@ class FanOut:
 
     def enqueue_internal(self, entry: Entry) -> int:
         """Take an internal event, which is not of the log; returns how many streams it is for."""
-        groups = self._index.matching(entry.topics, entry.type)
-        for group in groups:
-            self._give(group, entry)
-        return sum([group.size for group in groups])
+        return self._give_all(self._index.matching(entry.topic, entry.type), entry)
 
     def _count_each(self, entries: Sequence[Entry]) -> list[int]:
         """For each entry how many streams it is for: one look-up for all of the same topics and type."""
-        count = self._index.count
-        if len(entries) == 1:
-            return [count(entries[0].topics, entries[0].type)]
-        known: dict[tuple[tuple[str, ...], str], int] = {}
+        known: dict[tuple[str, str, tuple[str, ...]], int] = {}
         recipients = []
         for entry in entries:
-            key = (entry.topics, entry.type)
+            key = (entry.topic, entry.type, entry.more_topics)
             if key not in known:
-                known[key] = count(*key)
+                known[key] = self._index.count(*key)
             recipients.append(known[key])
         return recipients
 
@@ -161,18 +160,22 @@ class FanOut:
         left = ROUTED_AT_ONCE
         while unrouted and left > 0:
             entry = unrouted[0]
-            groups = self._index.matching(entry.topics, entry.type)
+            groups = self._index.matching(entry.topic, entry.type, entry.more_topics)
             left -= len(groups) + 1
-            for group in groups:
-                if entry.seq > group.mark.cursor:  # else the group was made since
-                    self._give(group, entry)
+            # A group that was made since is at a later cursor, and its streams have the event.
+            self._give_all([group for group in groups if entry.seq > group.mark.cursor], entry)
             unrouted.popleft()
 
-    def _give(self, group: Group[Stream], entry: Entry) -> None:
-        if not group.pending:
-            self._due.append(group)
-        group.pending.append(entry)
-        group.matched += 1
+    def _give_all(self, groups: Iterable[Group[Stream]], entry: Entry) -> int:
+        """Give `entry` to `groups`; returns how many streams they have."""
+        streams = 0
+        for group in groups:
+            if not group.pending:
+                self._due.append(group)
+            group.pending.append(entry)
+            group.matched += 1
+            streams += group.size
+        return streams
 
     @property
     def _routed(self) -> int:

@@ -9,7 +9,7 @@ import msgspec
 
 from tocsin.core.filters import Filter
 from tocsin.core.wire import chunk
-from tocsin.eventlog.ring import Entry
+from tocsin.eventlog.entry import Entry
 from tocsin.hub.counters import Counters
 
 PIECE_BYTES = 64 * 1024
@@ -113,7 +113,7 @@ class Group(Generic[Member]):
         """Whether `entry`, which was not given to it yet, is for this group."""
         if entry.seq <= self.mark.cursor:  # from before there was the group
             return False
-        return any(self.filter.matches(topic, entry.type) for topic in entry.topics)
+        return self.filter.matches(entry.topic, entry.type, entry.more_topics)
 
     def piece(self, entries: Sequence[Entry], cursor: int) -> Piece:
         """`entries` as one framed piece that leads to `cursor`."""

@@ -58,6 +58,9 @@ class Publishing:
     """
 
     failure: asyncio.Future[Exception]
+    _loop: (
+        asyncio.AbstractEventLoop
+    )  # asking for the running one is a system call (getpid) each time
 
     def __init__(
         self,
@@ -86,7 +89,8 @@ class Publishing:
         Raises:
             SettingsError: the journal can't be opened.
         """
-        self.failure = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.failure = self._loop.create_future()
         window = self._settings.history_events
         self.ring = self._new_ring(await self._journal.start(self._deliver, self._reset, window))
 
@@ -125,7 +129,7 @@ class Publishing:
             self._end_append()
             self._counters.journal_errors += isinstance(error, Unavailable)
             raise
-        answer: asyncio.Future[Sequence[Receipt]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Sequence[Receipt]] = self._loop.create_future()
         if committed.done():
             self._answer(answer, asked, committed)
         else:
@@ -205,22 +209,20 @@ class Publishing:
         committed: asyncio.Future[Sequence[EventId]],
     ) -> None:
         """Pass on what came of an append."""
-        error = asyncio.CancelledError() if committed.cancelled() else committed.exception()
-        if error is None:
-            self._counters.journal_commit_s.observe(perf_counter() - asked)
-            counts = self._recipients
-            receipts = [Receipt(id, counts.pop(id, 0)) for id in committed.result()]
-        self._end_append()
-        if isinstance(error, Unavailable):
-            self._counters.journal_errors += 1
-        if answer.cancelled():
-            return
-        if error is None:
-            answer.set_result(receipts)
-        elif isinstance(error, asyncio.CancelledError):
+        try:
+            ids = committed.result()
+        except asyncio.CancelledError:
             answer.cancel()
+        except Exception as error:
+            self._counters.journal_errors += isinstance(error, Unavailable)
+            if not answer.cancelled():
+                answer.set_exception(error)
         else:
-            answer.set_exception(error)
+            self._counters.journal_commit_s.observe(perf_counter() - asked)
+            receipts = [Receipt(id, self._recipients.pop(id, 0)) for id in ids]
+            if not answer.cancelled():
+                answer.set_result(receipts)
+        self._end_append()
 
     def _end_append(self) -> None:
         self._under_way -= 1

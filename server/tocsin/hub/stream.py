@@ -60,7 +60,8 @@ class Stream:
     Attributes:
         state: what it is; changed by `become` only.
         presence: the number of clients it was last told; -1 if it did not ask.
-        replays: events from before it opened, which it gets first.
+        opened_at_seq: the head of the log when it opened.
+        replays: events from before it opened, which it gets first; -1 until they are counted.
         stalled_at: when bytes last left for it while it lags, by the loop's clock.
         looked_to: a floor of the ring up to which nothing was evicted that it still has to get.
     """
@@ -77,6 +78,7 @@ class Stream:
         "mark",
         "number",
         "opened_at",
+        "opened_at_seq",
         "presence",
         "replays",
         "since",
@@ -105,6 +107,7 @@ class Stream:
         self.state = State.OPENING
         self.presence = -1
         self.replays = 0
+        self.opened_at_seq = cursor
         self.since = group.meant
         self.looked_to = cursor
         self._reason = "client"  # why it closes, if its connection does
@@ -141,7 +144,7 @@ class Stream:
     @property
     def live_events(self) -> int:
         """Events it got of those published since it opened; the log's order has the others first."""
-        return max(self.sent_events - self.replays, 0)
+        return max(self.sent_events - self.replays, 0) if self.replays >= 0 else 0
 
     # --- its states -------------------------------------------------------------------------------
 

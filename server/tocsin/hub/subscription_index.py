@@ -36,23 +36,17 @@ def canonical(filter: Filter) -> Filter:
     None of its patterns covers another one then, so a topic matches one of them at most. And streams that
     ask for the same by different words share a group: `*` beside a topic of one's own is `*`.
     """
-    patterns = filter.patterns
-    if len(patterns) <= 1 and "*" not in patterns:
+    if not filter.prefixes:
         return filter
-    prefixes: list[str] = []
-    for prefix in sorted(pattern[:-1] for pattern in patterns if pattern.endswith("*")):
-        if not prefixes or not prefix.startswith(prefixes[-1]):
-            prefixes.append(prefix)
-    covered = tuple(prefixes)
-    kept = [prefix + "*" for prefix in prefixes]
+    kept = [prefix + "*" for prefix in filter.prefixes]
     kept += [
-        pattern
-        for pattern in patterns
-        if not pattern.endswith("*") and (is_reserved(pattern) or not pattern.startswith(covered))
+        topic
+        for topic in filter.exact
+        if is_reserved(topic) or not topic.startswith(filter.prefixes)
     ]
     if kept == ["*"]:
         kept = []
-    return filter if len(kept) == len(patterns) else Filter(kept, filter.types)
+    return filter if len(kept) == len(filter.patterns) else Filter(kept, filter.types)
 
 
 class _Several(Generic[Item]):
@@ -76,7 +70,8 @@ class SubscriptionIndex(Generic[Item]):
         self._typed = 0
         self._prefixes: Counter[int] = Counter()
         self._prefix_lengths: list[int] = []
-        self._found: dict[tuple[tuple[str, ...], str], list[Item]] = {}  # since the last change
+        # What was looked up since the last change, by topic, type and further topics.
+        self._found: dict[tuple[str, str, tuple[str, ...]], list[Item]] = {}
         self._found_items = 0
 
     def __len__(self) -> int:
@@ -121,23 +116,24 @@ class SubscriptionIndex(Generic[Item]):
             if isinstance(there, _Several):
                 there.size += by
 
-    def matching(self, topics: tuple[str, ...], type: str) -> list[Item]:
+    def matching(self, topic: str, type: str, more_topics: tuple[str, ...] = ()) -> list[Item]:
         """The groups that an event of these topics and this type is for, each once; not to be changed."""
-        known = self._found.get((topics, type))
+        key = (topic, type, more_topics)
+        known = self._found.get(key)
         if known is None:
-            known = self._look_up(topics, type)
+            known = self._look_up((topic, *more_topics), type)
             self._found_items += len(known) + 1
             if self._found_items > REMEMBERED_GROUPS:
                 self._found.clear()
                 self._found_items = len(known) + 1
-            self._found[topics, type] = known
+            self._found[key] = known
         return known
 
-    def count(self, topics: tuple[str, ...], type: str) -> int:
+    def count(self, topic: str, type: str, more_topics: tuple[str, ...] = ()) -> int:
         """How many streams such an event is for."""
-        if len(topics) == 1:
-            return sum([hit.size for hit in self._hits(topics[0], type)])
-        return sum([item.size for item in self.matching(topics, type)])
+        if not more_topics:
+            return sum([hit.size for hit in self._hits(topic, type)])
+        return sum([item.size for item in self.matching(topic, type, more_topics)])
 
     def _look_up(self, topics: tuple[str, ...], type: str) -> list[Item]:
         found: list[Item] = []

@@ -16,7 +16,7 @@ from tocsin.errors import Busy
 from tocsin.eventlog.resume import Resume, resolve
 from tocsin.hub.connection import Sockets, connect
 from tocsin.hub.counters import Counters
-from tocsin.hub.group import Piece
+from tocsin.hub.group import PIECE_BYTES, Piece
 from tocsin.hub.publishing import Publishing
 from tocsin.hub.replay_cache import ReplayCache
 from tocsin.hub.states import State
@@ -107,7 +107,8 @@ class Subscriptions:
         self._last_number += 1
         now = asyncio.get_running_loop().time()
         stream = Stream(self._last_number, connected, self, group, cursor=resume.cursor, now=now)
-        stream.replays = resume.replayed or 0
+        stream.opened_at_seq = self._publishing.ring.head
+        stream.replays = -1 if resume.replayed is None else resume.replayed
         self.streams[stream.number] = stream
         if presence:
             self._presence[stream] = None
@@ -148,12 +149,18 @@ class Subscriptions:
         ring = self._publishing.ring
         if stream.cursor >= ring.head or self._close_if_lost(stream):
             return None
-        return self._replay_cache.piece(ring, stream.group, stream.cursor)
+        piece = self._replay_cache.piece(ring, stream.group, stream.cursor)
+        if stream.replays < 0 and piece.cursor > stream.opened_at_seq:
+            reading = ring.read(stream.cursor, stream.group.filter, max_bytes=PIECE_BYTES)
+            before = [e for e in reading.entries if e.seq <= stream.opened_at_seq]
+            stream.replays = stream.sent_events + len(before)
+        return piece
 
     def on_read(self, stream: Stream, piece: Piece) -> None:
         """Count what the stream read from the ring, apart for before and after it opened."""
-        before = max(stream.sent_events - piece.events - stream.replays, 0)
-        self._counters.count_read(piece.events, stream.live_events - before, len(piece.payload))
+        live_events = stream.live_events
+        before = max(stream.sent_events - piece.events - stream.replays, 0) if live_events else 0
+        self._counters.count_read(piece.events, live_events - before, len(piece.payload))
 
     def on_ready(self, stream: Stream) -> None:
         """Let the stream go on in one of the loop's next turns."""

@@ -27,6 +27,7 @@ class MemoryJournal:
         self._epoch = int(self._now * 1000)
         self._seq = 0
         self._deliver: Deliver | None = None
+        self._loop: asyncio.AbstractEventLoop
 
     @property
     def status(self) -> str:
@@ -35,6 +36,7 @@ class MemoryJournal:
 
     async def start(self, deliver: Deliver, reset: Reset, window: int) -> Opening:
         """Begin an empty log; there is no window to load, and never a new epoch."""
+        self._loop = asyncio.get_running_loop()
         self._deliver = deliver
         return Opening(EventId(self._epoch, 0))
 
@@ -42,7 +44,7 @@ class MemoryJournal:
         """Give the drafts the next ids and deliver them at once; the future is done."""
         if self._deliver is None:
             raise Unavailable(self.status, code="journal_down")
-        committed: asyncio.Future[Sequence[EventId]] = asyncio.get_running_loop().create_future()
+        committed: asyncio.Future[Sequence[EventId]] = self._loop.create_future()
         now = self._now = max(self._now, self._clock())
         ids = [EventId(self._epoch, seq) for seq, _ in enumerate(drafts, self._seq + 1)]
         events = [Event(id, draft, now) for id, draft in zip(ids, drafts, strict=True)]
