@@ -92,23 +92,40 @@ class HubMachine(RuleBasedStateMachine):
     def publish(self, drafts: list[tuple[str, str]]) -> None:
         self.run(self.append(drafts))
 
-    @rule(target=clients, filter=FILTERS, before=DRAFTS, after=DRAFTS)
-    def make_client_between_an_append_and_its_pass(
-        self, filter: Filter, before: list[tuple[str, str]], after: list[tuple[str, str]]
+    @rule(
+        target=clients,
+        filter=FILTERS,
+        before=DRAFTS,
+        after=DRAFTS,
+        turns=st.tuples(st.integers(0, 9), st.integers(0, 3)),
+    )
+    def make_client_between_two_appends(
+        self,
+        filter: Filter,
+        before: list[tuple[str, str]],
+        after: list[tuple[str, str]],
+        turns: tuple[int, int],
     ) -> Client:
         client = Client(filter)
         ours, client.end = socket.socketpair()
         client.end.setblocking(False)
 
-        async def in_one_turn_of_the_loop() -> None:
+        async def before_their_passes_are_done() -> None:
             await self.append(before)
+            await self.take_turns(turns[0])
             self.hub.subscribe(IOStream(ours), filter, chunked=False)
             self.all.append(client)
+            await self.take_turns(turns[1])
             await self.append(after)
 
-        self.run(in_one_turn_of_the_loop())
+        self.run(before_their_passes_are_done())
         self.opening(client)
         return client
+
+    async def take_turns(self, count: int) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
+            assert_conserved(self.hub)
 
     async def append(self, drafts: list[tuple[str, str]]) -> None:
         receipts = await self.hub.publish(*[Draft(type, b"{}", topic) for topic, type in drafts])
@@ -241,9 +258,7 @@ class SlicedHubMachine(HubMachine):
     ) -> None:
         async def some_turns() -> None:
             await self.append(drafts)
-            for _ in range(turns):
-                await asyncio.sleep(0)
-                assert_conserved(self.hub)
+            await self.take_turns(turns)
 
         self.loop.run_until_complete(some_turns())
         if client.end:  # with some of it, and resumes while the others are still sent to
