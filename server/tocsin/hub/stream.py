@@ -37,7 +37,7 @@ class Log(Protocol):
         """The stream was sent `piece`, which `piece_after` gave it."""
 
     def on_ready(self, stream: Stream) -> None:
-        """The stream can go on: `Stream.advance` is to be called, in one of the loop's next turns."""
+        """The stream can go on: `Stream.advance` is to be called soon, or it is at the head already."""
 
     def on_caught_up(self, stream: Stream) -> None:
         """The stream has reached the head: it is to become live, or to join."""

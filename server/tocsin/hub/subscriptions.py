@@ -163,7 +163,10 @@ class Subscriptions:
         self._counters.count_read(piece.events, live_events - before, len(piece.payload))
 
     def on_ready(self, stream: Stream) -> None:
-        """Let the stream go on in one of the loop's next turns."""
+        """Let the stream go on in one of the loop's next turns; at the head there is nothing to wait for."""
+        if stream.cursor >= self._publishing.ring.head and stream.number > self._old_numbers:
+            self._fan_out.let_in(stream)
+            return
         self._ready.append(stream)
         if len(self._ready) == 1:
             asyncio.get_running_loop().call_soon(self._advance)
@@ -186,7 +189,7 @@ class Subscriptions:
     def _advance(self) -> None:
         """Let streams go on, those first that waited longest, until the turn is over."""
         turn = Turn()
-        while self._ready and not turn.is_over:
+        while True:
             stream = self._ready[0]
             try:
                 stream.advance()
@@ -194,8 +197,11 @@ class Subscriptions:
                 log.exception("a stream failed; it is closed, and resumes")
                 stream.close("error")
             self._ready.popleft()
-        if self._ready:
-            asyncio.get_running_loop().call_soon(self._advance)
+            if not self._ready:
+                return
+            if turn.is_over:
+                break
+        asyncio.get_running_loop().call_soon(self._advance)
 
     def _close_if_lost(self, stream: Stream) -> bool:
         """Close a stream whose next events are gone: it comes back, and is told of the gap.
