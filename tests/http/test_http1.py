@@ -44,7 +44,7 @@ def test_lines_of_one_name_are_joined_and_of_single_values_the_last_counts() -> 
         ("1.1", "Connection: Keep-Alive", True),
         ("1.1", "Connection: close", False),
         ("1.0", "", False),
-        ("1.0", "Connection: keep-alive", True),
+        ("1.0", "Connection: keep-alive", False),
     ],
 )
 def test_connection_lasts_as_its_version_and_its_header_say(

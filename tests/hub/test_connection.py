@@ -15,7 +15,6 @@ from tocsin.hub.connection import (
     Sockets,
     StreamConnection,
     connect,
-    take_socket,
 )
 
 
@@ -77,23 +76,6 @@ async def read(theirs: socket.socket, size: int) -> int:
 
 
 # --- giving up the socket -------------------------------------------------------------------------
-
-
-async def test_plain_iostream_gives_up_its_socket_and_watches_it_no_more() -> None:
-    ours, theirs = pair()
-    iostream = IOStream(ours)
-    reading = asyncio.ensure_future(iostream.read_until(b"\n"))
-    await asyncio.sleep(0)
-    theirs.send(b"GET\n")
-    await reading
-    taken = take_socket(iostream)
-    assert taken is ours
-    assert iostream.closed()
-    theirs.send(b"more")
-    await asyncio.sleep(0.01)
-    assert taken.recv(10) == b"more"
-    taken.close()
-    theirs.close()
 
 
 async def test_iostream_with_bytes_unsent_stays_one_and_sends_them_first() -> None:

@@ -36,11 +36,14 @@ _FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)*")
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
 
 _ODD = frozenset({"transfer-encoding", "expect", "upgrade"})
-_PERSISTENCE = {"": None, "keep-alive": True, "close": False}
+_PERSISTENCE = {"": True, "keep-alive": True, "close": False}
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """The head of a plain request, and what it says of the body and of the connection."""
+    """The head of a plain request, and what it says of the body and of the connection.
+
+    `keeps_alive` is False with HTTP/1.0: it would have to be asked for, and granted.
+    """
 
     method: str
     path: str
@@ -67,9 +70,9 @@ def read_head(head: bytes) -> Head | None:
     lines = [line.partition(":") for line in fields.decode("latin-1").split("\r\n")[:-1]]
     headers = joined((name, value.strip(" \t")) for name, _, value in lines)
     version = start[3].decode()
-    keeps_alive = _PERSISTENCE.get(headers.get("connection", "").lower(), ...)
+    keeps_alive = _PERSISTENCE.get(headers.get("connection", "").lower())
     body_bytes = _body_bytes(headers, start[1] == b"POST")
-    if body_bytes is None or keeps_alive is ... or not _ODD.isdisjoint(headers):
+    if body_bytes is None or keeps_alive is None or not _ODD.isdisjoint(headers):
         return None
     if not _HOST.fullmatch(headers.get("host", "" if version == "HTTP/1.1" else "-")):
         return None
@@ -82,7 +85,7 @@ def read_head(head: bytes) -> Head | None:
         headers,
         media_type(headers.get("content-type", "")),
         body_bytes,
-        version == "HTTP/1.1" if keeps_alive is None else keeps_alive,
+        keeps_alive and version == "HTTP/1.1",
     )
 
 
@@ -106,30 +109,22 @@ def encode_answer(
         is_head: the request was HEAD: the length is said, and the body isn't sent.
         keeps_alive: whether the connection takes another request behind it.
     """
-    head = _encode_head(
-        answer.status, answer.content_type, answer.headers, of_every_answer, second, keeps_alive
-    )
+    head = _encode_head(answer.status, answer.content_type, answer.headers, of_every_answer, second)
+    last = b"\r\n" if keeps_alive else b"Connection: close\r\n\r\n"
     if answer.status in (204, 304):  # no body, and no length (RFC 9110, section 8.6)
-        return head + b"\r\n"
+        return head + last
     body = b"" if is_head else answer.body
-    return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(answer.body), body)
+    return b"%bContent-Length: %d\r\n%b%b" % (head, len(answer.body), last, body)
 
 
 # Cached: within a second most answers differ in their body alone, and a head costs ten times its look-up.
 @lru_cache(maxsize=64)
 def _encode_head(
-    status: int,
-    content_type: str,
-    headers: Pairs,
-    of_every_answer: Pairs,
-    second: int,
-    keeps_alive: bool,
+    status: int, content_type: str, headers: Pairs, of_every_answer: Pairs, second: int
 ) -> bytes:
     """The head up to its length."""
     fields = Answer(status, b"", content_type, headers).fields(of_every_answer)
     fields["Date"] = date(second)
-    if not keeps_alive:
-        fields["Connection"] = "close"
     return encode_fields(status, fields)
 
 

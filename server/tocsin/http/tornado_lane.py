@@ -53,7 +53,7 @@ class EdgeHandler(RequestHandler):
         self._body = bytearray()
         self._counted = 0  # bytes of it in the budget of bodies
         self._is_refused = False
-        self._status = 0  # of the answer, once there is one
+        self._status = 0  # of the answer, until it is noted
         self._began = time.perf_counter()
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -117,6 +117,7 @@ class EdgeHandler(RequestHandler):
             self.finish()
         else:
             self.flush()
+            self._note()  # now: the client may leave before the rest is read
 
     # --- answering ----------------------------------------------------------------------------
 
@@ -149,11 +150,11 @@ class EdgeHandler(RequestHandler):
         for name, value in answer.fields(self._edge.of_every_answer(self._head)).items():
             self.set_header(name, value)
         self.set_header("Date", date(int(time.time())))
-        if answer.closes:
-            self.set_header("Connection", "close")
         if answer.status not in (204, 304):
             self.set_header("Content-Length", str(len(answer.body)))
             self.write(answer.body)
+        if answer.closes or self._head.version == "HTTP/1.0":
+            self.set_header("Connection", "close")
 
     def _send(self) -> None:
         """Send the answer; one that nobody takes is cut."""
@@ -184,7 +185,14 @@ class EdgeHandler(RequestHandler):
     def on_finish(self) -> None:
         """Called by Tornado when the answer is on its way."""
         self._let_go()
-        self._edge.note(self._head, self._status, time.perf_counter() - self._began, "tornado")
+        self._note()
+
+    def _note(self) -> None:
+        """Count and log the answer, once."""
+        if self._status:
+            duration_s = time.perf_counter() - self._began
+            self._edge.note(self._head, self._status, duration_s, "tornado")
+            self._status = 0
 
     def on_connection_close(self) -> None:
         """Called by Tornado where the client left."""

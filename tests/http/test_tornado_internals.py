@@ -1,0 +1,72 @@
+"""What is used of Tornado's insides does what we rely on: the first thing to run after an upgrade of Tornado."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from tornado.iostream import IOStream, StreamClosedError
+
+from tocsin.tornado_internals import bytes_written, iostream_with, take_socket
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    return ours, theirs
+
+
+async def test_stream_reads_what_was_read_before_and_then_the_socket() -> None:
+    ours, theirs = pair()
+    stream = iostream_with(b"GET / HT", ours, max_buffer_size=1_000, chunk_size=100)
+    theirs.send(b"TP/1.1\r\n\r\nrest")
+    assert await stream.read_until(b"\r\n\r\n") == b"GET / HTTP/1.1\r\n\r\n"
+    assert await stream.read_bytes(4) == b"rest"
+    stream.close()
+    theirs.close()
+
+
+async def test_stream_serves_what_is_whole_already_without_more() -> None:
+    ours, theirs = pair()
+    stream = iostream_with(b"a\n", ours, max_buffer_size=1_000, chunk_size=100)
+    assert await asyncio.wait_for(stream.read_until(b"\n"), 5) == b"a\n"
+    stream.close()
+    theirs.close()
+
+
+async def test_socket_that_is_taken_is_nobody_elses() -> None:
+    ours, theirs = pair()
+    stream = IOStream(ours)
+    reading = asyncio.ensure_future(stream.read_bytes(1))
+    await asyncio.sleep(0)
+    theirs.send(b"x")
+    await reading
+    taken = take_socket(stream)
+    assert taken is ours
+    assert stream.closed()
+    with pytest.raises(StreamClosedError):
+        await stream.write(b"x")
+    theirs.send(b"more")
+    await asyncio.sleep(0.01)  # who still watched it would read it
+    assert taken.recv(10) == b"more"
+    taken.close()
+    theirs.close()
+
+
+async def test_stream_with_bytes_unread_or_unsent_keeps_its_socket() -> None:
+    ours, theirs = pair()
+    stream = iostream_with(b"x", ours, max_buffer_size=1_000, chunk_size=100)
+    assert take_socket(stream) is None
+    stream.close()
+    theirs.close()
+
+
+async def test_written_bytes_are_those_that_the_socket_took() -> None:
+    ours, theirs = pair()
+    stream = IOStream(ours)
+    await stream.write(b"abc")
+    assert bytes_written(stream) == 3
+    stream.close()
+    theirs.close()
