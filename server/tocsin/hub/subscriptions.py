@@ -22,7 +22,7 @@ from tocsin.hub.replay_cache import ReplayCache
 from tocsin.hub.states import State
 from tocsin.hub.stream import Stream
 from tocsin.hub.turns import Turn
-from tocsin.hub.welcome import encode_presence, encode_welcome, iso_time
+from tocsin.hub.welcome import encode_busy, encode_presence, encode_welcome, iso_time
 from tocsin.logs import is_wanted
 from tocsin.settings import Settings
 
@@ -330,7 +330,8 @@ class Subscriptions:
 
     def _end(self, stream: Stream) -> None:
         before = stream.sent_bytes
-        stream.end("shutdown", encode_retry(self.retry_ms(3.0)))
+        reason = "draining" if self._publishing.draining else "restart"
+        stream.end("shutdown", encode_busy(reason, self.retry_ms(3.0)))
         self._counters.sent_bytes["control"] += stream.sent_bytes - before
 
     # --- log lines --------------------------------------------------------------------------------
