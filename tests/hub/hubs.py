@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar
 
-from tests.serving import PATIENCE_S, eventually
+from tests.patience import PATIENCE_S
+from tests.serving import eventually
 from tests.sse import EventStreamParser, ServerSentEvent
 from tocsin import Draft, Filter, Hub, Settings
 from tocsin.core.filters import EVERYTHING

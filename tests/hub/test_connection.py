@@ -15,8 +15,8 @@ from tocsin.hub.connection import (
     Sockets,
     StreamConnection,
     connect,
-    take_socket,
 )
+from tocsin.tornado_internals import take_socket
 
 
 class Owner:

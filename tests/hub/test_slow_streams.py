@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 
 from tests.hub.hubs import Client, drafts, running
-from tests.serving import PATIENCE_S, eventually
+from tests.patience import PATIENCE_S
+from tests.serving import eventually
 from tocsin import Hub
 
 LONG_AGO = -1_000.0

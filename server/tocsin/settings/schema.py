@@ -54,7 +54,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = 10_000
     history_bytes: Annotated[
         int,
-        Meta(ge=65_536, le=2**40, description="Encoded bytes of events kept, and bytes of the index of their topics."),
+        Meta(
+            ge=65_536,
+            le=2**40,
+            description="Encoded bytes of events kept, and bytes of the index of their topics.",
+        ),
     ] = 64 * 1024 * 1024
     history_age: Annotated[
         SecondsOrOff, Meta(description="Seconds an event is kept; 0 keeps it whatever its age.")
