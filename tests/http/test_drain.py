@@ -23,7 +23,9 @@ async def test_drain_tells_each_stream_when_to_come_back_and_ends_it_cleanly() -
             await client.next()
         await server.hub.drain()
         for client in clients:
-            assert await client.read_to_end() == []
+            (busy,) = await client.read_to_end()
+            assert (busy.type, busy.json["reason"]) == ("busy", "draining")
+            assert busy.json["retry"] == client.retry_ms
         times = {client.retry_ms for client in clients}
         assert len(times) > 5
         assert all(time is not None and 2_000 <= time <= 6_000 for time in times)

@@ -10,12 +10,12 @@ import msgspec
 from tornado.iostream import IOStream
 
 from tocsin.core.filters import Filter
-from tocsin.core.wire import encode_event, encode_retry
 from tocsin.errors import Busy
 from tocsin.http.answer import ClosingStream, Pairs
 from tocsin.http.http1 import date, encode_fields
 from tocsin.hub.hub import Hub
 from tocsin.hub.stream import Stream
+from tocsin.hub.welcome import encode_busy
 
 STREAM_FIELDS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -71,8 +71,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
                 ignored=self.ignored,
             )
         except Busy as busy:
-            data = msgspec.json.encode({"reason": busy.reason, "retry": busy.retry_ms})
-            body = encode_retry(busy.retry_ms) + encode_event("busy", data)
+            body = encode_busy(busy.reason, busy.retry_ms)
             return ClosingStream(stream_head(False, self.of_every_answer, self.second), body)
 
 

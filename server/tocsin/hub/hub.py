@@ -1,8 +1,8 @@
 """The hub: publishes to the log, and sends every open stream what lies between its cursor and the head.
 
-This is what others see of it. `publishing` has the way of an event into the log, `subscriptions` that of a
-stream, `fan_out` what brings the one to the other. The hub knows no HTTP request, no Prometheus and no
-Redis. All of it runs on one event loop.
+This is the facade. `publishing` has an event's way into the log, `subscriptions` a stream's life, `fan_out` what
+brings the one to the other, and `status` what may be asked. The hub knows no HTTP request, no Prometheus and
+no Redis. All of it runs on one event loop.
 """
 
 from __future__ import annotations
@@ -15,23 +15,20 @@ from collections.abc import Callable, Sequence
 from tornado.ioloop import PeriodicCallback
 from tornado.iostream import IOStream
 
-from tocsin.core.event import Draft, EventId, InternalEvent
+from tocsin.core.event import Draft, InternalEvent
 from tocsin.core.filters import Filter
-from tocsin.core.wire import chunk, encode_retry, jittered_retry_ms
 from tocsin.eventlog.journal import Journal, MemoryJournal
-from tocsin.eventlog.resume import resolve
-from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.counters import Counters
 from tocsin.hub.internal_streams import InternalStreams
 from tocsin.hub.loop_lag import LoopLag
 from tocsin.hub.publishing import Publishing, Receipt
+from tocsin.hub.status import HubStatus
 from tocsin.hub.stream import Stream
 from tocsin.hub.subscriptions import Subscriptions
-from tocsin.hub.welcome import encode_welcome, iso_time
 from tocsin.settings import Settings, client_limit
 
 
-class Hub:
+class Hub(HubStatus):
     """One log and its open streams.
 
     Args:
@@ -41,10 +38,9 @@ class Hub:
         monotonic: seconds of a clock that can't be set.
 
     Attributes:
+        settings: as given.
+        clients_limit: how many streams may be open at once.
         counters: what has happened so far.
-        streams: the open streams, by the client's number.
-        lagging: those of them that are not at the head.
-        started_at: when `start` was called, by the machine's monotonic clock.
     """
 
     def __init__(
@@ -56,28 +52,20 @@ class Hub:
     ) -> None:
         self.settings = settings = settings or Settings()
         self.clients_limit = client_limit(settings)
-        self.counters = Counters()
-        self.started_at = time.monotonic()
-        self._clock = clock
-        self._publishing = Publishing(
-            settings,
-            journal or MemoryJournal(clock),
-            self.counters,
-            clock,
-            monotonic,
-            self._reset,
+        self.counters = counters = Counters()
+        journal = journal or MemoryJournal(clock)
+        publishing = Publishing(settings, journal, counters, clock, monotonic, self._reset)
+        limit = self.clients_limit
+        subscriptions = Subscriptions(settings, publishing, counters, clock, limit)
+        super().__init__(publishing, subscriptions, clock)
+        self._fan_out = publishing.fan_out
+        self._internal_streams = InternalStreams(
+            publishing.fan_out, subscriptions.sockets, subscriptions.opening_of_internal
         )
-        self._fan_out = self._publishing.fan_out
-        self._subscriptions = Subscriptions(
-            settings, self._publishing, self.counters, clock, self.clients_limit
-        )
-        self.streams = self._subscriptions.streams
-        self.lagging = self._subscriptions.lagging
-        self._internal_streams = InternalStreams(self._fan_out, self._subscriptions.sockets)
         self._timers: Sequence[PeriodicCallback | LoopLag] = [
-            PeriodicCallback(self._subscriptions.send_heartbeats, settings.heartbeat * 1000),
-            PeriodicCallback(self._subscriptions.tick, 1000),
-            LoopLag(self.counters.loop_lag_s),
+            PeriodicCallback(subscriptions.send_heartbeats, settings.heartbeat * 1000),
+            PeriodicCallback(subscriptions.tick, 1000),
+            LoopLag(counters.loop_lag_s),
         ]
 
     # --- life -------------------------------------------------------------------------------------
@@ -110,21 +98,10 @@ class Hub:
             self._subscriptions.sockets.stop()
             await self._publishing.stop()
 
-    def _reset(self) -> None:
-        self._subscriptions.reset()
-        self._internal_streams.close()
-
-    # --- publishing -------------------------------------------------------------------------------
+    # --- what others do with it ---------------------------------------------------------------------
 
     def append(self, drafts: Sequence[Draft]) -> asyncio.Future[Sequence[Receipt]]:
-        """Append `drafts` to the log as one; the future holds their receipts, in the same order.
-
-        It is done when the journal has committed them, which may be at once; the streams get them in
-        the next pass. All streams see all events in the order of their ids.
-
-        Raises:
-            Unavailable: nothing was published. Raised by the call, or held by the future.
-        """
+        """Append `drafts` to the log as one, as `Publishing.append` says and raises."""
         return self._publishing.append(drafts)
 
     async def publish(self, *drafts: Draft) -> Sequence[Receipt]:
@@ -136,14 +113,8 @@ class Hub:
         return await self.append(drafts) if drafts else ()
 
     def emit(self, event: InternalEvent) -> int:
-        """Send `event` to the internal streams that asked for its topic; returns how many those are.
-
-        Raises:
-            Unavailable: the hub takes no events now.
-        """
+        """Send `event` to the internal streams that asked for its topic, as `Publishing.emit` says."""
         return self._publishing.emit(event)
-
-    # --- streams ----------------------------------------------------------------------------------
 
     def subscribe(
         self,
@@ -156,129 +127,23 @@ class Hub:
         presence: bool = False,
         ignored: Sequence[str] = (),
     ) -> Stream:
-        """Open a stream over a connection, and send its opening.
-
-        The opening is: `head`, the reconnection time, the welcome event `connection`, the event
-        `gap` if something was missed, and the first piece of the replay.
-
-        Args:
-            connection: connected and non-blocking. The hub owns and closes it from here on.
-            filter: what the stream gets.
-            last_event_id: as the client sent it, whatever it holds, or all that it sent in several places;
-                empty begins at the head.
-            head: the HTTP answer's head, sent before the first byte of the body.
-            chunked: whether the body is chunked.
-            presence: whether the stream also gets `presence` events.
-            ignored: what the client asked for and nobody knows; the welcome names it.
+        """Open a stream over a connection, and send its opening, as `Subscriptions.open` says.
 
         Raises:
             Busy: no stream is opened now; the connection is as it was, and still the caller's.
         """
-        return self._subscriptions.open(
-            connection,
-            filter,
-            last_event_id=last_event_id,
-            head=head,
-            chunked=chunked,
-            presence=presence,
-            ignored=ignored,
-        )
-
-    def refuses(self, filter: Filter) -> str:
-        """Why `subscribe` would raise `Busy` now; empty if it would not."""
-        return self._subscriptions.refuses(filter)
+        open = self._subscriptions.open
+        return open(connection, filter, last_event_id, head, chunked, presence, ignored)
 
     def listen(
         self, connection: socket.socket | IOStream, filter: Filter, *, head: bytes, chunked: bool
     ) -> Stream:
-        """Open an internal stream, for internal events. It is no client, and nothing counts it.
+        """Open an internal stream for internal events: `filter` has exact names of reserved topics.
 
-        Args:
-            connection: as for `subscribe`.
-            filter: exact names of reserved topics.
-            head: the HTTP answer's head.
-            chunked: whether the body is chunked.
+        It is no client, and nothing counts it.
         """
-        welcome = encode_welcome(
-            number=0,
-            clients=len(self.streams),
-            timestamp=self.now_iso(),
-            heartbeat=self.settings.heartbeat,
-            resume=resolve("", self.ring, filter),
-        )
-        opening = encode_retry(self.retry_ms()) + welcome
-        opening = head + (chunk(opening) if chunked else opening)
-        return self._internal_streams.listen(connection, filter, opening, chunked)
+        return self._internal_streams.listen(connection, filter, head, chunked)
 
-    # --- what it is like ---------------------------------------------------------------------------
-
-    @property
-    def ring(self) -> RingBuffer:
-        """The window over the log; another one after a new log began."""
-        return self._publishing.ring
-
-    @property
-    def draining(self) -> bool:
-        """Whether it stops, and refuses new work."""
-        return self._publishing.draining
-
-    @draining.setter
-    def draining(self, value: bool) -> None:
-        self._publishing.draining = value
-
-    @property
-    def failure(self) -> asyncio.Future[Exception]:
-        """Done as soon as an invariant broke; the process is to end then. There is one from `start` on."""
-        return self._publishing.failure
-
-    @property
-    def not_ready(self) -> str:
-        """Why it takes no events now: ``draining``, ``journal_down`` or ``failed``; or empty."""
-        return self._publishing.not_ready
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it takes events and streams now."""
-        return not self.not_ready
-
-    @property
-    def is_journal_up(self) -> bool:
-        """Whether the journal would try an append now."""
-        return self._publishing.is_journal_up
-
-    @property
-    def lag_events_max(self) -> int:
-        """Events between the cursor of the slowest lagging stream and the head; only those are walked."""
-        slowest = min((stream.cursor for stream in self.lagging), default=self.ring.head)
-        return self.ring.head - slowest
-
-    @property
-    def head(self) -> EventId:
-        """The id of the newest event; before the first one, the place it will come after."""
-        return self.ring.id_at(self.ring.head)
-
-    @property
-    def oldest(self) -> EventId | None:
-        """The id of the oldest event kept."""
-        entry = self.ring.oldest
-        return self.ring.id_at(entry.seq) if entry else None
-
-    @property
-    def horizon_s(self) -> float | None:
-        """For how many seconds a client may have been away and lose nothing; None without events."""
-        oldest = self.ring.oldest
-        return round(max(self._clock() - oldest.time, 0.0), 3) if oldest else None
-
-    def retry_ms(self, spread: float = 1.5) -> int:
-        """A jittered reconnection time, in milliseconds."""
-        return jittered_retry_ms(self.settings.retry, spread)
-
-    def now_iso(self) -> str:
-        """The time as ISO 8601 in UTC, with milliseconds."""
-        return iso_time(self._clock())
-
-    def __repr__(self) -> str:
-        return (
-            f"Hub(clients={len(self.streams)}, lagging={len(self.lagging)}, groups={len(self._fan_out)},"
-            f" {self.ring!r}, not_ready={self.not_ready!r})"
-        )
+    def _reset(self) -> None:
+        self._subscriptions.reset()
+        self._internal_streams.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 from tornado.iostream import IOStream
 
@@ -25,6 +26,7 @@ class InternalStreams:
     Args:
         fan_out: of the hub.
         sockets: watches the connections.
+        opening: what one is told first.
 
     Attributes:
         counters: takes what the fan-out counts for them; nobody reads it.
@@ -32,23 +34,24 @@ class InternalStreams:
         open: the internal streams.
     """
 
-    def __init__(self, fan_out: FanOut, sockets: Sockets) -> None:
+    def __init__(self, fan_out: FanOut, sockets: Sockets, opening: Callable[[], bytes]) -> None:
         self.counters = Counters()
         self.lagging: dict[Stream, None] = {}
         self.open: set[Stream] = set()
         self._fan_out = fan_out
         self._sockets = sockets
+        self._opening = opening
 
     def listen(
-        self, connection: socket.socket | IOStream, filter: Filter, opening: bytes, chunked: bool
+        self, connection: socket.socket | IOStream, filter: Filter, head: bytes, chunked: bool
     ) -> Stream:
-        """Open one, and send it `opening`."""
+        """Open one over a connection, and send it `head`, that of the HTTP answer, and its opening."""
         connected = connect(connection, self._sockets)
         group = self._fan_out.join(filter, chunked, self.counters)
         now = asyncio.get_running_loop().time()
         stream = Stream(0, connected, self, group, cursor=group.mark.cursor, now=now)
         self.open.add(stream)
-        stream.start(opening, None)
+        stream.start(head + group.framed(self._opening()), None)
         return stream
 
     def close(self) -> None:

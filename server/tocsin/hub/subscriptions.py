@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from tornado.iostream import IOStream
 
-from tocsin.core.filters import Filter
+from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.core.wire import HEARTBEAT, encode_retry, jittered_retry_ms
 from tocsin.errors import Busy
 from tocsin.eventlog.resume import Resume, resolve
@@ -22,7 +22,7 @@ from tocsin.hub.replay_cache import ReplayCache
 from tocsin.hub.states import State
 from tocsin.hub.stream import Stream
 from tocsin.hub.turns import Turn
-from tocsin.hub.welcome import encode_presence, encode_welcome, iso_time
+from tocsin.hub.welcome import encode_busy, encode_presence, encode_welcome, iso_time
 from tocsin.logs import is_wanted
 from tocsin.settings import Settings
 
@@ -84,20 +84,37 @@ class Subscriptions:
         self,
         connection: socket.socket | IOStream,
         filter: Filter,
-        *,
         last_event_id: str | Sequence[str],
         head: bytes,
         chunked: bool,
         presence: bool,
         ignored: Sequence[str],
     ) -> Stream:
-        """Open a stream, as `Hub.subscribe` says."""
+        """Open a stream over a connection, and send its opening.
+
+        The opening is: `head`, the reconnection time, the welcome event `connection`, the event
+        `gap` if something was missed, and the first piece of the replay.
+
+        Args:
+            connection: connected and non-blocking. The hub owns and closes it from here on.
+            filter: what the stream gets.
+            last_event_id: as the client sent it, whatever it holds, or all that it sent in several places;
+                empty begins at the head.
+            head: the HTTP answer's head, sent before the first byte of the body.
+            chunked: whether the body is chunked.
+            presence: whether the stream also gets `presence` events.
+            ignored: what the client asked for and nobody knows; the welcome names it.
+
+        Raises:
+            Busy: no stream is opened now; the connection is as it was, and still the caller's.
+        """
         reason = self.refuses(filter, chunked)
         if reason:
             self._counters.rejected[reason] += 1
-            raise Busy(reason, jittered_retry_ms(self._settings.retry, 3.0))
+            raise Busy(reason, self.retry_ms(3.0))
         resume = resolve(last_event_id, self._publishing.ring, filter)
-        opening = self._opening(resume, ignored)
+        number, clients = self._last_number + 1, len(self.streams) + 1
+        opening = self._opening(resume, number, clients, ignored)
         connected = connect(connection, self.sockets)
         try:
             group = self._fan_out.join(filter, chunked, self._counters)
@@ -121,17 +138,27 @@ class Subscriptions:
             raise
         return stream
 
-    def _opening(self, resume: Resume, ignored: Sequence[str]) -> bytes:
-        """What the next stream is told first."""
+    def opening_of_internal(self) -> bytes:
+        """What an internal stream is told first; it is no client, and has no number."""
+        return self._opening(resolve("", self._publishing.ring, EVERYTHING), 0, len(self.streams))
+
+    def retry_ms(self, spread: float) -> int:
+        """A jittered reconnection time, in milliseconds."""
+        return jittered_retry_ms(self._settings.retry, spread)
+
+    def _opening(
+        self, resume: Resume, number: int, clients: int, ignored: Sequence[str] = ()
+    ) -> bytes:
+        """What a stream is told first."""
         welcome = encode_welcome(
-            number=self._last_number + 1,
-            clients=len(self.streams) + 1,
+            number=number,
+            clients=clients,
             timestamp=iso_time(self._clock()),
             heartbeat=self._settings.heartbeat,
             resume=resume,
             ignored=ignored,
         )
-        return encode_retry(jittered_retry_ms(self._settings.retry, 1.5)) + welcome
+        return encode_retry(self.retry_ms(1.5)) + welcome
 
     def _start(self, stream: Stream, resume: Resume, opening: bytes) -> None:
         if is_wanted(log, "stream opened"):
@@ -303,8 +330,8 @@ class Subscriptions:
 
     def _end(self, stream: Stream) -> None:
         before = stream.sent_bytes
-        retry = encode_retry(jittered_retry_ms(self._settings.retry, 3.0))
-        stream.end("shutdown", retry)
+        reason = "draining" if self._publishing.draining else "restart"
+        stream.end("shutdown", encode_busy(reason, self.retry_ms(3.0)))
         self._counters.sent_bytes["control"] += stream.sent_bytes - before
 
     # --- log lines --------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import msgspec
 
-from tocsin.core.wire import encode_event
+from tocsin.core.wire import encode_event, encode_retry
 from tocsin.eventlog.resume import Resume
 
 
@@ -48,6 +48,15 @@ def encode_welcome(
         return welcome
     # The gap bears no id: the welcome's is where the stream goes on, and a client is told once.
     return welcome + encode_event("gap", msgspec.json.encode(resume.gap))
+
+
+def encode_busy(reason: str, retry_ms: int) -> bytes:
+    """The last block of a stream that is to come back: the reconnection time and the event `busy`.
+
+    In one block, as some clients take a reconnection time only together with an event.
+    """
+    data = {"reason": reason, "retry": retry_ms}
+    return encode_retry(retry_ms) + encode_event("busy", msgspec.json.encode(data))
 
 
 def encode_presence(clients: int, timestamp: str) -> bytes:

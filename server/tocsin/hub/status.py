@@ -1,0 +1,110 @@
+"""What others may ask of a hub: its log, and how it is. Metrics, pages and health checks read no more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from tocsin.core.event import EventId
+from tocsin.core.filters import Filter
+from tocsin.eventlog.ring import RingBuffer
+from tocsin.hub.publishing import Publishing
+from tocsin.hub.stream import Stream
+from tocsin.hub.subscriptions import Subscriptions
+from tocsin.hub.welcome import iso_time
+
+
+class HubStatus:
+    """The asking half of a `Hub`.
+
+    Attributes:
+        streams: the open streams, by the client's number.
+        lagging: those of them that are not at the head.
+        started_at: when `start` was called, by the machine's monotonic clock.
+    """
+
+    def __init__(
+        self, publishing: Publishing, subscriptions: Subscriptions, clock: Callable[[], float]
+    ) -> None:
+        self.streams: dict[int, Stream] = subscriptions.streams
+        self.lagging: dict[Stream, None] = subscriptions.lagging
+        self.started_at = time.monotonic()
+        self._publishing = publishing
+        self._subscriptions = subscriptions
+        self._clock = clock
+
+    @property
+    def ring(self) -> RingBuffer:
+        """The window over the log; another one after a new log began."""
+        return self._publishing.ring
+
+    @property
+    def draining(self) -> bool:
+        """Whether it stops, and refuses new work."""
+        return self._publishing.draining
+
+    @draining.setter
+    def draining(self, value: bool) -> None:
+        self._publishing.draining = value
+
+    @property
+    def failure(self) -> asyncio.Future[Exception]:
+        """Done as soon as an invariant broke; the process is to end then. There is one from `start` on."""
+        return self._publishing.failure
+
+    @property
+    def not_ready(self) -> str:
+        """Why it takes no events now: ``draining``, ``journal_down`` or ``failed``; or empty."""
+        return self._publishing.not_ready
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes events and streams now."""
+        return not self.not_ready
+
+    @property
+    def is_journal_up(self) -> bool:
+        """Whether the journal would try an append now."""
+        return self._publishing.is_journal_up
+
+    @property
+    def lag_events_max(self) -> int:
+        """Events between the cursor of the slowest lagging stream and the head; only those are walked."""
+        slowest = min((stream.cursor for stream in self.lagging), default=self.ring.head)
+        return self.ring.head - slowest
+
+    @property
+    def head(self) -> EventId:
+        """The id of the newest event; before the first one, the place it will come after."""
+        return self.ring.id_at(self.ring.head)
+
+    @property
+    def oldest(self) -> EventId | None:
+        """The id of the oldest event kept."""
+        entry = self.ring.oldest
+        return self.ring.id_at(entry.seq) if entry else None
+
+    @property
+    def horizon_s(self) -> float | None:
+        """For how many seconds a client may have been away and lose nothing; None without events."""
+        oldest = self.ring.oldest
+        return round(max(self._clock() - oldest.time, 0.0), 3) if oldest else None
+
+    def refuses(self, filter: Filter) -> str:
+        """Why `Hub.subscribe` would raise `Busy` now: its reason; empty if it would not."""
+        return self._subscriptions.refuses(filter)
+
+    def retry_ms(self, spread: float = 1.5) -> int:
+        """A jittered reconnection time, in milliseconds."""
+        return self._subscriptions.retry_ms(spread)
+
+    def now_iso(self) -> str:
+        """The time as ISO 8601 in UTC, with milliseconds."""
+        return iso_time(self._clock())
+
+    def __repr__(self) -> str:
+        return (
+            f"Hub(clients={len(self.streams)}, lagging={len(self.lagging)}, groups={len(self._publishing.fan_out)},"
+            f" {self.ring!r}, not_ready={self.not_ready!r})"
+        )
