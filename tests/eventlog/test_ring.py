@@ -263,6 +263,13 @@ def test_loaded_events_are_as_old_as_their_times_say() -> None:
     assert read(made, 0) == [3]
 
 
+def test_loaded_events_are_in_the_index_before_anybody_asks() -> None:
+    made = ring(max_events=5_000)
+    made.load([entry(seq, f"t/{seq}") for seq in range(1, 4_001)], 0.0, wall=0.0)
+    assert made._index.head == made.head == 4_000
+    assert made.count(0, Filter(["t/1*"])) == 1_111
+
+
 def test_loaded_event_is_no_younger_than_a_later_one() -> None:
     made = ring(max_age_s=100.0)
     made.load([entry(1, time=5_000.0), entry(2, time=950.0)], 0.0, wall=1_000.0)

@@ -148,6 +148,7 @@ class RingBuffer:
             wall: Unix time in seconds, which the entries' times are compared with.
         """
         self.append(entries, now)
+        self._settle()  # here a second for a million events is only a later start
         if not self._max_age_s:
             return
         times: deque[tuple[int, float]] = deque()
