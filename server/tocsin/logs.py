@@ -175,8 +175,7 @@ def is_wanted(log: logging.Logger, text: str) -> bool:
     """
     if not log.isEnabledFor(logging.INFO):
         return False
-    key = log.name + text
-    return True not in [handler.holds_back(key) for handler in _configured]
+    return not _configured or not _configured[0].holds_back(log.name + text)
 
 
 def configure(level: str, form: str) -> None:

@@ -16,7 +16,6 @@ from tocsin.hub.connection import (
     StreamConnection,
     connect,
 )
-from tocsin.tornado_internals import take_socket
 
 
 class Owner:

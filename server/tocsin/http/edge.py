@@ -51,10 +51,7 @@ class Edge:
 
     def route(self, path: str) -> Route:
         """Who answers `path`. A slash at its end makes no other path of it."""
-        found = self.routes.get(path)
-        if found is None and len(path) > 1:
-            found = self.routes.get(path.removesuffix("/"))
-        return found or self._others
+        return self.routes.get(path) or self.routes.get(path.removesuffix("/"), self._others)
 
     def of_every_answer(self, request: Request) -> Pairs:
         """The header fields that every answer to `request` has."""
@@ -66,12 +63,12 @@ class Edge:
 
     def answer(self, request: Request) -> Result | Pending:
         """What `request` is answered, now or when something has been waited for. Never raises."""
-        route = self.route(request.path)
+        route, method = self.route(request.path), request.method
         if not route.takes_any_method:
-            if request.method == "OPTIONS":
+            if method == "OPTIONS":
                 return self._origins.preflight(route.methods)
-            if request.method not in route.methods:
-                return not_allowed(request.method, route.methods)
+            if method not in route.methods:
+                return not_allowed(method, route.methods)
         try:
             result = route.answer(request)
         except Exception as error:

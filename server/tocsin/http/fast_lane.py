@@ -170,6 +170,8 @@ class FastConnection:
 
     def _serve(self) -> None:
         """Take the request that is held first, if it is whole; the next one has another turn of the loop."""
+        if self._head is None and self._serve_known():
+            return
         head = self._head or self._take_head()
         if head is None:
             return
@@ -181,6 +183,28 @@ class FastConnection:
         self._held = held[size:]
         self._forget_request()
         self._answer(self._request(head, bytes(held[:size])))
+
+    def _serve_known(self) -> bool:
+        """Take a whole request whose head is known, as a publisher's is: the same, without what can't be then.
+
+        A fifth of what the hub itself does for a POST.
+        """
+        held = self._held
+        if not isinstance(held, bytes):
+            return False
+        end = held.find(END_OF_HEAD)
+        head = _known_heads.get(held[:end])
+        if head is None:
+            return False
+        body_at = end + len(END_OF_HEAD)
+        end = body_at + head.body_bytes
+        if len(held) < end:
+            return False
+        self._held = held[end:]
+        self._keeps_alive = head.keeps_alive
+        self._looked = 0
+        self._answer(self._request(head, held[body_at:end]))
+        return True
 
     def _serve_next(self) -> None:
         """Take the request that came in behind the last one."""

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Generator, Sequence
 from time import perf_counter
 
+import msgspec
+
 from tocsin.core.event import Draft
 from tocsin.core.publish_body import is_array, read_batch, read_event, read_internal
 from tocsin.errors import InvalidInput
@@ -26,6 +28,11 @@ class NotifyRoute(Route):
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        settings = hub.settings
+        # The settings that bound a body, by what it is; as long as that isn't known, the larger one does.
+        self._of_batch = ("max_batch_bytes", settings.max_batch_bytes)
+        self._of_event = ("max_event_bytes", settings.max_event_bytes)
+        self._of_any = max(self._of_batch, self._of_event, key=lambda limit: limit[1])
 
     def refuse(self, request: Request, body_bytes: int, beginning: bytes) -> Answer | None:
         """A type that isn't taken, or a body that is too large for what it is."""
@@ -34,7 +41,10 @@ class NotifyRoute(Route):
         if not request.media_type:
             message = f"Content-Type must be {JSON} or {NDJSON}, in UTF-8"
             return self._refuse("unsupported", refusal(415, message, "unsupported_type"))
-        if request.headers.get("content-encoding", "identity") != "identity":
+        if (
+            "content-encoding" in request.headers
+            and request.headers["content-encoding"] != "identity"
+        ):
             message = "Content-Encoding is not taken here"
             return self._refuse("unsupported", refusal(415, message, "unsupported_encoding"))
         name, limit = self._limit(request, beginning)
@@ -115,12 +125,9 @@ class NotifyRoute(Route):
 
         A batch may be larger than an event, and only the first byte of an array tells it from one.
         """
-        settings = self._hub.settings
-        batch = ("max_batch_bytes", settings.max_batch_bytes)
-        event = ("max_event_bytes", settings.max_event_bytes)
         if request.media_type == NDJSON or is_array(beginning):
-            return batch
-        return event if beginning else max(batch, event, key=lambda limit: limit[1])
+            return self._of_batch
+        return self._of_event if beginning else self._of_any
 
     def _refuse(self, reason: str, answer: Answer) -> Answer:
         """The answer to a body that isn't read; the connection ends behind it."""
@@ -128,14 +135,18 @@ class NotifyRoute(Route):
         return closing(answer)
 
 
-def _of_one(draft: Draft, receipt: Receipt) -> dict[str, object]:
-    return {
-        "success": True,
-        "sentTo": receipt.recipients,
-        "event": draft.type,
-        "id": str(receipt.id),
-        "topic": draft.topic,
-    }
+class Published(msgspec.Struct, gc=False):
+    """What the publisher of one event is told."""
+
+    success: bool
+    sentTo: int  # noqa: N815 - the contract's name
+    event: str
+    id: str
+    topic: str
+
+
+def _of_one(draft: Draft, receipt: Receipt) -> Published:
+    return Published(True, receipt.recipients, draft.type, str(receipt.id), draft.topic)
 
 
 def _of_batch(receipts: Sequence[Receipt]) -> dict[str, object]:
