@@ -44,6 +44,12 @@ COUNT_LIMIT = 12_000
 INDEX_LAG = 1_000
 """Events that may not be in the index yet: 0.2 ms of work for who reads first."""
 
+MAX_SLACK = 1_000
+"""Events above the limit by count that wait for the others, so that all are evicted in one go: 5 ms."""
+
+MAX_SLACK_BYTES = 256 * 1024
+"""Bytes above the limit by bytes that do so."""
+
 FEW = 64
 """Events behind a cursor that are looked at rather than looked up."""
 
@@ -76,7 +82,7 @@ class RingBuffer:
 
     Args:
         epoch: of the log this is a window over.
-        max_events: the limit by count; a hundredth more are kept at times, so that evicting is shared work.
+        max_events: the limit by count; up to a hundredth more are kept at times, so that evicting is shared work.
         max_bytes: the limit by encoded size and the size of the index, with the same hundredth.
         max_age_s: the limit by age in seconds, with a thousandth; 0 keeps events however old.
         remembered_evictions: pairs of topic and type of which the newest evicted event is remembered.
@@ -98,9 +104,9 @@ class RingBuffer:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
-        # Letting go one by one would be a tenth of what a POST costs.
-        self._most_events = max_events + max_events // 128
-        self._most_bytes = max_bytes + max_bytes // 128
+        # Letting go one by one would be a tenth of what a POST costs; too many at once, a pause.
+        self._most_events = max_events + min(max_events // 128, MAX_SLACK)
+        self._most_bytes = max_bytes + min(max_bytes // 128, MAX_SLACK_BYTES)
         # One list and the index of its first live slot: a deque would make reading at an offset a
         # walk, and a circular array needs a second counter that could disagree.
         self._entries: list[Entry | None] = []
@@ -275,7 +281,7 @@ class RingBuffer:
         self._entries[self._settled : self._start], self._settled = [None] * len(gone), self._start
         if self._start * 2 > len(self._entries):
             # Half is empty slots: amortised, one move an entry.
-            self._entries, self._start, self._settled = self._entries[self._start :], 0, 0
+            self._entries[: self._start], self._start, self._settled = [], 0, 0
         self._is_settling = False
 
     # --- reading ------------------------------------------------------------------------------
