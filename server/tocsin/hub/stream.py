@@ -240,6 +240,7 @@ class Stream:
         if self.state in (State.ENDING, State.CLOSED):
             return
         self.become(State.ENDING)
+        self.stalled_at = asyncio.get_running_loop().time()
         self._reason = reason
         last = self.group.framed(farewell) + (LAST_CHUNK if self.group.chunked else b"")
         self._bytes_apart += len(last)
