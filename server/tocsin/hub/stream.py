@@ -47,8 +47,10 @@ class Log(Protocol):
 
 
 class Delivered:
-    """What a pass touches of a stream. A class of its own, as its slots lie before those of the rest: with
-    10,000 streams each line of memory is cold, and so a delivery touches one of them instead of three.
+    """What a pass touches of a stream: where it is, and what it is sent to.
+
+    A class of its own, as its slots lie before those of the rest: with 10,000 streams each line of memory
+    is cold, and so a delivery touches one of them instead of three.
     """
 
     __slots__ = ("mark", "socket")
