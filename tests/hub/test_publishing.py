@@ -11,6 +11,7 @@ from tests.eventlog.journals import ListStore
 from tests.hub.hubs import Client, drafts, running, settled
 from tests.serving import eventually
 from tocsin import Filter, Hub, Settings, Unavailable
+from tocsin.errors import Busy
 from tocsin.eventlog.journal import Opening
 
 
@@ -80,6 +81,8 @@ async def test_hub_that_could_not_take_a_committed_event_says_so_and_takes_no_mo
         with pytest.raises(Unavailable) as refused:
             await hub.publish(*drafts(1))
         assert refused.value.code == "failed"
+        with pytest.raises(Busy):
+            Client(hub)
         assert [r.levelname for r in caplog.records] == ["CRITICAL"]
 
 

@@ -86,3 +86,17 @@ async def test_ended_stream_gets_what_was_pending_before_its_last_bytes() -> Non
         await eventually(is_over)
         assert len(ids) == 1
         assert hub.counters.closed["shutdown"] == 1
+
+
+async def test_stream_that_ends_has_the_time_of_a_slow_client_from_then_on() -> None:
+    async with running(drain_timeout=5) as hub:
+        client = Client(hub, tcp=True)
+        await hub.publish(*drafts(1, data=b"1" * 500_000))
+        await eventually(lambda: hub.lagging)
+        client.stream.stalled_at = LONG_AGO
+        drained = asyncio.ensure_future(hub.drain())
+        await asyncio.sleep(0)
+        await hub._subscriptions.tick()
+        await hub._subscriptions.tick()
+        assert client.stream.number in hub.streams
+        await eventually(lambda: client.read() is None or drained.done())

@@ -27,6 +27,9 @@ from tocsin.hub.subscription_index import SubscriptionIndex, canonical, entries_
 SLICE = 250
 """Streams sent to before the loop gets a turn: about a millisecond of system calls."""
 
+SLICE_BYTES = 8 * 1024
+"""What a stream is sent in as long as a call takes anyway; more of it counts as more streams."""
+
 SLICE_S = 0.003
 """How long a slice may last, where its groups get more than one event."""
 
@@ -247,16 +250,23 @@ class FanOut:
         streams = tuple(group.live) if group.pending else ()
         joining = tuple(group.joining)
         batch = group.take_pending(self._routed)
-        for first in range(0, len(streams), SLICE):
-            part = streams[first : first + SLICE]
-            self._send(batch, part, is_last=first + SLICE >= len(streams))
-            self._in_slice += len(part)
-            if self._in_slice >= SLICE:
-                self._delivery_latency.fold()
-                yield
-        if joining:
-            self._catch_up_all(joining, batch)
-            self._in_slice += len(joining)
+        weight = 1 + batch.bytes // SLICE_BYTES
+        size = max(SLICE // weight, 1)
+        for first in range(0, len(streams), size):
+            part = streams[first : first + size]
+            self._send(batch, part, is_last=first + size >= len(streams))
+            yield from self._pauses(len(part) * weight)
+        for first in range(0, len(joining), size):
+            part = joining[first : first + size]
+            self._catch_up_all(part, batch)
+            yield from self._pauses(len(part) * weight)
+
+    def _pauses(self, sent_to: int) -> Iterator[None]:
+        """Pause if the slice is over with these."""
+        self._in_slice += sent_to
+        if self._in_slice >= SLICE:
+            self._delivery_latency.fold()
+            yield
 
     def _send(self, batch: Batch, streams: Sequence[Stream], *, is_last: bool) -> None:
         """Send `batch` to some streams of its group; `is_last`: to the last of them."""

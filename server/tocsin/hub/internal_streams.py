@@ -51,7 +51,11 @@ class InternalStreams:
         now = asyncio.get_running_loop().time()
         stream = Stream(0, connected, self, group, cursor=group.mark.cursor, now=now)
         self.open.add(stream)
-        stream.start(head + group.framed(self._opening()), None)
+        try:
+            stream.start(head + group.framed(self._opening()), None)
+        except BaseException:
+            stream.close("error")
+            raise
         return stream
 
     def close(self) -> None:

@@ -108,6 +108,11 @@ class Publishing:
         return "failed" if self.failure.done() else ""
 
     @property
+    def is_over(self) -> bool:
+        """Whether it will take no events any more: the hub stops, or failed."""
+        return self.draining or self.failure.done()
+
+    @property
     def is_journal_up(self) -> bool:
         """Whether the journal would try an append now."""
         return not self._journal.status

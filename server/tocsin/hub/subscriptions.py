@@ -72,7 +72,7 @@ class Subscriptions:
 
     def refuses(self, filter: Filter, chunked: bool = True) -> str:
         """Why one more stream of `filter` isn't opened: ``full``, ``draining``, ``patterns``; or empty."""
-        if self._publishing.draining:
+        if self._publishing.is_over:
             return "draining"
         if len(self.streams) >= self._clients_limit:
             return "full"
@@ -112,6 +112,9 @@ class Subscriptions:
         if reason:
             self._counters.rejected[reason] += 1
             raise Busy(reason, self.retry_ms(3.0))
+        # An id ahead of this process is `unknown` here. Where several processes share a log it is not:
+        # its stream is to open at the head then, and to be REPLAYING, for a bounded time, until the
+        # process has come to that id.
         resume = resolve(last_event_id, self._publishing.ring, filter)
         number, clients = self._last_number + 1, len(self.streams) + 1
         opening = self._opening(resume, number, clients, ignored)
@@ -125,6 +128,7 @@ class Subscriptions:
         now = asyncio.get_running_loop().time()
         stream = Stream(self._last_number, connected, self, group, cursor=resume.cursor, now=now)
         stream.opened_at_seq = self._publishing.ring.head
+        stream.looked_to = self._publishing.ring.floor  # `resolve` has looked
         stream.replays = -1 if resume.replayed is None else resume.replayed
         self.streams[stream.number] = stream
         if presence:
