@@ -25,21 +25,24 @@ def busy(reason: str) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "look", "words"),
     [
-        (busy("full"), "as many clients as it can take"),
-        (busy("draining"), "stopping or restarting"),
-        (Answer(b'{"error": "not on Sundays"}', 403, "application/json"), "not on Sundays"),
-        (Answer(b"<h1>Sign in</h1>", 200, "text/html"), "not an event stream"),
+        (busy("full"), "refused", "as many clients as it can take"),
+        (busy("draining"), "waiting", "stopping or restarting"),
+        (
+            Answer(b'{"error": "not on Sundays"}', 403, "application/json"),
+            *("refused", "not on Sundays"),
+        ),
+        (Answer(b"<h1>Sign in</h1>", 200, "text/html"), "refused", "not an event stream"),
     ],
 )
 def test_refusal_is_shown_with_its_reason(
-    script_hub: ScriptHub, page: Page, watch: Watch, answer: Answer, words: str
+    script_hub: ScriptHub, page: Page, watch: Watch, answer: Answer, look: str, words: str
 ) -> None:
     watch.allow("status of 403")
     page.goto(script_hub(on_stream(answer)).url)
     status = page.locator(".status")
-    expect(status).to_have_attribute("data-look", "refused")
+    expect(status).to_have_attribute("data-look", look)
     expect(status).to_contain_text(words)
     expect(status).to_contain_text("New try in")
 

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient
@@ -21,6 +21,7 @@ from tocsin import Draft
 from tocsin.hub.publishing import Receipt
 
 POST = post(notice(type="a", message="b"))
+INTERNAL = post(notice(type="canary", topic="tocsin/x"))
 
 
 def test_request_in_two_pieces_is_answered_wherever_it_is_cut(start_hub: StartHub) -> None:
@@ -29,6 +30,22 @@ def test_request_in_two_pieces_is_answered_wherever_it_is_cut(start_hub: StartHu
         answer = exchange(hub.port, POST[:cut], then=POST[cut:])
         assert (answer.status, answer.json["sentTo"]) == (200, 0), cut
     assert hub.get("/api/stats")["published"] == len(POST) - 1
+
+
+async def test_request_of_a_known_head_may_be_cut_anywhere() -> None:
+    """Each piece is read before the next one is sent."""
+    async with serving(canary=0) as server:
+        loop = asyncio.get_running_loop()
+        for cut in range(1, len(INTERNAL)):
+            with closing(server._listener.connect()) as client:
+                await loop.sock_sendall(client, INTERNAL)
+                await loop.sock_recv(client, 65_536)
+                await loop.sock_sendall(client, INTERNAL[:cut])
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                await loop.sock_sendall(client, INTERNAL[cut:])
+                answer = await asyncio.wait_for(loop.sock_recv(client, 65_536), 20)
+                assert answer.startswith(b"HTTP/1.1 200"), cut
 
 
 def test_requests_on_one_connection_are_answered_in_order(start_hub: StartHub) -> None:

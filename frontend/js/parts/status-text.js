@@ -7,7 +7,8 @@ import { localTime, secondsUntil } from "../feed/formats.js";
 
 /** @typedef {"connecting" | "live" | "stalled" | "waiting" | "refused" | "offline" | "stopped"} Look */
 
-const REFUSALS = ["http", "format", "full", "draining", "busy"];
+// Not "draining": a hub that stops or restarts refuses nobody, it is waited for.
+const REFUSALS = ["http", "format", "full", "busy"];
 
 /**
  * How the state looks: a wait has three faces, by what it waits for.

@@ -190,9 +190,9 @@ class FastConnection:
         A fifth of what the hub itself does for a POST.
         """
         held = self._held
-        if not isinstance(held, bytes):
-            return False
         end = held.find(END_OF_HEAD)
+        if end < 0 or not isinstance(held, bytes):
+            return False
         head = _known_heads.get(held[:end])
         if head is None:
             return False
