@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.core.filters import EVERYTHING, Filter
@@ -83,6 +83,7 @@ FILTERS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(FILTERS, max_size=8),
     st.lists(WORDS, min_size=1, max_size=3, unique=True),

@@ -220,7 +220,7 @@ class FanOut:
                 continue
             group = self._due.popleft()
             try:
-                if len(group.live) <= SLICE and len(group.pending) == 1 and not group.joining:
+                if self._is_one_for_few(group):
                     self._send_one(group, group.pending[0])
                 else:
                     yield from self._sends_to(group)
@@ -231,6 +231,15 @@ class FanOut:
                 self._delivery_latency.fold()
                 yield
         self._delivery_latency.fold()
+
+    def _is_one_for_few(self, group: Group[Stream]) -> bool:
+        """Whether `group` is due one event that takes a slice at most, and nobody joins."""
+        return (
+            len(group.pending) == 1
+            and len(group.live) <= SLICE
+            and len(group.pending[0].block) <= SLICE_BYTES
+            and not group.joining
+        )
 
     def _send_one(self, group: Group[Stream], entry: Entry) -> None:
         """Send a small group one event. `_sends_to` would do it too, at twice the cost beside `send`."""

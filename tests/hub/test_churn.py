@@ -1,0 +1,210 @@
+"""Clients that come, read slowly, are cut off and resume, while batches are published: nothing lost, repeated
+or out of order, and each gap true.
+
+The checker is linear in the events: each client knows the place in the log up to which it has all, and what
+it gets next must be the next event that its filter lets through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+import pytest
+
+from tests.accounting import assert_conserved
+from tests.hub.hubs import running, tcp_pair
+from tests.patience import PATIENCE_S
+from tests.sse import EventStreamParser, ServerSentEvent
+from tocsin import Draft, EventId, Filter, Hub
+
+SOAK_S = 600.0
+TOPICS = ("a", "ab", "b", "c/1", "c/2", "d")
+PATTERNS = ("*", "a", "a*", "ab", "b", "c/*", "c/1", "d", "nothing")
+CLIENTS = 60
+
+
+class Reader:
+    """A client that comes back, and checks what it gets against the log."""
+
+    def __init__(self, hub: Hub, log: list[Draft], choose: random.Random) -> None:
+        self._hub, self._log, self._random = hub, log, choose
+        types = choose.choice([(), (), ("t",), ("t", "u")])
+        self.filter = Filter(choose.sample(PATTERNS, choose.choice([0, 1, 1, 2, 3])), types)
+        self.last_event_id = ""
+        self.place = -1  # it has all up to this seq
+        self.gaps = 0
+        self.connect()
+
+    def connect(self) -> None:
+        ours, self._end = tcp_pair(self._random.choice([8_192, 16_384, 65_536]))
+        self._parser = EventStreamParser()
+        self._is_slow = self._random.random() < 0.3
+        self.is_cut = False
+        self.stream = self._hub.subscribe(
+            ours, self.filter, last_event_id=self.last_event_id, chunked=False, presence=True
+        )
+
+    def cut(self) -> None:
+        if not self.is_cut and self._random.random() < 0.5:  # with a reset
+            linger = struct.pack("ii", 1, 0)
+            self._end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.is_cut = True
+        self._end.close()
+
+    def read(self, *, all: bool = False) -> None:
+        left = 3_000 if self._is_slow and not all else 2**24
+        while left > 0:
+            try:
+                data = self._end.recv(65_536)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                self.cut()
+                return
+            left -= len(data)
+            for event in self._parser.feed(data):
+                self._take(event)
+
+    def _take(self, event: ServerSentEvent) -> None:
+        if event.type in ("gap", "presence", "busy"):
+            return
+        parsed = EventId.parse(event.last_event_id)
+        assert parsed is not None
+        if event.type == "connection":
+            self._take_welcome(parsed.seq, event.json["missed"])
+        else:
+            assert parsed.seq > self.place, f"{parsed.seq} after {self.place}"
+            assert self.is_for_me(parsed.seq), f"{parsed.seq} was not asked for"
+            lost = [seq for seq in range(self.place + 1, parsed.seq) if self.is_for_me(seq)]
+            assert lost == [], f"lost before {parsed.seq}"
+        self.place = parsed.seq
+        self.last_event_id = event.last_event_id
+
+    def _take_welcome(self, seq: int, missed: int | None) -> None:
+        if self.place < 0:
+            return
+        if missed == 0:
+            assert seq == self.place
+            return
+        assert any(map(self.is_for_me, range(self.place + 1, seq + 1))), "a gap that isn't"
+        self.gaps += 1
+
+    def is_for_me(self, seq: int) -> bool:
+        draft = self._log[seq - 1]
+        return any(self.filter.matches(topic, draft.type) for topic in draft.topics)
+
+    def has_all(self) -> bool:
+        if self.is_cut:
+            self.connect()
+        self.read(all=True)
+        rest = range(self.place + 1, len(self._log) + 1)
+        return not self.is_cut and not any(map(self.is_for_me, rest))
+
+
+def some_drafts(choose: random.Random) -> list[Draft]:
+    size = choose.choice([2, 50, 300, 2, 20_000])
+    count = choose.choice([1, 1, 1, 5, 60]) if size < 20_000 else choose.choice([1, 5])
+    drafts = []
+    for _ in range(count):
+        topic, *more = choose.sample(TOPICS, choose.choice([1, 1, 1, 2, 3]))
+        drafts.append(Draft(choose.choice("tu"), b"1" * size, topic, more_topics=tuple(more)))
+    return drafts
+
+
+async def act(hub: Hub, readers: list[Reader], log: list[Draft], choose: random.Random) -> None:
+    """One thing that happens, and what some clients do meanwhile."""
+    what = choose.random()
+    if what < 0.5:
+        drafts = some_drafts(choose)
+        log += drafts
+        await hub.publish(*drafts)
+    elif what < 0.6:
+        choose.choice(readers).cut()
+    elif what < 0.65:
+        await hub._subscriptions.tick()
+    elif what < 0.67:
+        await hub._subscriptions.send_heartbeats()
+    for reader in choose.sample(readers, CLIENTS // 5):
+        if not reader.is_cut:
+            reader.read()
+        elif choose.random() < 0.1:
+            readers[readers.index(reader)] = Reader(hub, log, choose)
+        else:
+            reader.connect()
+    for _ in range(choose.choice([0, 0, 1, 3])):
+        await asyncio.sleep(0)
+
+
+async def churn(seed: int, *, steps: int = 0, seconds: float = 0.0) -> None:
+    """Act `steps` times, or for so many seconds, then let everybody read to the end."""
+    choose, log = random.Random(seed), list[Draft]()
+    async with running(history_events=400, slow_client_timeout=0.5) as hub:
+        readers = [Reader(hub, log, choose) for _ in range(CLIENTS)]
+        ends_at, step = time.monotonic() + seconds, 0
+        try:
+            while step < steps or time.monotonic() < ends_at:
+                step += 1
+                await act(hub, readers, log, choose)
+                if step % 20 == 0:
+                    assert_conserved(hub)
+            async with asyncio.timeout(PATIENCE_S * 4):
+                while [reader for reader in readers if not reader.has_all()]:
+                    await asyncio.sleep(0)
+            assert_conserved(hub)
+        finally:
+            print(f"seed {seed}: {step} steps, {len(log)} events, {summary(hub)}")
+            for reader in readers:
+                reader.cut()
+        assert not hub.failure.done()
+        # Or else the course was too tame to show anything.
+        assert min(hub.counters.closed["client"], sum(hub.counters.gaps.values())) > 0
+
+
+def summary(hub: Hub) -> str:
+    counters = hub.counters
+    return (
+        f"live {counters.delivered_live}, catchup {counters.delivered_catchup},"
+        f" replay {counters.delivered_replay}, gaps {counters.gaps}, closed {counters.closed}"
+    )
+
+
+@contextmanager
+def slices_of_one() -> Iterator[None]:
+    """Every event, group and stream a turn of the loop of its own."""
+    with (
+        mock.patch("tocsin.hub.fan_out.ROUTED_AT_ONCE", 3),
+        mock.patch("tocsin.hub.fan_out.SLICE", 2),
+        mock.patch("tocsin.hub.fan_out.SLICE_BYTES", 100),
+        mock.patch("tocsin.hub.turns.TURN_S", 0.0),
+    ):
+        yield
+
+
+async def test_clients_that_churn_get_everything_once_and_in_order() -> None:
+    await churn(seed=1, steps=250)
+
+
+async def test_clients_that_churn_between_any_two_slices_do_too() -> None:
+    with slices_of_one():
+        await churn(seed=2, steps=250)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(SOAK_S + 300)
+async def test_clients_that_churn_for_minutes_do_too() -> None:
+    """Prints its seed; TOCSIN_SOAK_SEED runs one again, TOCSIN_SOAK_S sets the time."""
+    seed = int(os.environ.get("TOCSIN_SOAK_SEED", time.time_ns() % 1_000_000))
+    seconds = float(os.environ.get("TOCSIN_SOAK_S", SOAK_S)) / 2
+    await churn(seed, seconds=seconds)
+    with slices_of_one():
+        await churn(seed, seconds=seconds)
