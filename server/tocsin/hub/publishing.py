@@ -134,7 +134,7 @@ class Publishing:
             self._end_append()
             self._counters.journal_errors += isinstance(error, Unavailable)
             raise
-        answer: asyncio.Future[Sequence[Receipt]] = self._loop.create_future()
+        answer: asyncio.Future[Sequence[Receipt]] = asyncio.Future(loop=self._loop)
         if committed.done():
             self._answer(answer, asked, committed)
         else:
@@ -176,8 +176,9 @@ class Publishing:
             )
 
     def _check_ready(self) -> None:
-        reason = self.not_ready
-        if reason:
+        # Each event asks: so `not_ready`, which says which it is, only where it is one of them.
+        if self.draining or self._journal.status or self.failure.done():
+            reason = self.not_ready
             raise Unavailable(NOT_READY[reason], code=reason, retry_after_s=2)
 
     def _deliver(self, events: Sequence[Event]) -> None:
