@@ -17,6 +17,7 @@ from tocsin.http.access_log import AccessLog
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.edge import Edge
 from tocsin.http.listener import Listener
+from tocsin.http.listening import DEAD_PEER_S, GRACE_S, listening_sockets
 from tocsin.http.origins import Origins
 from tocsin.http.routes.base import Route
 from tocsin.http.routes.events import EventsRoute
@@ -25,7 +26,6 @@ from tocsin.http.routes.history import HistoryRoute
 from tocsin.http.routes.metrics import MetricsRoute
 from tocsin.http.routes.notify import NotifyRoute
 from tocsin.http.routes.pages import PagesRoute
-from tocsin.http.sockets import DEAD_PEER_S, GRACE_S, listening_sockets
 from tocsin.http.tornado_lane import rules
 from tocsin.hub.hub import Hub
 from tocsin.ops.canary import Canary

@@ -12,10 +12,10 @@ from tests.hub.hubs import pair, tcp_pair
 from tests.serving import eventually
 from tocsin.hub.connection import (
     SocketConnection,
-    Sockets,
     StreamConnection,
     connect,
 )
+from tocsin.sockets import Sockets
 
 
 class Owner:

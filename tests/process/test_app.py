@@ -16,7 +16,7 @@ from tocsin import Hub, Settings, app
 from tocsin.app import Server
 from tocsin.errors import PortTaken
 from tocsin.eventlog.journal import MemoryJournal
-from tocsin.http.sockets import listening_sockets
+from tocsin.http.listening import listening_sockets
 
 
 class WatchedJournal(MemoryJournal):

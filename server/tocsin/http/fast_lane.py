@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import socket
 import time
 from enum import Enum, auto
@@ -30,6 +31,7 @@ from tocsin.http.patience import (
 )
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Result, closing
+from tocsin.sockets import Sockets
 
 log = logging.getLogger("tocsin.http")
 
@@ -53,14 +55,11 @@ class State(Enum):
     OVER = auto()  # closed, a stream's, or Tornado's
 
 
-ANSWERED_FIRST = frozenset({State.ANSWERING, State.WRITING})
-"""While a connection is in one of these, its next request can wait."""
-
-
 class Owner(Protocol):
     """Who accepted a connection, and bounds what it may do."""
 
     edge: Edge
+    sockets: Sockets
     max_header_bytes: int
     is_stopping: bool
 
@@ -98,9 +97,10 @@ class FastConnection:
         "_loop",
         "_owner",
         "_pending",
-        "_sock",
+        "_sockets",
         "_thrown_away",
         "since",
+        "socket",
         "state",
     )
 
@@ -113,7 +113,8 @@ class FastConnection:
         is_internal: bool = False,
     ) -> None:
         self._owner = owner
-        self._sock = sock
+        self.socket = sock
+        self._sockets = owner.sockets
         self._address = address
         self._is_internal = is_internal
         self._loop = asyncio.get_running_loop()
@@ -129,15 +130,30 @@ class FastConnection:
         self.state = State.WAITING
         self.since = self._loop.time()
 
+    # --- what its socket tells -----------------------------------------------------------------
+
+    def on_ready(self, events: int) -> None:
+        """The socket can be read, or takes bytes: `events` of epoll."""
+        if self.state is State.WRITING:
+            self._write_on()
+        else:
+            self.read()
+
+    def fail(self) -> None:
+        """A bug: a client must not be left waiting."""
+        self.close()
+
     # --- reading ------------------------------------------------------------------------------
 
     def read(self) -> None:
         """Read what lies in the socket, and serve it; or wait for it."""
-        if self.state in ANSWERED_FIRST:
+        if (
+            self.state is State.ANSWERING
+        ):  # the next request before the answer to this one: it can wait
             self._unwatch()
             return
         try:
-            data = self._sock.recv(READ_BYTES)
+            data = self.socket.recv(READ_BYTES)
         except BlockingIOError:
             self._watch()
             return
@@ -354,7 +370,7 @@ class FastConnection:
 
     def _open(self, opening: OpenStream) -> None:
         self._unwatch()
-        opened = opening.open(self._sock)
+        opened = opening.open(self.socket)
         if isinstance(opened, ClosingStream):
             self._write_last(opened)
             return
@@ -368,7 +384,7 @@ class FastConnection:
 
     def _write(self, data: bytes) -> None:
         try:
-            sent = self._sock.send(data)
+            sent = self.socket.send(data)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -380,11 +396,14 @@ class FastConnection:
         self._pending = memoryview(data)[sent:]
         self._owner.edge.answers.add(len(self._pending))
         self._move(State.WRITING)
-        self._loop.add_writer(self._sock, self._write_on)
+        self._watch()
+        self._sockets.expect(
+            self, select.EPOLLOUT
+        )  # the next request can wait until this answer is out
 
     def _write_on(self) -> None:
         try:
-            sent = self._sock.send(self._pending)
+            sent = self.socket.send(self._pending)
         except BlockingIOError:
             return
         except OSError:
@@ -394,7 +413,7 @@ class FastConnection:
         self._pending = self._pending[sent:]
         self.since = self._loop.time()
         if not self._pending:
-            self._loop.remove_writer(self._sock)
+            self._sockets.expect(self, select.EPOLLIN)
             self._on_written()
 
     def _on_written(self) -> None:
@@ -420,7 +439,7 @@ class FastConnection:
         self._forget_request()
         self._held = b""
         try:
-            self._sock.shutdown(socket.SHUT_WR)
+            self.socket.shutdown(socket.SHUT_WR)
         except OSError:
             self.close()
             return
@@ -432,18 +451,17 @@ class FastConnection:
         if self.state is State.OVER:
             return
         self._let_go()
-        self._sock.close()
+        self.socket.close()
 
     def _hand_over(self) -> None:
         data = bytes(self._held)
         self._let_go()
-        self._owner.hand_over(self._sock, self._address, data)
+        self._owner.hand_over(self.socket, self._address, data)
 
     def _let_go(self) -> None:
         """Hold nothing any more: no place in a budget, no callback."""
         self._unwatch()
         if self._pending:
-            self._loop.remove_writer(self._sock)
             self._owner.edge.answers.give_back(len(self._pending))
             self._pending = memoryview(b"")
         self._forget_request()
@@ -458,12 +476,12 @@ class FastConnection:
     def _watch(self) -> None:
         if not self._is_watched:
             self._is_watched = True
-            self._loop.add_reader(self._sock, self.read)
+            self._sockets.watch(self)
 
     def _unwatch(self) -> None:
         if self._is_watched:
             self._is_watched = False
-            self._loop.remove_reader(self._sock)
+            self._sockets.forget(self)
 
     def __repr__(self) -> str:
         return f"FastConnection({self.state.name.lower()}, held={len(self._held)})"

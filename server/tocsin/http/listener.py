@@ -16,6 +16,7 @@ from tocsin.http.edge import Edge
 from tocsin.http.fast_lane import FastConnection, State
 from tocsin.http.patience import HEAD_S
 from tocsin.http.tornado_lane import rules
+from tocsin.sockets import Sockets
 from tocsin.tornado_internals import iostream_with
 
 ACCEPTS_A_TURN = 50
@@ -59,7 +60,8 @@ class Listener:
         self._room = room
         self._on_refused = on_refused
         self._keep_alive_s = keep_alive_s
-        self._sockets: list[socket.socket] = []
+        self.sockets = Sockets()
+        self._listening: list[socket.socket] = []
         self._waiting: set[FastConnection] = set()  # for a request
         self._under_way: set[FastConnection] = set()
         self._tornado = TornadoServer(edge, max_header_bytes, keep_alive_s)
@@ -72,9 +74,10 @@ class Listener:
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept from `sockets`, which listen, from now on."""
+        self.sockets.start()
         self._sweep.start()
         for listening in sockets:
-            self._sockets.append(listening)
+            self._listening.append(listening)
             self._watch(listening)
 
     def connect(self) -> socket.socket:
@@ -83,7 +86,7 @@ class Listener:
         Raises:
             ConnectionRefusedError: nothing is accepted any more.
         """
-        if not self._sockets:
+        if not self._listening:
             raise ConnectionRefusedError("the listener has stopped")
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
@@ -95,10 +98,10 @@ class Listener:
 
     def stop(self) -> None:
         """Accept nothing any more; what is open goes on."""
-        for listening in self._sockets:
+        for listening in self._listening:
             asyncio.get_running_loop().remove_reader(listening)
             listening.close()
-        self._sockets.clear()
+        self._listening.clear()
 
     async def close_all_connections(self) -> None:
         """Close what waits, and let end what is being answered."""
@@ -107,12 +110,13 @@ class Listener:
         for connection in (*self._waiting, *self._under_way):
             if connection.state not in (State.ANSWERING, State.WRITING):
                 connection.close()
+        self._end_if_over()
         await self._tornado.close_all_connections()
 
     # --- accepting ----------------------------------------------------------------------------
 
     def _watch(self, listening: socket.socket) -> None:
-        if listening in self._sockets:
+        if listening in self._listening:
             asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def _accept(self, listening: socket.socket) -> None:
@@ -151,6 +155,12 @@ class Listener:
             self._waiting.add(connection)
         elif connection.state is not State.OVER:
             self._under_way.add(connection)
+        elif self.is_stopping:
+            self._end_if_over()
+
+    def _end_if_over(self) -> None:
+        if not self._waiting and not self._under_way:
+            self.sockets.stop()
 
     def hand_over(self, sock: socket.socket, address: tuple[Any, ...], data: bytes) -> None:
         """Let Tornado serve it."""

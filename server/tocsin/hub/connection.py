@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import logging
 import select
 import socket
 import struct
@@ -19,21 +18,17 @@ from typing import Protocol, TypeAlias
 
 from tornado.iostream import IOStream, StreamClosedError
 
+from tocsin.sockets import Sockets
 from tocsin.tornado_internals import bytes_written, take_socket
 
 STRAY_BYTES = 4_096
 """How much is read of what a client sends where it has nothing to say."""
-
-SOCKETS_A_TURN = 250
-"""Sockets seen to before the loop gets a turn, where thousands of clients go at once."""
 
 SIOCOUTQ = 0x5411
 """Linux's request for how many bytes of a socket the other end did not acknowledge yet."""
 
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, 0 s: a close drops what is queued and resets the connection."""
-
-log = logging.getLogger("tocsin")
 
 
 class Owner(Protocol):
@@ -47,64 +42,6 @@ class Owner(Protocol):
 
     def on_gone(self) -> None:
         """The client closed, or broke off, or sent something."""
-
-
-class Sockets:
-    """Watches the sockets of all streams with one epoll, which the loop watches in turn.
-
-    `loop.add_reader` for each would take a key, a handle and a context: 0.6 KiB a client, and half of
-    what opening a stream costs. Here a client is one entry of a dictionary. Linux only, as the options of
-    the listening sockets are.
-    """
-
-    def __init__(self) -> None:
-        self._epoll: select.epoll | None = None
-        self._connections: dict[int, SocketConnection] = {}
-
-    def start(self) -> None:
-        """Watch, on the running loop."""
-        self._epoll = select.epoll()
-        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._on_ready)
-
-    def stop(self) -> None:
-        """Stop watching, after all connections were closed."""
-        if self._epoll:
-            asyncio.get_running_loop().remove_reader(self._epoll.fileno())
-            self._epoll.close()
-            self._epoll = None
-
-    def watch(self, connection: SocketConnection) -> None:
-        """Tell `connection` when its socket can be read."""
-        assert self._epoll, "not started"
-        number = connection.socket.fileno()
-        self._epoll.register(number, select.EPOLLIN)
-        self._connections[number] = connection
-
-    def await_room(self, connection: SocketConnection, wanted: bool) -> None:
-        """Tell `connection` also when its socket takes bytes again, or no longer."""
-        assert self._epoll, "not started"
-        events = select.EPOLLIN | select.EPOLLOUT if wanted else select.EPOLLIN
-        self._epoll.modify(connection.socket.fileno(), events)
-
-    def forget(self, connection: SocketConnection) -> None:
-        """Stop watching a socket; to be called before it is closed."""
-        number = connection.socket.fileno()
-        if self._epoll and self._connections.pop(number, None):
-            # Not left to the close: where a fork has a copy of the socket, epoll would go on telling.
-            self._epoll.unregister(number)
-
-    def _on_ready(self) -> None:
-        assert self._epoll, "not started"
-        # What is left over is told again in the loop's next turn.
-        for number, events in self._epoll.poll(0, SOCKETS_A_TURN):
-            connection = self._connections.get(number)
-            if connection is None:  # closed meanwhile, by what another one's events led to
-                continue
-            try:
-                connection.on_ready(events)
-            except Exception:  # a bug, of which the other connections must not suffer
-                log.exception("a connection failed; it is closed")
-                connection.fail()
 
 
 class SocketConnection:

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from tornado.iostream import IOStream
 
 from tocsin.core.filters import Filter
-from tocsin.hub.connection import Sockets, connect
+from tocsin.hub.connection import connect
 from tocsin.hub.counters import Counters
 from tocsin.hub.fan_out import FanOut
 from tocsin.hub.group import Piece
 from tocsin.hub.stream import Stream
+from tocsin.sockets import Sockets
 
 
 class InternalStreams:

@@ -14,7 +14,7 @@ from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.core.wire import HEARTBEAT, encode_retry, jittered_retry_ms
 from tocsin.errors import Busy
 from tocsin.eventlog.resume import Resume, resolve
-from tocsin.hub.connection import Sockets, connect
+from tocsin.hub.connection import connect
 from tocsin.hub.counters import Counters
 from tocsin.hub.group import PIECE_BYTES, Piece
 from tocsin.hub.publishing import Publishing
@@ -25,6 +25,7 @@ from tocsin.hub.turns import Turn
 from tocsin.hub.welcome import encode_busy, encode_presence, encode_welcome, iso_time
 from tocsin.logs import is_wanted
 from tocsin.settings import Settings
+from tocsin.sockets import Sockets
 
 log = logging.getLogger("tocsin.streams")
 
