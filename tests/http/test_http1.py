@@ -122,7 +122,7 @@ FIELDS = (("Server", "tocsin"), ("Vary", "Origin"))
 
 
 def encode(answer: Answer, *, is_head: bool = False, keeps_alive: bool = True) -> bytes:
-    return encode_answer(answer, FIELDS, 0, is_head=is_head, keeps_alive=keeps_alive)
+    return encode_answer(answer, FIELDS, 0, is_head, keeps_alive)
 
 
 def test_answer_is_written_with_its_fields_its_date_and_its_length() -> None:

@@ -20,6 +20,10 @@ from tocsin.http.routes.base import NotFound, Pending, Result, Route
 
 log = logging.getLogger("tocsin.http")
 
+# A tuple, made once: to spell the types' union at each use costs 1 us, which is a thirtieth of a POST.
+KNOWN = (Answer, OpenStream, ClosingStream)
+"""What can be sent; anything else that an edge answers is to be waited for."""
+
 
 class Edge:
     """All routes, behind one door.
@@ -73,7 +77,7 @@ class Edge:
             result = route.answer(request)
         except Exception as error:
             return self._of_error(route, request, error)
-        if isinstance(result, Answer | OpenStream | ClosingStream):
+        if isinstance(result, KNOWN):
             return result
         return self._answer_later(route, request, result)
 

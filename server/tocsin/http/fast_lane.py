@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from tocsin.http.answer import Answer, ClosingStream, refusal
-from tocsin.http.edge import Edge
+from tocsin.http.edge import KNOWN, Edge
 from tocsin.http.http1 import END_OF_HEAD, METHODS, Head, encode_answer, read_head
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.patience import (
@@ -329,20 +329,20 @@ class FastConnection:
     def _answer(self, request: Request) -> None:
         began = time.perf_counter()
         result = self._owner.edge.answer(request)
-        if isinstance(result, Answer | OpenStream | ClosingStream):
+        if isinstance(result, Answer):
+            self._send(request, result, began)
+        elif isinstance(result, KNOWN):
             self._give(request, result, began)
-            return
-        self._move(State.ANSWERING)
-        task = asyncio.ensure_future(result)
-        task.add_done_callback(partial(self._on_answer, request, began))
+        else:
+            self._move(State.ANSWERING)
+            task = asyncio.ensure_future(result)
+            task.add_done_callback(partial(self._on_answer, request, began))
 
     def _on_answer(self, request: Request, began: float, task: asyncio.Future[Result]) -> None:
         if self.state is State.OVER:
             return
-        if (
-            task.cancelled() or task.exception()
-        ):  # an edge answers whatever happens; this is the loop's end
-            self.close()
+        if task.cancelled() or task.exception():
+            self.close()  # an edge answers whatever happens: this is the loop's end
             return
         self._give(request, task.result(), began)
 
@@ -358,13 +358,9 @@ class FastConnection:
         edge = self._owner.edge
         if answer.closes or self._owner.is_stopping:
             self._keeps_alive = False
-        data = encode_answer(
-            answer,
-            edge.of_every_answer(request),
-            int(time.time()),
-            is_head=request.method == "HEAD",
-            keeps_alive=self._keeps_alive,
-        )
+        of_every = edge.of_every_answer(request)
+        is_head = request.method == "HEAD"
+        data = encode_answer(answer, of_every, int(time.time()), is_head, self._keeps_alive)
         self._write(data)
         edge.note(request, answer.status, time.perf_counter() - began, "fast")
 
@@ -397,9 +393,8 @@ class FastConnection:
         self._owner.edge.answers.add(len(self._pending))
         self._move(State.WRITING)
         self._watch()
-        self._sockets.expect(
-            self, select.EPOLLOUT
-        )  # the next request can wait until this answer is out
+        # Not of the next request, which can wait until this answer is out.
+        self._sockets.expect(self, select.EPOLLOUT)
 
     def _write_on(self) -> None:
         try:

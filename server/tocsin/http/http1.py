@@ -98,7 +98,7 @@ def _body_bytes(headers: dict[str, str], is_post: bool) -> int | None:
 
 
 def encode_answer(
-    answer: Answer, of_every_answer: Pairs, second: int, *, is_head: bool, keeps_alive: bool
+    answer: Answer, of_every_answer: Pairs, second: int, is_head: bool, keeps_alive: bool
 ) -> bytes:
     """`answer` as it is sent.
 

@@ -19,7 +19,7 @@ from tornado.routing import Rule
 from tornado.web import RequestHandler, stream_request_body, url
 
 from tocsin.http.answer import Answer, ClosingStream, of_error, refusal
-from tocsin.http.edge import Edge, not_allowed
+from tocsin.http.edge import KNOWN, Edge, not_allowed
 from tocsin.http.http1 import date
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.patience import BEGINNING_BYTES, LEAVING_BYTES, STALLED_S, body_time_s
@@ -130,7 +130,7 @@ class EdgeHandler(RequestHandler):
         self._let_go()
         self._began = time.perf_counter()
         result = self._edge.answer(request)
-        if not isinstance(result, Answer | OpenStream | ClosingStream):
+        if not isinstance(result, KNOWN):
             result = await result
         if isinstance(result, Answer):
             self._put(result)

@@ -12,7 +12,7 @@ is apart: it is what was published before the stream opened.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -73,10 +73,16 @@ class Histogram:
 
     def settle(self) -> None:
         """Sort in what was observed; to be called now and then, as until then each value takes memory."""
-        for value in self._unsorted:
-            self._counts[bisect_left(self.bounds, value)] += 1
-        self._sum += sum(self._unsorted)
-        self._unsorted.clear()
+        values = self._unsorted
+        values.sort()  # so that there is a search for each bound, and not for each of hundreds of values
+        before = 0
+        for bucket, bound in enumerate(self.bounds):
+            until = bisect_right(values, bound, before)
+            self._counts[bucket] += until - before
+            before = until
+        self._counts[-1] += len(values) - before
+        self._sum += sum(values)
+        values.clear()
 
     def observe_times(self, value: float, weight: int) -> None:
         """Count `value`, `weight` times."""
