@@ -66,10 +66,10 @@ class AccessLog:
 
     def note(self, request: Request, route: str, status: int, duration_s: float, lane: str) -> None:
         """`request` was answered with `status` by `route`, over `lane`; server errors are logged as errors."""
-        method = request.method if request.method in METHODS else "other"
-        labels = (route, method, str(status))
-        known = labels in self.counts or len(self.counts) < MAX_LABELS
-        self.counts[labels if known else OTHER] += 1
+        labels = (route, request.method, str(status))
+        if labels not in self.counts:
+            labels = self._labels(labels)
+        self.counts[labels] += 1
         self.lanes[lane] += 1
         level = logging.ERROR if status >= 500 and status != 503 else logging.INFO
         if level > logging.INFO or is_wanted(log, "request"):
@@ -77,10 +77,16 @@ class AccessLog:
                 level,
                 "request",
                 extra={
-                    "method": method,
+                    "method": labels[1],
                     "path": request.path[:256],
                     "status": status,
                     "duration_s": round(duration_s, 6),
                     "remote": request.peer,
                 },
             )
+
+    def _labels(self, labels: Labels) -> Labels:
+        """What counts as something new: itself with a known method, as long as there is room."""
+        route, method, status = labels
+        labels = (route, method if method in METHODS else "other", status)
+        return labels if labels in self.counts or len(self.counts) < MAX_LABELS else OTHER

@@ -130,23 +130,13 @@ class FastConnection:
         self.state = State.WAITING
         self.since = self._loop.time()
 
-    # --- what its socket tells -----------------------------------------------------------------
-
-    def on_ready(self, events: int) -> None:
-        """The socket can be read, or takes bytes: `events` of epoll."""
-        if self.state is State.WRITING:
-            self._write_on()
-        else:
-            self.read()
-
-    def fail(self) -> None:
-        """A bug: a client must not be left waiting."""
-        self.close()
-
     # --- reading ------------------------------------------------------------------------------
 
-    def read(self) -> None:
-        """Read what lies in the socket, and serve it; or wait for it."""
+    def on_ready(self, events: int = select.EPOLLIN) -> None:
+        """The socket can be read, or takes bytes: read what lies there and serve it, or write on."""
+        if self.state is State.WRITING:
+            self._write_on()
+            return
         if (
             self.state is State.ANSWERING
         ):  # the next request before the answer to this one: it can wait
@@ -170,6 +160,10 @@ class FastConnection:
         except Exception:  # the edge of a connection: a bug must not leave its client waiting
             log.exception("uncaught exception in a connection")
             self.close()
+
+    def fail(self) -> None:
+        """A bug: a client must not be left waiting."""
+        self.close()
 
     def _joined(self, data: bytes) -> bytearray:
         """What is held with `data` behind it; grown in place, as a large body comes in many parts."""
@@ -228,7 +222,7 @@ class FastConnection:
             return
         try:
             self._serve()
-        except Exception:  # as in `read`
+        except Exception:  # as in `on_ready`
             log.exception("uncaught exception in a connection")
             self.close()
 

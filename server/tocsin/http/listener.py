@@ -93,7 +93,7 @@ class Listener:
         theirs.setblocking(False)
         connection = FastConnection(self, ours, (), is_internal=True)
         self._waiting.add(connection)
-        connection.read()
+        connection.on_ready()
         return theirs
 
     def stop(self) -> None:
@@ -143,7 +143,7 @@ class Listener:
         sock.setblocking(False)
         connection = FastConnection(self, sock, address)
         self._waiting.add(connection)
-        connection.read()  # what it asks is mostly there already
+        connection.on_ready()  # what it asks is mostly there already
 
     # --- what a connection asks of its owner ----------------------------------------------------
 
@@ -172,7 +172,7 @@ class Listener:
         now = asyncio.get_running_loop().time()
         for connection in [c for c in self._waiting if now - c.since > self._keep_alive_s]:
             # The hub itself may have stood still: a request that lies there is served, and not cut off.
-            connection.read()
+            connection.on_ready()
             if connection.state is State.WAITING and now - connection.since > self._keep_alive_s:
                 connection.close()
         for connection in tuple(self._under_way):
