@@ -184,7 +184,7 @@ def slices_of_one() -> Iterator[None]:
     with (
         mock.patch("tocsin.hub.fan_out.ROUTED_AT_ONCE", 3),
         mock.patch("tocsin.hub.fan_out.SLICE", 2),
-        mock.patch("tocsin.hub.fan_out.SLICE_BYTES", 100),
+        mock.patch("tocsin.hub.fan_out.PART", 2),
         mock.patch("tocsin.hub.turns.TURN_S", 0.0),
     ):
         yield

@@ -157,11 +157,6 @@ class Batch:
             self.steps.append(Step(piece, base, base.after(piece)))
             base = self.steps[-1].mark
 
-    @property
-    def bytes(self) -> int:
-        """How many it is for each stream."""
-        return self.steps[-1].mark.bytes - self.steps[0].base.bytes if self.steps else 0
-
     def after(self, cursor: int) -> list[Piece]:
         """What a stream at `cursor` doesn't have yet: it joined between two passes."""
         if cursor >= self._cursor:
