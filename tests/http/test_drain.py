@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import StartHub
 from tests.http.test_slow_clients import BIG, stalled_client
 from tests.patience import PATIENCE_S
+from tests.raw import notice, post
 from tests.serving import StreamClient, eventually, serving
 from tocsin import Draft, Unavailable
 
@@ -69,6 +70,25 @@ def test_signal_ends_the_process_cleanly(start_hub: StartHub, number: int) -> No
         rest = b"".join(iter(lambda: client.recv(65_536), b""))
     assert rest.endswith(b"0\r\n\r\n")
     assert "stream closed client=1 reason=shutdown" in hub.log()
+
+
+@pytest.mark.parametrize("lane", [(), ("Upgrade: x",)], ids=["fast", "tornado"])
+async def test_publisher_whose_batch_is_being_read_at_the_end_is_told_what_became_of_it(
+    lane: tuple[str, ...],
+) -> None:
+    async with serving(canary=0) as server:
+        edge = server._listener.edge
+        body = b"\n".join([notice(message="x" * 3_000)] * 1_000)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(post(body, *lane, type="application/x-ndjson"))
+        while not edge.answering:
+            await asyncio.sleep(0)
+        await server.stop()
+        answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b'"draining"' in answer
+        assert server.hub.ring.head == 0
+        writer.close()
 
 
 async def fetch(port: int, path: str) -> tuple[int, dict[str, str], dict[str, object]]:

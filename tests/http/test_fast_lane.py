@@ -48,6 +48,22 @@ async def test_request_of_a_known_head_may_be_cut_anywhere() -> None:
                 assert answer.startswith(b"HTTP/1.1 200"), cut
 
 
+@pytest.mark.parametrize("before_the_end", range(5))
+def test_known_head_that_is_cut_in_its_last_bytes_is_waited_for(
+    start_hub: StartHub, before_the_end: int
+) -> None:
+    """Else the head's own bytes are taken as its body, and the body as the next request."""
+    hub = start_hub()
+    assert exchange(hub.port, POST).status == 200
+    cut = POST.index(b"\r\n\r\n") + 4 - before_the_end
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as connection:
+        connection.sendall(POST[:cut])
+        assert exchange(hub.port, get("/healthz")).status == 200  # so the hub has seen the first
+        connection.sendall(POST[cut:] + get("/healthz", "Connection: close"))
+        received = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert received.count(b"HTTP/1.1 200") == 2
+
+
 def test_requests_on_one_connection_are_answered_in_order(start_hub: StartHub) -> None:
     hub = start_hub()
     odd = post(notice(type="t3", message="c"), "Connection: close")
@@ -226,8 +242,11 @@ async def test_connection_that_publishes_when_the_hub_stops_is_answered_and_clos
         writer.write(POST)
         await published.wait()
         server._listener.stop()
-        await server._listener.close_all_connections()
+        closing = asyncio.ensure_future(server._listener.close_all_connections())
+        await asyncio.sleep(0)
+        assert not closing.done()
         may_go_on.set()
+        await asyncio.wait_for(closing, 20)
         answer = await asyncio.wait_for(reader.read(), 5)
         assert answer.startswith(b"HTTP/1.1 200")
         writer.close()

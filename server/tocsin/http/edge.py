@@ -35,6 +35,9 @@ class Edge:
         bodies: bytes of bodies that are coming in.
         answers: bytes of answers that their readers haven't taken.
         others: answers every other path.
+
+    Attributes:
+        answering: requests whose answer waits for something.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Edge:
         self.access_log = access_log
         self.bodies = bodies
         self.answers = answers
+        self.answering = 0
         self._origins = origins
         self._others = others or NotFound()
 
@@ -79,6 +83,7 @@ class Edge:
             return self._of_error(route, request, error)
         if isinstance(result, KNOWN):
             return result
+        self.answering += 1
         return self._answer_later(route, request, result)
 
     async def _answer_later(self, route: Route, request: Request, pending: Pending) -> Result:
@@ -86,6 +91,8 @@ class Edge:
             return await pending
         except Exception as error:
             return self._of_error(route, request, error)
+        finally:
+            self.answering -= 1
 
     def _of_error(self, route: Route, request: Request, error: Exception) -> Answer:
         """The edge of a request: a refusal is counted, a bug is logged, and both are answered."""

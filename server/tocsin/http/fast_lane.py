@@ -55,6 +55,10 @@ class State(Enum):
     OVER = auto()  # closed, a stream's, or Tornado's
 
 
+ANSWERED_FIRST = frozenset({State.ANSWERING, State.WRITING})
+"""While a connection is in one of these, its next request waits."""
+
+
 class Owner(Protocol):
     """Who accepted a connection, and bounds what it may do."""
 
@@ -249,12 +253,12 @@ class FastConnection:
         return head
 
     def _admit(self, head: Head, held: bytes | bytearray) -> bool:
-        """Ask whether the body may come in; asked again once its beginning is there."""
+        """Ask whether the body may come in; asked again until its beginning is there."""
         beginning = bytes(held[:BEGINNING_BYTES])
         request = self._request(head, b"")
         refused = self._owner.edge.refuse(request, head.body_bytes, beginning)
         if refused is None:
-            self._admitted = bool(beginning)
+            self._admitted = len(beginning) == BEGINNING_BYTES
             return True
         self._send(request, refused, time.perf_counter())
         return False
@@ -416,7 +420,8 @@ class FastConnection:
             self.since = self._loop.time()
         else:
             self._move(State.WAITING)
-        if self._held:
+        if self._held:  # first: who sends ahead of the answers must not have it all held here
+            self._unwatch()
             self._loop.call_soon(self._serve_next)
         else:
             self._watch()

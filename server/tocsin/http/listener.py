@@ -13,17 +13,18 @@ from tornado.ioloop import PeriodicCallback
 from tornado.web import Application
 
 from tocsin.http.edge import Edge
-from tocsin.http.fast_lane import FastConnection, State
+from tocsin.http.fast_lane import ANSWERED_FIRST, FastConnection, State
 from tocsin.http.patience import HEAD_S
 from tocsin.http.tornado_lane import rules
+from tocsin.hub.turns import Turn
 from tocsin.sockets import Sockets
 from tocsin.tornado_internals import iostream_with
 
-ACCEPTS_A_TURN = 50
-"""Connections accepted before the loop has its turn: some milliseconds, where each opens a stream."""
-
 ACCEPT_AGAIN_S = 0.5
 """How long nothing is accepted where the system has no descriptor or memory left: trying at once would spin."""
+
+LOOK_EVERY_S = 0.01
+"""How often it is looked, at the end, whether all answers are out."""
 
 CHUNK_BYTES = 64 * 1024
 MAX_BUFFER_BYTES = 1024 * 1024
@@ -104,14 +105,25 @@ class Listener:
         self._listening.clear()
 
     async def close_all_connections(self) -> None:
-        """Close what waits, and let end what is being answered."""
+        """Close what waits, let end what is being answered, and close that too."""
         self.is_stopping = True
         self._sweep.stop()
         for connection in (*self._waiting, *self._under_way):
-            if connection.state not in (State.ANSWERING, State.WRITING):
+            if connection.state not in ANSWERED_FIRST:
                 connection.close()
-        self._end_if_over()
-        await self._tornado.close_all_connections()
+        try:
+            while self._is_answering:
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            for connection in tuple(self._under_way):
+                connection.close()
+            self.sockets.stop()
+            await self._tornado.close_all_connections()
+
+    @property
+    def _is_answering(self) -> bool:
+        """Whether a request has been taken whose answer isn't out."""
+        return self.edge.answering > 0 or any(c.state in ANSWERED_FIRST for c in self._under_way)
 
     # --- accepting ----------------------------------------------------------------------------
 
@@ -120,7 +132,8 @@ class Listener:
             asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(ACCEPTS_A_TURN):
+        turn = Turn()
+        while not turn.is_over:  # the rest is told again in the loop's next turn
             try:
                 sock, address = listening.accept()
             except (BlockingIOError, ConnectionAbortedError):
@@ -155,12 +168,6 @@ class Listener:
             self._waiting.add(connection)
         elif connection.state is not State.OVER:
             self._under_way.add(connection)
-        elif self.is_stopping:
-            self._end_if_over()
-
-    def _end_if_over(self) -> None:
-        if not self._waiting and not self._under_way:
-            self.sockets.stop()
 
     def hand_over(self, sock: socket.socket, address: tuple[Any, ...], data: bytes) -> None:
         """Let Tornado serve it."""
