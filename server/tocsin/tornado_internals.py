@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+from tornado.http1connection import HTTP1Connection
 from tornado.iostream import IOStream, SSLIOStream
 
 
@@ -33,6 +34,21 @@ def take_socket(iostream: IOStream) -> socket.socket | None:
     taken: socket.socket = iostream.socket
     iostream.socket = None  # type: ignore[assignment]
     return taken
+
+
+def end_behind_answer(connection: HTTP1Connection) -> None:
+    """Have a server's connection closed when its answer has left: to say so in a header ends nothing.
+
+    What was read of the next request is dropped then: Tornado would serve it, though nobody could be answered.
+    """
+    stream = connection.stream
+
+    def drop(_: object) -> None:
+        stream._read_buffer = bytearray()
+        stream._read_buffer_size = 0
+
+    connection._disconnect_on_finish = True
+    connection._finish_future.add_done_callback(drop)
 
 
 def bytes_written(iostream: IOStream) -> int:

@@ -18,7 +18,7 @@ from tests.patience import wait_until
 from tests.raw import exchange, get, notice, post, raw, read_answer
 from tests.serving import eventually, publish, serving
 from tocsin import Draft
-from tocsin.http import fast_lane, patience
+from tocsin.http import fast_lane, patience, tornado_lane
 
 MIB = 1024 * 1024
 HOST = "Host: hub"
@@ -308,3 +308,141 @@ async def test_newest_of_several_last_event_ids_counts() -> None:
         opening = await asyncio.wait_for(reader.readuntil(b"\nid: "), 20)
         assert b'"resumed":true,"replayed":0' in opening
         writer.close()
+
+
+LANES = pytest.mark.parametrize("lane", [(), ("Upgrade: x",)], ids=["fast", "tornado"])
+
+
+@LANES
+async def test_body_that_is_refused_changes_no_budget(lane: tuple[str, ...]) -> None:
+    async with serving(canary=0) as server:
+        body = b"x" * 500_000
+        head = ("POST /api/notify HTTP/1.1", HOST, f"Content-Length: {len(body)}", *lane)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(raw(*head, body=body))
+        assert (await asyncio.wait_for(reader.read(), 20)).startswith(b"HTTP/1.1 415")
+        writer.close()
+        await eventually(lambda: server._listener.open == 0)
+        assert server._listener.edge.bodies.held == 0
+
+
+@LANES
+async def test_array_whose_first_segment_is_blank_is_a_batch(lane: tuple[str, ...]) -> None:
+    async with serving(canary=0) as server:
+        body = b"\n[" + b",".join([notice(message="x" * 1_000)] * 100) + b"]"
+        length = f"Content-Length: {len(body)}"
+        json = "Content-Type: application/json"
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(raw("POST /api/notify HTTP/1.1", HOST, json, length, *lane, body=body[:1]))
+        await eventually(lambda: server._listener.edge.bodies.held == 1)
+        writer.write(body[1:])
+        assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_requests_sent_ahead_of_their_answers_wait_in_the_socket() -> None:
+    """Else one connection makes the hub hold all of them, and copy them once for each answer."""
+    async with serving(canary=0) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=MIB)
+        count = 20_000
+        writer.write(get("/healthz") * count)
+        answered = most_held = 0
+        while answered < count:
+            answered += (await asyncio.wait_for(reader.read(MIB), 20)).count(b'"ok"}')
+            connections = server._listener._waiting | server._listener._under_way
+            most_held = max([most_held, *(len(each._held) for each in connections)])
+        assert most_held <= fast_lane.READ_BYTES
+        writer.close()
+
+
+@LANES
+async def test_answer_that_its_reader_takes_slowly_is_sent_whole(
+    monkeypatch: pytest.MonkeyPatch, lane: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(fast_lane, "STALLED_S", 2.0)
+    monkeypatch.setattr(tornado_lane, "STALLED_S", 0.5)
+    async with serving(canary=0, max_event_bytes=8 * MIB) as server:
+        await server.hub.publish(Draft("large", b'"' + b"x" * (8 * MIB - 1_000) + b'"'))
+        with closing(socket.socket()) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            connection.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(connection, ("127.0.0.1", server.port))
+            connection.send(get("/api/history", "Connection: close", *lane))
+            received = 0
+            while piece := await asyncio.wait_for(loop.sock_recv(connection, MIB), 20):
+                received += len(piece)
+                await asyncio.sleep(len(piece) / (4 * MIB))  # 2 s for the whole
+        assert received > 8 * MIB - 1_000
+        await eventually(lambda: server._listener.edge.answers.held == 0)
+
+
+async def test_history_page_of_rare_events_gives_the_loop_its_turn() -> None:
+    """Each look at the ring finds something, and the looks are many."""
+    async with serving(canary=0, history_events=100_000) as server:
+        common = [Draft("b" if n % 2 else "a", b"{}", "t/" + str(n % 2)) for n in range(2_000)]
+        for _ in range(20):
+            await server.hub.publish(*common, Draft("a", b"{}", "t/1"))
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(get("/api/history?after=earliest&limit=1000&topic=t/1&type=a"))
+        counting = asyncio.ensure_future(count())
+        answer = await asyncio.wait_for(reader.readuntil(b'"more":false}'), 20)
+        counting.cancel()
+        assert answer.count(b'"topic":"t/1"') == 20
+        assert turns > 10
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("Connection: keep-alive, close",),
+        ("Connection: TE, Close",),
+        ("Connection: keep-alive", "Connection: close"),
+        ("Connection: close", "Upgrade: x"),
+    ],
+)
+def test_nothing_is_taken_behind_a_request_that_asks_to_close(
+    start_hub: StartHub, fields: tuple[str, ...]
+) -> None:
+    """RFC 9112, section 9.6."""
+    hub = start_hub()
+    before = hub.get("/api/stats")["published"]
+    with connect(hub.port) as connection:
+        connection.sendall(post(notice(), *fields) + post(notice()))
+        received = read_to_end(connection)
+    assert received.count(b"HTTP/1.1 200 OK") == 1
+    assert b"Connection: close" in received
+    assert hub.get("/api/stats")["published"] == before + 1
+
+
+@LANES
+def test_nothing_is_taken_behind_an_answer_that_says_it_closes(
+    start_hub: StartHub, lane: tuple[str, ...]
+) -> None:
+    hub = start_hub()
+    before = hub.get("/api/stats")["published"]
+    with connect(hub.port) as connection:
+        connection.sendall(post(notice(message="x" * 70_000), *lane) + post(notice()))
+        received = read_to_end(connection)
+    assert received.startswith(b"HTTP/1.1 413")
+    assert received.count(b"HTTP/1.1") == 1
+    assert hub.get("/api/stats")["published"] == before
+
+
+def read_to_end(connection: socket.socket) -> bytes:
+    received = b""
+    try:
+        while piece := connection.recv(65_536):
+            received += piece
+    except ConnectionResetError:  # what came behind was not read
+        pass
+    return received

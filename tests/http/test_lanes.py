@@ -38,6 +38,7 @@ REQUESTS = {
     "health": get("/healthz"),
     "health-with-a-slash": get("/healthz/"),
     "health-with-a-body": get("/healthz", "Content-Length: 2") + b"{}",
+    "absolute-odd-authority": get("http://[::1/healthz"),
     "absolute": get("http://hub/healthz?x=1"),
     "ready": get("/readyz"),
     "history": get("/api/history?limit=2"),

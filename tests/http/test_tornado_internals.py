@@ -6,9 +6,10 @@ import asyncio
 import socket
 
 import pytest
+from tornado.http1connection import HTTP1Connection
 from tornado.iostream import IOStream, StreamClosedError
 
-from tocsin.tornado_internals import bytes_written, iostream_with, take_socket
+from tocsin.tornado_internals import bytes_written, end_behind_answer, iostream_with, take_socket
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -69,4 +70,18 @@ async def test_written_bytes_are_those_that_the_socket_took() -> None:
     await stream.write(b"abc")
     assert bytes_written(stream) == 3
     stream.close()
+    theirs.close()
+
+
+async def test_connection_that_ends_behind_its_answer_is_closed_by_it() -> None:
+    ours, theirs = pair()
+    stream = iostream_with(b"GET /next", ours, max_buffer_size=1_000, chunk_size=100)
+    connection = HTTP1Connection(stream, is_client=False)
+    end_behind_answer(connection)
+    connection._read_finished = True  # as at the end of a request
+    connection.finish()
+    await asyncio.sleep(0)
+    assert stream.closed()
+    with pytest.raises(StreamClosedError):
+        await stream.read_bytes(1)
     theirs.close()

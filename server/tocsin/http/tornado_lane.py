@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
-from urllib.parse import urlsplit
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPServerRequest
@@ -25,11 +24,15 @@ from tocsin.http.open_stream import OpenStream
 from tocsin.http.patience import BEGINNING_BYTES, LEAVING_BYTES, STALLED_S, body_time_s
 from tocsin.http.request import Request, joined, media_type
 from tocsin.http.routes.base import closing
+from tocsin.tornado_internals import bytes_written, end_behind_answer
 
 MAX_BODY_BYTES = 2**40
 """Tornado's own limit, which it answers with a bare 400. The edge's are lower, and come first."""
 
 LOOK_EVERY_S = 1.0
+
+ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*(.*)")
+"""RFC 9112, section 3.2.2, without the query. The authority is nothing to us, so it isn't read."""
 
 
 def rules(edge: Edge, others: str = "") -> Sequence[Rule]:
@@ -52,6 +55,7 @@ class EdgeHandler(RequestHandler):
         self._head = request_of(self.request)
         self._body = bytearray()
         self._counted = 0  # bytes of it in the budget of bodies
+        self._thrown_away = 0  # bytes of one that is refused: in no budget
         self._is_refused = False
         self._status = 0  # of the answer, until it is noted
         self._began = time.perf_counter()
@@ -69,8 +73,8 @@ class EdgeHandler(RequestHandler):
     def data_received(self, chunk: bytes) -> None:
         """Called by Tornado with each part of the body."""
         if self._is_refused:
-            self._counted += len(chunk)
-            if self._counted > LEAVING_BYTES and not self._finished:
+            self._thrown_away += len(chunk)
+            if self._thrown_away > LEAVING_BYTES and not self._finished:
                 self.finish()  # closes the connection: somebody is still sending
             return
         self._body += chunk
@@ -153,24 +157,28 @@ class EdgeHandler(RequestHandler):
         if answer.status not in (204, 304):
             self.set_header("Content-Length", str(len(answer.body)))
             self.write(answer.body)
-        if answer.closes or self._head.version == "HTTP/1.0":
+        if answer.closes or asks_to_close(self._head):
             self.set_header("Connection", "close")
+            end_behind_answer(self._connection)
 
     def _send(self) -> None:
-        """Send the answer; one that nobody takes is cut."""
+        """Send the answer."""
         size = sum(map(len, self._write_buffer))
-        stream, answers = self._connection.stream, self._edge.answers
+        stream = self._connection.stream
         sending = self.finish()
-        if sending.done():
-            return
-        answers.add(size)
-        cut = asyncio.get_running_loop().call_later(STALLED_S, stream.close)
+        if not sending.done():
+            self._edge.answers.add(size)
+            self._sending = asyncio.ensure_future(self._see_sent(stream, sending, size))
 
-        def sent(_: asyncio.Future[None]) -> None:
-            cut.cancel()
-            answers.give_back(size)
-
-        sending.add_done_callback(sent)
+    async def _see_sent(self, stream: IOStream, sending: asyncio.Future[None], size: int) -> None:
+        """Wait until the answer, of `size` bytes, has left; one of which nothing moves is cut."""
+        taken = -1
+        while not sending.done() and bytes_written(stream) > taken:
+            taken = bytes_written(stream)
+            await asyncio.wait({sending}, timeout=STALLED_S)
+        if not sending.done():
+            stream.close()
+        self._edge.answers.give_back(size)
 
     def _hand_over(self, result: OpenStream | ClosingStream) -> None:
         """Give the connection to the hub, or to the few bytes that are its last."""
@@ -232,9 +240,9 @@ class EdgeHandler(RequestHandler):
 def request_of(request: HTTPServerRequest, body: bytes = b"") -> Request:
     """What Tornado read, as the edge takes it."""
     path, query = request.path, request.query
-    if not path.startswith("/") and "://" in path:  # absolute form (RFC 9112, section 3.2.2)
-        parts = urlsplit(request.uri or "")
-        path, query = parts.path or "/", parts.query
+    absolute = ABSOLUTE_FORM.fullmatch(path)
+    if absolute:
+        path = absolute[1] or "/"
     headers = joined(request.headers.get_all())
     return Request(
         str(request.method),
@@ -246,6 +254,12 @@ def request_of(request: HTTPServerRequest, body: bytes = b"") -> Request:
         media_type(headers.get("content-type", "")),
         request.version,
     )
+
+
+def asks_to_close(request: Request) -> bool:
+    """Whether nothing is taken behind `request` (RFC 9112, section 9.3); Tornado overlooks `close` in a list."""
+    options = request.headers.get("connection", "").lower().split(",")
+    return request.version == "HTTP/1.0" or "close" in [option.strip() for option in options]
 
 
 def write_last(iostream: IOStream, stream: ClosingStream) -> None:

@@ -96,12 +96,14 @@ class HistoryRoute(Route):
         entries: list[Entry] = []
         room = PAGE_BYTES
         while cursor < ring.head and len(entries) < limit and room > 0:
+            if cursor > resume.cursor:
+                await asyncio.sleep(0)
+                if ring.has_lost(cursor, filter):  # meanwhile: who asks for what is behind is told
+                    break
             reading = ring.read(cursor, filter, max_bytes=room, max_events=limit - len(entries))
             entries += reading.entries
             room -= _size(reading.entries)
             cursor = reading.cursor
-            if not reading.entries:
-                await asyncio.sleep(0)
         return Page(entries, ring.count(cursor, filter) != 0, resume.gap)
 
     def _event(self, entry: Entry) -> dict[str, object]:

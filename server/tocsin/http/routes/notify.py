@@ -127,7 +127,7 @@ class NotifyRoute(Route):
         """
         if request.media_type == NDJSON or is_array(beginning):
             return self._of_batch
-        return self._of_event if beginning else self._of_any
+        return self._of_event if beginning.strip() else self._of_any
 
     def _refuse(self, reason: str, answer: Answer) -> Answer:
         """The answer to a body that isn't read; the connection ends behind it."""
