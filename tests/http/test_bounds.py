@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
 import signal
 import socket
@@ -331,9 +332,11 @@ async def test_array_whose_first_segment_is_blank_is_a_batch(lane: tuple[str, ..
     async with serving(canary=0) as server:
         body = b"\n[" + b",".join([notice(message="x" * 1_000)] * 100) + b"]"
         length = f"Content-Length: {len(body)}"
-        json = "Content-Type: application/json"
+        content_type = "Content-Type: application/json"
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(raw("POST /api/notify HTTP/1.1", HOST, json, length, *lane, body=body[:1]))
+        writer.write(
+            raw("POST /api/notify HTTP/1.1", HOST, content_type, length, *lane, body=body[:1])
+        )
         await eventually(lambda: server._listener.edge.bodies.held == 1)
         writer.write(body[1:])
         assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"HTTP/1.1 200")
@@ -446,3 +449,34 @@ def read_to_end(connection: socket.socket) -> bytes:
     except ConnectionResetError:  # what came behind was not read
         pass
     return received
+
+
+async def test_requests_whose_clients_leave_in_the_middle_of_the_body_end() -> None:
+    """By Tornado's lane too, where a task waits for each."""
+    async with serving(canary=0) as server:
+        before = len(asyncio.all_tasks())
+        for request in (
+            raw("POST /api/notify HTTP/1.1", HOST, NDJSON, "Content-Length: 100", "Upgrade: x"),
+            raw("POST /api/notify HTTP/1.1", HOST, NDJSON, "Transfer-Encoding: chunked"),
+            raw("POST /api/notify HTTP/1.1", HOST, "Content-Length: 100", "Upgrade: x"),
+        ):
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(request)
+            await eventually(lambda: server._listener._tornado.open == 1)
+            await eventually(lambda: len(asyncio.all_tasks()) > before)
+            writer.transport.abort()
+            await eventually(lambda: server._listener.open == 0)
+        await eventually(lambda: len(asyncio.all_tasks()) == before)
+
+
+async def test_history_is_json_whatever_text_an_embedder_published() -> None:
+    texts = [b"plain", b"", b"two\nlines", b"\xff", b"NaN", b'{"a":', b"[" * 5_000]
+    async with serving(canary=0) as server:
+        await server.hub.publish(*[Draft("a", text) for text in (*texts, b'{"a":1}')])
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(get("/api/history", "Connection: close"))
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+    events = json.loads(answer.partition(b"\r\n\r\n")[2])["events"]
+    expected = [text.decode(errors="replace") for text in texts]
+    assert [event["data"] for event in events] == [*expected, {"a": 1}]

@@ -203,7 +203,8 @@ class EdgeHandler(RequestHandler):
             self._status = 0
 
     def on_connection_close(self) -> None:
-        """Called by Tornado where the client left."""
+        """Called by Tornado where the client left; its own part ends the wait for the body."""
+        super().on_connection_close()
         self._let_go()
 
     def _let_go(self) -> None:

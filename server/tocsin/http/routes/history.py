@@ -8,6 +8,7 @@ import msgspec
 
 from tocsin.core.filters import Filter
 from tocsin.core.numbers import whole_number
+from tocsin.core.strict_json import DECODE_ERRORS
 from tocsin.errors import Unavailable
 from tocsin.eventlog.resume import Gap, resolve
 from tocsin.eventlog.ring import Entry
@@ -24,6 +25,9 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
 PAGE_BYTES = 1024 * 1024
 """Encoded bytes after which a page ends, whatever its `limit`: one event more at most."""
+
+
+_check = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -112,8 +116,18 @@ class HistoryRoute(Route):
             "topic": entry.topic,
             "type": entry.type,
             "time": entry.time,
-            "data": msgspec.Raw(entry.data),
+            "data": _as_json(entry.data),
         }
+
+
+def _as_json(data: bytes) -> msgspec.Raw | str:
+    """`data` as it is where it is JSON, as all is that was posted; else as a text: who embeds the hub may publish any."""
+    try:
+        data.decode()
+        _check(data)
+    except DECODE_ERRORS:
+        return data.decode(errors="replace")
+    return msgspec.Raw(data)
 
 
 def _size(entries: list[Entry]) -> int:
