@@ -52,6 +52,8 @@ REQUESTS = {
     "page-head": raw("HEAD / HTTP/1.1", HOST, CLOSE),
     "page-known": get("/", "If-None-Match: *"),
     "page-of-nothing": get("/nothing.js"),
+    "page-of-a-long-name": get("/" + "x" * 300),
+    "page-of-a-long-path": get("/x" * 3_000),
     "page-outside": get("/../etc/passwd"),
     "two-slashes": get("//events"),
     "put": raw("PUT /api/notify HTTP/1.1", HOST, LENGTH_0),

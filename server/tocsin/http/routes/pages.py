@@ -23,6 +23,9 @@ FRONTEND = PACKAGED if PACKAGED.is_dir() else CHECKOUT
 PATH = re.compile(r"/(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 """What a file's path may look like. No part begins with a dot, so none leads out of the folder."""
 
+MAX_PATH_LENGTH = 128
+"""Of a file's path: the system raises where it is asked for a name of more than 255 bytes."""
+
 PAGE_FIELDS: Pairs = (
     ("Cache-Control", "no-cache"),  # ask each time; the ETag makes the answer a 304
     (
@@ -108,7 +111,7 @@ def find(path: str) -> PageFile | None:
     """The file at `path` of the page, or None."""
     if path == "/":
         path = "/index.html"
-    if not PATH.fullmatch(path):
+    if len(path) > MAX_PATH_LENGTH or not PATH.fullmatch(path):
         return None
     file = FRONTEND / path[1:]
     return page_file(str(file), os.stat(file).st_mtime_ns) if file.is_file() else None
