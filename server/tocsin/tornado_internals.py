@@ -36,6 +36,11 @@ def take_socket(iostream: IOStream) -> socket.socket | None:
     return taken
 
 
+def has_head(connection: HTTP1Connection) -> bool:
+    """Whether the head of the request that a server's connection is for has come in."""
+    return connection._request_start_line is not None
+
+
 def end_behind_answer(connection: HTTP1Connection) -> None:
     """Have a server's connection closed when its answer has left: to say so in a header ends nothing.
 

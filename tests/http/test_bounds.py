@@ -19,7 +19,7 @@ from tests.patience import wait_until
 from tests.raw import exchange, get, notice, post, raw, read_answer
 from tests.serving import eventually, publish, serving
 from tocsin import Draft
-from tocsin.http import fast_lane, patience, tornado_lane
+from tocsin.http import fast_lane, listener, patience, tornado_lane
 
 MIB = 1024 * 1024
 HOST = "Host: hub"
@@ -480,3 +480,20 @@ async def test_history_is_json_whatever_text_an_embedder_published() -> None:
     events = json.loads(answer.partition(b"\r\n\r\n")[2])["events"]
     expected = [text.decode(errors="replace") for text in texts]
     assert [event["data"] for event in events] == [*expected, {"a": 1}]
+
+
+@LANES
+async def test_request_that_came_while_the_loop_stood_still_is_answered(
+    monkeypatch: pytest.MonkeyPatch, lane: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(listener, "HEAD_S", 0.5)
+    async with serving(canary=0, keep_alive=0.5) as server:
+        with closing(connect(server.port)) as connection:
+            connection.setblocking(False)
+            loop = asyncio.get_running_loop()
+            for _ in range(2):
+                connection.send(get("/healthz", *lane))
+                answer = await asyncio.wait_for(loop.sock_recv(connection, 65_536), 20)
+                assert answer.startswith(b"HTTP/1.1 200")
+                time.sleep(2)  # the loop's own thread: longer than a connection may wait
+            await eventually(lambda: server._listener.open == 0)

@@ -6,9 +6,11 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
+from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.ioloop import PeriodicCallback
 from tornado.web import Application
 
@@ -18,13 +20,19 @@ from tocsin.http.patience import HEAD_S
 from tocsin.http.tornado_lane import rules
 from tocsin.hub.turns import Turn
 from tocsin.sockets import Sockets
-from tocsin.tornado_internals import iostream_with
+from tocsin.tornado_internals import has_head, iostream_with
 
 ACCEPT_AGAIN_S = 0.5
 """How long nothing is accepted where the system has no descriptor or memory left: trying at once would spin."""
 
 LOOK_EVERY_S = 0.01
 """How often it is looked, at the end, whether all answers are out."""
+
+SWEEP_EVERY_S = 1.0
+"""How often it is looked whether something has waited too long."""
+
+TORNADO_IDLE_S = 86_400.0
+"""Tornado's own limit, which cuts off without a look at what lies in the socket. `end_idle` comes first."""
 
 CHUNK_BYTES = 64 * 1024
 MAX_BUFFER_BYTES = 1024 * 1024
@@ -66,7 +74,7 @@ class Listener:
         self._waiting: set[FastConnection] = set()  # for a request
         self._under_way: set[FastConnection] = set()
         self._tornado = TornadoServer(edge, max_header_bytes, keep_alive_s)
-        self._sweep = PeriodicCallback(self._look, 1000)
+        self._sweep = PeriodicCallback(self._look, 1000 * SWEEP_EVERY_S)
 
     @property
     def open(self) -> int:
@@ -185,6 +193,18 @@ class Listener:
         for connection in tuple(self._under_way):
             if connection.state is not State.ANSWERING and connection.overdue(now):
                 connection.give_up()
+        self._tornado.end_idle(now)
+
+
+class NextRequest:
+    """The request that a connection of Tornado's is for, since when, and when it was first seen to be overdue."""
+
+    __slots__ = ("connection", "overdue_at", "since")
+
+    def __init__(self, connection: HTTP1Connection) -> None:
+        self.connection = connection
+        self.since = asyncio.get_running_loop().time()
+        self.overdue_at = 0.0
 
 
 class TornadoServer(HTTPServer):
@@ -195,9 +215,11 @@ class TornadoServer(HTTPServer):
     ) -> None:
         """Called by Tornado's constructor."""
         self.open = 0
+        self._idle_s = max(keep_alive_s, HEAD_S)
+        self._next: dict[object, NextRequest] = {}
         super().initialize(
             Application([*rules(edge, others=".*")], log_function=lambda _: None),
-            idle_connection_timeout=max(keep_alive_s, HEAD_S),
+            idle_connection_timeout=TORNADO_IDLE_S,
             max_header_size=max_header_bytes,
             max_buffer_size=MAX_BUFFER_BYTES,
             chunk_size=CHUNK_BYTES,
@@ -209,7 +231,27 @@ class TornadoServer(HTTPServer):
         self.open += 1
         super().handle_stream(stream, address)
 
+    def start_request(
+        self, server_conn: object, request_conn: HTTPConnection
+    ) -> HTTPMessageDelegate:
+        """Called by Tornado where a connection begins to wait for a request."""
+        self._next[server_conn] = NextRequest(cast(HTTP1Connection, request_conn))
+        return super().start_request(server_conn, request_conn)
+
+    def end_idle(self, now: float) -> None:
+        """Close what has waited for a head for too long; to be called once a second.
+
+        Twice in a row it has to be so: where the hub itself stood still, what came meanwhile is read first.
+        """
+        for request in tuple(self._next.values()):
+            if has_head(request.connection) or now - request.since <= self._idle_s:
+                continue
+            if now - request.overdue_at < 2 * SWEEP_EVERY_S:
+                request.connection.close()
+            request.overdue_at = now
+
     def on_close(self, server_conn: object) -> None:
         """Called by Tornado when a connection is over, or handed to a stream."""
         self.open -= 1
+        self._next.pop(server_conn, None)
         super().on_close(server_conn)
