@@ -19,7 +19,7 @@ from tests.patience import wait_until
 from tests.raw import exchange, get, notice, post, raw, read_answer
 from tests.serving import eventually, publish, serving
 from tocsin import Draft
-from tocsin.http import fast_lane, listener, patience, tornado_lane
+from tocsin.http import fast_lane, listener, patience
 
 MIB = 1024 * 1024
 HOST = "Host: hub"
@@ -28,6 +28,9 @@ BATCH_BYTES = 4 * MIB
 
 
 LARGE = Draft("large", b'"' + b"x" * 60_000 + b'"')
+
+
+LANES = pytest.mark.parametrize("lane", [(), ("Upgrade: x",)], ids=["fast", "tornado"])
 
 
 def connect(port: int) -> socket.socket:
@@ -58,7 +61,7 @@ def uploads(port: int, count: int, size: int, *headers: str) -> Iterator[list[so
         yield connections
 
 
-@pytest.mark.parametrize("lane", [(), ("Upgrade: x",)], ids=["fast", "tornado"])
+@LANES
 def test_uploads_that_never_end_are_dropped_when_their_clients_leave(
     start_hub: StartHub, lane: tuple[str, ...]
 ) -> None:
@@ -70,7 +73,7 @@ def test_uploads_that_never_end_are_dropped_when_their_clients_leave(
     assert exchange(hub.port, post(notice())).status == 200
 
 
-@pytest.mark.parametrize("lane", [(), ("Upgrade: x",)], ids=["fast", "tornado"])
+@LANES
 async def test_bodies_beyond_the_budget_are_refused_and_the_others_taken(
     lane: tuple[str, ...],
 ) -> None:
@@ -137,7 +140,7 @@ def test_page_of_history_is_bounded_by_bytes_and_says_that_there_is_more(
 
 
 async def test_answer_that_nobody_takes_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast_lane, "STALLED_S", 0.2)
+    monkeypatch.setattr(patience, "STALLED_S", 0.2)
     async with serving(canary=0, max_event_bytes=MIB) as server:
         for _ in range(20):
             await server.hub.publish(LARGE)
@@ -149,6 +152,34 @@ async def test_answer_that_nobody_takes_ends(monkeypatch: pytest.MonkeyPatch) ->
             await eventually(lambda: server._listener.edge.answers.held > 0)
             await eventually(lambda: server._listener.open == 0)
             assert server._listener.edge.answers.held == 0
+
+
+@LANES
+async def test_answer_of_which_a_reader_takes_a_little_now_and_then_ends(
+    monkeypatch: pytest.MonkeyPatch, lane: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(patience, "STALLED_S", 0.2)
+    monkeypatch.setattr(patience, "LEAST_RATE", 10 * MIB)
+    async with serving(canary=0, max_event_bytes=8 * MIB) as server:
+        await server.hub.publish(Draft("large", b'"' + b"x" * (8 * MIB - 1_000) + b'"'))
+        with closing(socket.socket()) as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            reader.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(reader, ("127.0.0.1", server.port))
+            reader.send(get("/api/history", *lane))
+            received, is_open = 0, True
+            while is_open:
+                try:
+                    is_open = bool(
+                        piece := await asyncio.wait_for(loop.sock_recv(reader, 1_000), 20)
+                    )
+                    received += len(piece)
+                except ConnectionResetError:
+                    is_open = False
+                await asyncio.sleep(0.01)
+        assert received < 8 * MIB
+        await eventually(lambda: server._listener.edge.answers.held == 0)
 
 
 async def test_slow_body_that_keeps_its_rate_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +197,7 @@ async def test_slow_body_that_keeps_its_rate_is_taken(monkeypatch: pytest.Monkey
         writer.close()
 
 
-@pytest.mark.parametrize("lane", [(), ("Upgrade: x",)], ids=["fast", "tornado"])
+@LANES
 async def test_body_that_comes_too_slowly_is_told_so(
     monkeypatch: pytest.MonkeyPatch, lane: tuple[str, ...]
 ) -> None:
@@ -311,9 +342,6 @@ async def test_newest_of_several_last_event_ids_counts() -> None:
         writer.close()
 
 
-LANES = pytest.mark.parametrize("lane", [(), ("Upgrade: x",)], ids=["fast", "tornado"])
-
-
 @LANES
 async def test_body_that_is_refused_changes_no_budget(lane: tuple[str, ...]) -> None:
     async with serving(canary=0) as server:
@@ -362,8 +390,7 @@ async def test_requests_sent_ahead_of_their_answers_wait_in_the_socket() -> None
 async def test_answer_that_its_reader_takes_slowly_is_sent_whole(
     monkeypatch: pytest.MonkeyPatch, lane: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(fast_lane, "STALLED_S", 2.0)
-    monkeypatch.setattr(tornado_lane, "STALLED_S", 0.5)
+    monkeypatch.setattr(patience, "STALLED_S", 0.5)
     async with serving(canary=0, max_event_bytes=8 * MIB) as server:
         await server.hub.publish(Draft("large", b'"' + b"x" * (8 * MIB - 1_000) + b'"'))
         with closing(socket.socket()) as connection:

@@ -26,7 +26,7 @@ from tocsin.http.patience import (
     BEGINNING_BYTES,
     LEAVING_BYTES,
     LEAVING_S,
-    STALLED_S,
+    answer_time_s,
     body_time_s,
 )
 from tocsin.http.request import Request
@@ -85,7 +85,7 @@ class FastConnection:
 
     Attributes:
         state: only `_move` changes it.
-        since: when it began, or last moved on; by the loop's clock.
+        since: when it began, by the loop's clock.
     """
 
     __slots__ = (
@@ -102,6 +102,7 @@ class FastConnection:
         "_owner",
         "_pending",
         "_sockets",
+        "_taken",
         "_thrown_away",
         "since",
         "socket",
@@ -129,6 +130,7 @@ class FastConnection:
         self._counted = 0  # bytes of `_held` that count in the budget of bodies
         self._keeps_alive = True
         self._pending = memoryview(b"")  # of an answer
+        self._taken = 0  # bytes of it that the socket took since it first fell short
         self._thrown_away = 0
         self._is_watched = False
         self.state = State.WAITING
@@ -313,7 +315,7 @@ class FastConnection:
         lasted = now - self.since
         if self.state is State.READING:
             return lasted > body_time_s(len(self._held))
-        return lasted > (LEAVING_S if self.state is State.LEAVING else STALLED_S)
+        return lasted > (LEAVING_S if self.state is State.LEAVING else answer_time_s(self._taken))
 
     def give_up(self) -> None:
         """End what is overdue: a request that doesn't come in, an answer that isn't taken."""
@@ -388,6 +390,7 @@ class FastConnection:
             self._on_written()
             return
         self._pending = memoryview(data)[sent:]
+        self._taken = 0
         self._owner.edge.answers.add(len(self._pending))
         self._move(State.WRITING)
         self._watch()
@@ -404,7 +407,7 @@ class FastConnection:
             return
         self._owner.edge.answers.give_back(sent)
         self._pending = self._pending[sent:]
-        self.since = self._loop.time()
+        self._taken += sent
         if not self._pending:
             self._sockets.expect(self, select.EPOLLIN)
             self._on_written()

@@ -21,7 +21,7 @@ from tocsin.http.answer import Answer, ClosingStream, of_error, refusal
 from tocsin.http.edge import KNOWN, Edge, not_allowed
 from tocsin.http.http1 import date
 from tocsin.http.open_stream import OpenStream
-from tocsin.http.patience import BEGINNING_BYTES, LEAVING_BYTES, STALLED_S, body_time_s
+from tocsin.http.patience import BEGINNING_BYTES, LEAVING_BYTES, answer_time_s, body_time_s
 from tocsin.http.request import Request, joined, media_type
 from tocsin.http.routes.base import closing
 from tocsin.tornado_internals import bytes_written, end_behind_answer
@@ -171,13 +171,13 @@ class EdgeHandler(RequestHandler):
             self._sending = asyncio.ensure_future(self._see_sent(stream, sending, size))
 
     async def _see_sent(self, stream: IOStream, sending: asyncio.Future[None], size: int) -> None:
-        """Wait until the answer, of `size` bytes, has left; one of which nothing moves is cut."""
-        taken = -1
-        while not sending.done() and bytes_written(stream) > taken:
-            taken = bytes_written(stream)
-            await asyncio.wait({sending}, timeout=STALLED_S)
-        if not sending.done():
-            stream.close()
+        """Wait until the answer, of `size` bytes, has left; one that is taken too slowly is cut."""
+        began, before = time.monotonic(), bytes_written(stream)
+        while not sending.done():
+            if time.monotonic() - began > answer_time_s(bytes_written(stream) - before):
+                stream.close()
+                break
+            await asyncio.wait({sending}, timeout=LOOK_EVERY_S)
         self._edge.answers.give_back(size)
 
     def _hand_over(self, result: OpenStream | ClosingStream) -> None:
