@@ -158,6 +158,9 @@ class Checker:
             wrong = self._wrong_with_beginning(connection, connection.welcome, subscriber.asked)
             if wrong:
                 self.faults.append(f"{who}: {wrong}: {connection}")
+            wrong = self._wrong_with_replayed(connection, connection.welcome, subscriber.asked)
+            if wrong:
+                self.faults.append(f"{who}: {wrong}: {connection}")
             start, end = _bounds(subscriber, number)
             cursor = connection.welcome.id
             if start < end:
@@ -205,6 +208,27 @@ class Checker:
             if bisect_right(seqs, floor) > bisect_right(seqs, requested[1]):
                 return None
         return "nothing is missing, and a gap is told"
+
+    def _wrong_with_replayed(
+        self, connection: Connection, welcome: Welcome, asked: Asked
+    ) -> str | None:
+        """What is wrong with how many events are to be replayed.
+
+        They are those that were in the log when the connection was opened: at least what was
+        acknowledged before, and at most what ever came to be in it.
+        """
+        (epoch, cursor), (newest_epoch, newest) = welcome.id, connection.newest
+        if welcome.replayed is None:
+            return None
+        if connection.requested is None:
+            return None if welcome.replayed == 0 else "a newcomer gets a replay"
+        matching = self._matches(asked, epoch)
+        passed = bisect_right(matching, cursor)
+        if welcome.replayed > len(matching) - passed + self.holes:
+            return "it replays more than there is"
+        if newest_epoch == epoch and welcome.replayed < bisect_right(matching, newest) - passed:
+            return "it replays less than there is"
+        return None
 
     def _check_received(
         self, who: str, subscriber: Subscriber, begin: Id, received: array[int]

@@ -69,6 +69,7 @@ class Published:
         self.publishers = bytearray()
         self.epochs = array("Q")
         self.seqs = array("I")
+        self._newest: Id = (0, 0)
 
     def intend(self, publisher: int, kinds: Sequence[int]) -> range:
         """The tokens of one POST, of an event of each of these kinds in this order; unknown as yet."""
@@ -91,6 +92,11 @@ class Published:
         for token, (epoch, seq) in zip(tokens, ids, strict=True):
             self.epochs[token] = epoch
             self.seqs[token] = seq
+        self._newest = max(self._newest, *ids)
+
+    def newest(self) -> Id:
+        """The newest id that a publisher was told."""
+        return self._newest
 
     def __len__(self) -> int:
         return len(self.of_kind)
@@ -122,12 +128,14 @@ class Connection:
 
     Attributes:
         requested: the id it resumed from, None the first time.
+        newest: an id that a publisher was told before it began.
         start: where its deliveries begin in the subscriber's arrays; they end where the next one's begin.
         welcome, gap: what it was told, None if it was cut before.
         odd: what was wrong by itself.
     """
 
     requested: Id | None
+    newest: Id
     start: int
     welcome: Welcome | None = None
     gap: Gap | None = None
@@ -150,9 +158,9 @@ class Subscriber:
         self.seqs = array("I")
         self.tokens = array("I")
 
-    def connect(self) -> Connection:
-        """A connection that resumes from the cursor begins."""
-        self.connections.append(Connection(self.cursor, len(self.seqs)))
+    def connect(self, newest: Id = (0, 0)) -> Connection:
+        """A connection that resumes from the cursor begins, when `newest` is in the log."""
+        self.connections.append(Connection(self.cursor, newest, len(self.seqs)))
         return self.connections[-1]
 
     def welcomed(self, welcome: Welcome) -> None:

@@ -244,6 +244,22 @@ def forget_that_it_resumes(story: Story, subscriber: Subscriber) -> None:
     subscriber.welcomed(Welcome((EPOCH, 1), resumed=False))
 
 
+def replay_to_a_newcomer(story: Story, subscriber: Subscriber) -> None:
+    subscriber.welcomed(Welcome((EPOCH, 4), replayed=1))
+
+
+def replay_too_little(story: Story, subscriber: Subscriber) -> None:
+    receive(subscriber, 1)
+    subscriber.connect(newest=(EPOCH, 4))
+    subscriber.welcomed(Welcome((EPOCH, 1), resumed=True, replayed=2))
+
+
+def replay_too_much(story: Story, subscriber: Subscriber) -> None:
+    receive(subscriber, 1)
+    subscriber.connect()
+    subscriber.welcomed(Welcome((EPOCH, 1), resumed=True, replayed=4))
+
+
 def restart_in_silence(story: Story, subscriber: Subscriber) -> None:
     receive(subscriber, 1)
     resume(subscriber, 0, epoch=LATER)
@@ -251,9 +267,7 @@ def restart_in_silence(story: Story, subscriber: Subscriber) -> None:
 
 def restart_into_the_past(story: Story, subscriber: Subscriber) -> None:
     receive(subscriber, 1)
-    resume(
-        subscriber, 0, Gap("restart", (EPOCH, 1), (EPOCH - 500, 1), None), EPOCH - 500
-    )
+    resume(subscriber, 0, Gap("restart", (EPOCH, 1), (EPOCH - 500, 1), None), EPOCH - 500)
 
 
 def restart_and_lose(story: Story, subscriber: Subscriber) -> None:
@@ -314,6 +328,9 @@ def change_the_epoch_within_a_connection(story: Story, subscriber: Subscriber) -
         (deny_the_gap, "a gap is told and denied"),
         (tell_a_newcomer_of_a_gap, "a gap is told and denied"),
         (forget_that_it_resumes, "`resumed` is wrong"),
+        (replay_to_a_newcomer, "a newcomer gets a replay"),
+        (replay_too_little, "it replays less than there is"),
+        (replay_too_much, "it replays more than there is"),
         (restart_in_silence, "no gap is told"),
         (restart_into_the_past, "no restart can be so"),
         (restart_and_lose, "1 lost"),

@@ -1,0 +1,207 @@
+"""A hub under publishers, churning subscribers and kills: nothing is lost, repeated or out of order.
+
+Every choice comes of one seed, which is printed: what is drawn repeats with it, the interleaving does not.
+
+- SOAK_SEED: the seed; drawn if not given.
+- SOAK_SECONDS: how long the long form takes, 600.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import resource
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.conftest import StartHub
+from tests.hub_process import HubProcess
+from tests.patience import PATIENCE_S
+from tests.soak.checker import Checker
+from tests.soak.history import ACKNOWLEDGED, REFUSED, UNKNOWN, History, Id
+from tests.soak.publishers import KINDS, Publisher
+from tests.soak.subscribers import Reader, draw_asked
+
+LONG_S = float(os.environ.get("SOAK_SECONDS", "600"))
+PUBLISHERS = 8
+FLAGS = (
+    *("--heartbeat", "0.5"),
+    *("--slow-client-timeout", "2"),
+    *("--drain-timeout", "2"),
+    *("--retry", "1000"),
+    *("--log-level", "warning"),
+)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How long, and how much of it."""
+
+    seconds: float
+    subscribers: int
+    events_per_s: float
+    incidents: int
+    longest_stop_s: float
+
+
+SHORT = Size(16, 100, 1_500, 4, 1.5)
+LONG = Size(LONG_S, 100, 3_000, int(LONG_S / 15) + 3, 8)
+
+
+@dataclass
+class Soak:
+    """One run: who takes part, and what happens to the hub."""
+
+    hub: HubProcess
+    size: Size
+    dice: random.Random
+
+    def __post_init__(self) -> None:
+        self.history = History(KINDS)
+        self.incidents: Counter[str] = Counter()
+        self._is_over = False
+        rate = self.size.events_per_s / PUBLISHERS
+        self.publishers = [
+            Publisher(number, self.history, self.hub.port, self._own_dice(), rate)
+            for number in range(PUBLISHERS)
+        ]
+        self.readers = []
+        for number in range(self.size.subscribers):
+            dice = self._own_dice()
+            subscriber = self.history.subscriber(f"subscriber {number}", draw_asked(dice, KINDS))
+            newest = self.history.published.newest
+            self.readers.append(Reader(subscriber, self.hub.port, dice, newest))
+
+    def _own_dice(self) -> random.Random:
+        """Dice of one's own: what the others do doesn't change what is drawn."""
+        return random.Random(self.dice.getrandbits(64))
+
+    def is_over(self) -> bool:
+        return self._is_over
+
+    async def run(self) -> None:
+        """All of it, until every subscriber has read to the end."""
+        async with asyncio.TaskGroup() as group:
+            for reader in self.readers:
+                group.create_task(reader.churn(self.is_over))
+            for publisher in self.publishers:
+                group.create_task(publisher.publish_until(self.is_over))
+            await self._let_happen()
+            self._is_over = True
+        await self._end()
+
+    async def _let_happen(self) -> None:
+        """Kill, drain and stop the hub at times that were drawn, each of them at least once."""
+        size, dice = self.size, self.dice
+        kinds = ["kill", "drain", "stop"]
+        kinds += dice.choices(kinds, k=size.incidents - len(kinds))
+        dice.shuffle(kinds)
+        times = sorted(dice.uniform(1, size.seconds - 1) for _ in kinds)
+        started = time.monotonic()
+        for kind, at in zip(kinds, times, strict=True):
+            away_s, stop_s = dice.uniform(0, 0.5), dice.uniform(1, size.longest_stop_s)
+            await asyncio.sleep(started + at - time.monotonic())
+            self.incidents[kind] += 1
+            if kind == "stop":
+                self.hub.signal(signal.SIGSTOP)
+                await asyncio.sleep(stop_s)
+                self.hub.signal(signal.SIGCONT)
+                continue
+            if kind == "kill":
+                self.hub.kill()
+            else:
+                self.hub.signal(signal.SIGTERM)
+                assert await asyncio.to_thread(self.hub.wait) == 0
+            await asyncio.sleep(away_s)
+            self.hub.restart()
+        await asyncio.sleep(started + size.seconds - time.monotonic())
+
+    async def _end(self) -> None:
+        """Publish one event of each kind, and let everybody read up to its own last one."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not await self.publishers[0].publish(range(len(KINDS))):
+                pass
+        self.publishers[0].disconnect()
+        assert self.publishers[0].last
+        self.history.end = epoch, last = self.publishers[0].last
+        ids = range(last - len(KINDS) + 1, last + 1)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.gather(
+                    *(
+                        reader.read_up_to(_last_for(subscriber.asked.matches, epoch, ids))
+                        for reader, subscriber in zip(
+                            self.readers, self.history.subscribers, strict=True
+                        )
+                    )
+                )
+        except TimeoutError:
+            pass  # the checker says who lacks what
+
+
+def _last_for(matches: Callable[[str, str], bool], epoch: int, ids: range) -> Id | None:
+    """The id of the last of the events of all kinds that a subscriber gets, None if it gets none."""
+    of_its_own = [seq for seq, kind in zip(ids, KINDS, strict=True) if matches(*kind)]
+    return (epoch, of_its_own[-1]) if of_its_own else None
+
+
+def figures(history: History, checker: Checker) -> dict[str, object]:
+    """What happened, in numbers."""
+    outcomes, subscribers = history.published.outcomes, history.subscribers
+    connections = [each for subscriber in subscribers for each in subscriber.connections]
+    gaps = Counter(each.gap.reason for each in connections if each.gap)
+    untold = [c for c in connections if c.welcome and c.welcome.missed != 0 and not c.gap]
+    return {
+        "acknowledged": outcomes.count(ACKNOWLEDGED),
+        "refused": outcomes.count(REFUSED),
+        "unknown": outcomes.count(UNKNOWN),
+        "unknown, received": checker.seen_unknown,
+        "unknown, holes": checker.holes,
+        "received": sum(len(each.seqs) for each in subscribers),
+        "connections": len(connections),
+        "resumed": sum(bool(each.welcome and each.requested) for each in connections),
+        "gaps": dict(gaps),
+        "cut behind a welcome with a gap": len(untold),
+    }
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(SHORT, id="short"),
+        pytest.param(LONG, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(LONG_S + 240)]),
+    ],
+)
+async def test_nothing_is_lost_repeated_or_out_of_order_and_each_gap_is_true(
+    start_hub: StartHub, size: Size
+) -> None:
+    seed = int(os.environ.get("SOAK_SEED") or random.randrange(2**32))
+    print(f"\nSOAK_SEED={seed}, {size}")
+    before = _cpu_s()
+    # Two seconds of events: who is away for longer has missed some for good.
+    hub = start_hub(*FLAGS, "--history-events", str(int(2 * size.events_per_s)))
+    soak = Soak(hub, size, random.Random(seed))
+    await soak.run()
+    assert hub.stop() == 0
+    used = [round(after - start, 1) for after, start in zip(_cpu_s(), before, strict=True)]
+    print(f"CPU of the load and of the hubs: {used} s, {dict(soak.incidents)}")
+
+    started = time.process_time()
+    checker = Checker(soak.history)
+    faults = checker.check()
+    print(f"checked in {time.process_time() - started:.1f} s: {figures(soak.history, checker)}")
+    faults += [odd for publisher in soak.publishers for odd in publisher.odd]
+    assert not faults, f"{len(faults)} faults with SOAK_SEED={seed}:\n" + "\n".join(faults[:20])
+    assert "Traceback" not in hub.log(), hub.log()
+
+
+def _cpu_s() -> tuple[float, float]:
+    """Seconds of CPU that this process has used, and its children that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time(), children.ru_utime + children.ru_stime
