@@ -40,7 +40,7 @@ test: $(INSTALLED_DEV) packages ## install what the tests need and run all of th
 	@echo "All tests on $(WORKERS) workers: about 4 minutes on two cores"
 	$(BIN)/python -m pytest $(IN_PARALLEL)
 
-soak: $(INSTALLED_DEV) packages ## the tests that take minutes, one after the other, and their figures
+soak: $(INSTALLED_DEV) packages ## the tests that take minutes, and their figures; SOAK_SEED and SOAK_SECONDS are those of tests/soak
 	$(BIN)/python -m pytest -m soak -s --timeout 900
 
 check: $(INSTALLED_DEV) $(TSC) ## format, lint, strict types
