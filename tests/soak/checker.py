@@ -184,13 +184,12 @@ class Checker:
         # A client that is cut behind the welcome gets no `gap`, but knows by the welcome.
         if gap and (gap.missed, gap.requested) != (welcome.missed, requested):
             return "the gap is not the welcome's"
+        if gap and gap.oldest not in (None, _next(welcome.id)):  # None: the history is empty
+            return "`oldest` is not where it goes on"
         if requested[0] == welcome.id[0]:
             return self._wrong_with_evicted(connection, welcome, requested, asked)
         if requested > welcome.id or (gap and gap.reason != "restart") or welcome.missed:
             return "no restart can be so"
-        # An epoch that nobody published in yet has no oldest event.
-        if gap and gap.oldest != _next(welcome.id) and (gap.oldest or welcome.id[1]):
-            return "`oldest` is not where it goes on"
         return None
 
     def _wrong_with_evicted(
@@ -200,8 +199,6 @@ class Checker:
         (epoch, floor), gap = welcome.id, connection.gap
         if gap and gap.reason != "evicted":
             return "the reason is wrong"
-        if gap and gap.oldest != _next(welcome.id):
-            return "`oldest` is not where it goes on"
         if welcome.missed != (floor - requested[1] if asked.is_everything else None):
             return "`missed` is wrong"
         for seqs in self._matches(asked, epoch), self._matches(None, epoch):

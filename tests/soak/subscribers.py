@@ -112,7 +112,7 @@ PACES = (
     Pace(65_536, 0.0),
     Pace(65_536, 0.05),
     Pace(16_384, 0.2),
-    Pace(3_000, 0.1, 4_096),
+    Pace(2_000, 0.2, 4_096),
     Pace(65_536, 1.0, 8_192),
 )
 
@@ -171,7 +171,9 @@ class Reader:
         bytes_left = dice.choice((None, None, None, dice.randint(1, 500), dice.randint(1, 50_000)))
         sleeps_s = dice.uniform(0, 6) if dice.random() < 0.1 else 0.0
         with suppress(TimeoutError):
-            async with asyncio.timeout(dice.expovariate(1 / 3)):
+            # Who reads slowly lives long enough for the history to run away from it.
+            mean_s = 6 if self._pace.receive_buffer else 2
+            async with asyncio.timeout(dice.expovariate(1 / mean_s)):
                 await self._live(is_over, bytes_left, sleeps_s)
 
     async def _live(

@@ -65,6 +65,7 @@ class Soak:
     def __post_init__(self) -> None:
         self.history = History(KINDS)
         self.incidents: Counter[str] = Counter()
+        self.closed_as_slow = 0
         self._is_over = False
         rate = self.size.events_per_s / PUBLISHERS
         self.publishers = [
@@ -113,6 +114,7 @@ class Soak:
                 await asyncio.sleep(stop_s)
                 self.hub.signal(signal.SIGCONT)
                 continue
+            await self._count_slow()
             if kind == "kill":
                 self.hub.kill()
             else:
@@ -121,6 +123,12 @@ class Soak:
             await asyncio.sleep(away_s)
             self.hub.restart()
         await asyncio.sleep(started + size.seconds - time.monotonic())
+        await self._count_slow()
+
+    async def _count_slow(self) -> None:
+        """Count the streams that the hub, as long as it runs, has closed as too slow."""
+        sample = 'tocsin_streams_closed_total{reason="slow"}'
+        self.closed_as_slow += int(await asyncio.to_thread(self.hub.metric, sample))
 
     async def _end(self) -> None:
         """Publish one event of each kind, and let everybody read up to its own last one."""
@@ -151,7 +159,18 @@ def _last_for(matches: Callable[[str, str], bool], epoch: int, ids: range) -> Id
     return (epoch, of_its_own[-1]) if of_its_own else None
 
 
-def figures(history: History, checker: Checker) -> dict[str, object]:
+def draw_limit(dice: random.Random, events: int) -> tuple[str, str]:
+    """What bounds the history, to 2 s and so many events: who is away for longer has missed some for good."""
+    return dice.choice(
+        (
+            ("--history-events", str(events)),
+            ("--history-bytes", str(events * 300)),
+            ("--history-age", "2"),
+        )
+    )
+
+
+def figures(history: History, checker: Checker) -> dict[str, int]:
     """What happened, in numbers."""
     outcomes, subscribers = history.published.outcomes, history.subscribers
     connections = [each for subscriber in subscribers for each in subscriber.connections]
@@ -166,8 +185,9 @@ def figures(history: History, checker: Checker) -> dict[str, object]:
         "received": sum(len(each.seqs) for each in subscribers),
         "connections": len(connections),
         "resumed": sum(bool(each.welcome and each.requested) for each in connections),
-        "gaps": dict(gaps),
-        "cut behind a welcome with a gap": len(untold),
+        "restart": gaps["restart"],
+        "evicted": gaps["evicted"],
+        "cut between welcome and gap": len(untold),
     }
 
 
@@ -183,24 +203,26 @@ async def test_nothing_is_lost_repeated_or_out_of_order_and_each_gap_is_true(
 ) -> None:
     seed = int(os.environ.get("SOAK_SEED") or random.randrange(2**32))
     print(f"\nSOAK_SEED={seed}, {size}")
-    before = _cpu_s()
-    # Two seconds of events: who is away for longer has missed some for good.
-    hub = start_hub(*FLAGS, "--history-events", str(int(2 * size.events_per_s)))
-    soak = Soak(hub, size, random.Random(seed))
+    before, dice = _cpu_s(), random.Random(seed)
+    limit = draw_limit(dice, int(2 * size.events_per_s))
+    hub = start_hub(*FLAGS, *limit)
+    soak = Soak(hub, size, dice)
     await soak.run()
     assert hub.stop() == 0
     used = [round(after - start, 1) for after, start in zip(_cpu_s(), before, strict=True)]
-    print(f"CPU of the load and of the hubs: {used} s, {dict(soak.incidents)}")
+    print(f"CPU of the load and of the hubs: {used} s, {limit}, {dict(soak.incidents)}")
 
     started = time.process_time()
     checker = Checker(soak.history)
     faults = checker.check()
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"checked in {time.process_time() - started:.1f} s, {peak_mib} MiB at most")
-    print(figures(soak.history, checker))
+    shown = figures(soak.history, checker) | {"closed as slow": soak.closed_as_slow}
+    print(shown)
     faults += [odd for publisher in soak.publishers for odd in publisher.odd]
     assert not faults, f"{len(faults)} faults with SOAK_SEED={seed}:\n" + "\n".join(faults[:20])
     assert "Traceback" not in hub.log(), hub.log()
+    assert shown["restart"], "nobody came back after a kill"
 
 
 def _cpu_s() -> tuple[float, float]:
