@@ -91,13 +91,13 @@ def raw(*lines: str, body: bytes = b"") -> bytes:
 def get(target: str | bytes, *headers: str, version: str = "1.1") -> bytes:
     """A GET of `target`, which may be anything."""
     target = target if isinstance(target, bytes) else target.encode()
-    lines = "".join(f"{header}\r\n" for header in ("Host: hub", *headers))
+    lines = "".join(f"{header}\r\n" for header in ("Host: localhost", *headers))
     return b"GET " + target + f" HTTP/{version}\r\n{lines}\r\n".encode()
 
 
 def post(body: bytes, *headers: str, type: str | None = "application/json") -> bytes:
     """A POST of `body` to the notify route."""
-    fields = ["Host: hub", f"Content-Length: {len(body)}", *headers]
+    fields = ["Host: localhost", f"Content-Length: {len(body)}", *headers]
     if type is not None:
         fields.append(f"Content-Type: {type}")
     lines = "".join(f"{field}\r\n" for field in fields)

@@ -70,7 +70,7 @@ class StreamClient:
     ) -> Self:
         """Connect, send the request, and read the answer's head."""
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        fields = {"Host": "hub", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        fields = {"Host": "localhost", **{k.replace("_", "-"): v for k, v in headers.items()}}
         lines = [
             f"{method} /events{query} HTTP/{version}",
             *(f"{k}: {v}" for k, v in fields.items()),

@@ -16,9 +16,10 @@ from tocsin.eventlog.journal import open_journal
 from tocsin.http.access_log import AccessLog
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.edge import Edge
+from tocsin.http.hosts import Hosts, hosts_at
 from tocsin.http.listener import Listener
 from tocsin.http.listening import DEAD_PEER_S, GRACE_S, listening_sockets
-from tocsin.http.origins import Origins
+from tocsin.http.origins import NOBODY, Origins
 from tocsin.http.routes.base import Route
 from tocsin.http.routes.events import EventsRoute
 from tocsin.http.routes.health import HealthRoute, ReadyRoute, StatsRoute
@@ -54,8 +55,8 @@ class Wiring:
         self._bodies = ByteBudget(hub.settings.max_bodies_bytes)
         self._answers = ByteBudget(hub.settings.max_answers_bytes)
 
-    def edge(self, *, with_metrics: bool) -> Edge:
-        """The hub's own edge."""
+    def edge(self, *, with_metrics: bool, hosts: Hosts | None = None) -> Edge:
+        """The hub's own edge; `hosts` are those that a request may name, None is any."""
         hub = self._hub
         origins = Origins(hub.settings)
         served: dict[str, Route] = {
@@ -68,20 +69,26 @@ class Wiring:
         }
         if with_metrics:
             served["/metrics"] = self._metrics()
-        return self._edge(served, PagesRoute())
+        return self._edge(served, origins, PagesRoute(), hosts)
 
-    def metrics_edge(self) -> Edge:
+    def metrics_edge(self, *, hosts: Hosts | None) -> Edge:
         """That of a listener for the metrics alone."""
-        return self._edge({"/metrics": self._metrics()})
+        return self._edge({"/metrics": self._metrics()}, NOBODY, None, hosts)
 
     def _metrics(self) -> Route:
         log = self._access_log
         scrape = make_scrape(self._hub, log.counts, log.lanes)
         return MetricsRoute(scrape, self._hub.settings.metrics_token)
 
-    def _edge(self, served: dict[str, Route], others: Route | None = None) -> Edge:
-        origins = Origins(self._hub.settings)
-        return Edge(served, origins, self._access_log, self._bodies, self._answers, others)
+    def _edge(
+        self,
+        served: dict[str, Route],
+        origins: Origins,
+        others: Route | None,
+        hosts: Hosts | None,
+    ) -> Edge:
+        log, bodies, answers = self._access_log, self._bodies, self._answers
+        return Edge(served, origins, log, bodies, answers, others, hosts)
 
 
 class Server:
@@ -96,12 +103,13 @@ class Server:
         # a quarter for those of the metrics', the rest for files.
         limit = hub.clients_limit + RESERVED_DESCRIPTORS // 2
         self._listener = self._listener_for(
-            wiring.edge(with_metrics=not address),
+            wiring.edge(with_metrics=not address, hosts=hosts_at(settings.host, settings)),
             lambda: limit - len(hub.streams) - self._listener.open,
         )
         few = RESERVED_DESCRIPTORS // 4
         self._metrics_listener = self._listener_for(
-            wiring.metrics_edge(), lambda: few - self._metrics_listener.open
+            wiring.metrics_edge(hosts=hosts_at(address[0], settings) if address else None),
+            lambda: few - self._metrics_listener.open,
         )
         self._simulator = Simulator(hub, settings.simulate) if settings.simulate else None
         self._canary: Canary | None = None
@@ -196,6 +204,8 @@ async def serve(settings: Settings) -> None:
     if server.metrics_port:
         extra["metrics_port"] = server.metrics_port
     log.info("started", extra=extra)
+    if settings.insecure:
+        log.warning("insecure: everybody who reaches the hub may read and publish")
     failure = server.hub.failure
     ends: set[asyncio.Future[Any]] = {failure, asyncio.ensure_future(signalled.wait())}
     await asyncio.wait(ends, return_when="FIRST_COMPLETED")

@@ -41,6 +41,10 @@ class InvalidInput(TocsinError):
         return self
 
 
+class Refused(InvalidInput):
+    """A request that isn't taken for where it comes from or is sent to; its connection ends."""
+
+
 class Unavailable(TocsinError):
     """The hub can't do this now: it is draining, or its journal is down.
 

@@ -42,7 +42,7 @@ class Reader:
         """Read for so long, or until the event `last` has come; then go, with a reset."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.hub.port)
         header = f"Last-Event-ID: {self.cursor}\r\n" if self.cursor else ""
-        writer.write(f"GET /events HTTP/1.0\r\nHost: hub\r\n{header}\r\n".encode())
+        writer.write(f"GET /events HTTP/1.0\r\nHost: localhost\r\n{header}\r\n".encode())
         await reader.readuntil(b"\r\n\r\n")
         parser = EventStreamParser()
         try:
@@ -71,7 +71,7 @@ async def publish(hub: HubProcess, is_enough: Callable[[int], bool]) -> list[str
         reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
         body = notice(type="notification", message="x" * 40)
         head = (
-            "POST /api/notify HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\n"
+            "POST /api/notify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         while not is_enough(len(ids)):

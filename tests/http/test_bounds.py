@@ -22,7 +22,7 @@ from tocsin import Draft
 from tocsin.http import fast_lane, listener, patience
 
 MIB = 1024 * 1024
-HOST = "Host: hub"
+HOST = "Host: localhost"
 NDJSON = "Content-Type: application/x-ndjson"
 BATCH_BYTES = 4 * MIB
 

@@ -63,7 +63,7 @@ async def test_draining_hub_turns_streams_away_softly_and_publishers_plainly() -
 def test_signal_ends_the_process_cleanly(start_hub: StartHub, number: int) -> None:
     hub = start_hub()
     with socket.create_connection(("127.0.0.1", hub.port)) as client:
-        client.sendall(b"GET /events HTTP/1.1\r\nHost: hub\r\n\r\n")
+        client.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"connection" in client.recv(65_536)
         hub.signal(number)
         assert hub.wait() == 0
@@ -93,7 +93,7 @@ async def test_publisher_whose_batch_is_being_read_at_the_end_is_told_what_becam
 
 async def fetch(port: int, path: str) -> tuple[int, dict[str, str], dict[str, object]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n".encode())
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
     headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines)}

@@ -13,7 +13,7 @@ from tests.raw import Answer, get, notice, post, raw, read_answer
 ODD = "Upgrade: something-else"
 """Not plain HTTP, and ignored by everybody."""
 
-HOST = "Host: hub"
+HOST = "Host: localhost"
 ORIGIN = "Origin: https://a.example"
 JSON = "Content-Type: application/json"
 LENGTH_0 = "Content-Length: 0"

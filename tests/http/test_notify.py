@@ -67,8 +67,10 @@ def test_connection_stays_open_for_the_next_event(start_hub: StartHub) -> None:
 
 
 def test_preflight_of_a_publisher_is_answered(start_hub: StartHub) -> None:
-    request = b"OPTIONS /api/notify HTTP/1.1\r\nHost: hub\r\nOrigin: https://a.example\r\n\r\n"
-    answer = exchange(start_hub().port, request)
+    request = (
+        b"OPTIONS /api/notify HTTP/1.1\r\nHost: localhost\r\nOrigin: https://a.example\r\n\r\n"
+    )
+    answer = exchange(start_hub("--cors-origin", "*").port, request)
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (204, "*")
     assert "POST" in answer.headers["access-control-allow-methods"]
     assert "Content-Type" in answer.headers["access-control-allow-headers"]

@@ -18,7 +18,7 @@ def stalled_client(port: int) -> socket.socket:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     client.connect(("127.0.0.1", port))
-    client.sendall(b"GET /events HTTP/1.1\r\nHost: hub\r\n\r\n")
+    client.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
     return client
 
 

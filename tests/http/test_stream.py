@@ -12,7 +12,7 @@ from tocsin import Draft
 
 
 async def test_stream_answers_with_the_contracts_headers() -> None:
-    async with serving() as server:
+    async with serving(cors_origin=("*",)) as server:
         client = await StreamClient.open(server)
         assert client.status == 200
         assert client.headers["content-type"].startswith("text/event-stream")
@@ -261,7 +261,7 @@ async def test_head_answers_the_headers_and_no_body() -> None:
 
 
 async def test_preflight_allows_last_event_id() -> None:
-    async with serving() as server:
+    async with serving(cors_origin=("https://shop.example",)) as server:
         client = await StreamClient.open(server, method="OPTIONS", Origin="https://shop.example")
         assert client.status == 204
         assert "Last-Event-ID" in client.headers["access-control-allow-headers"]

@@ -19,7 +19,9 @@ TOKEN = "a-token-of-some-length"
 
 
 def ask(port: int, path: str = "/metrics", authorization: str = "") -> Answer:
-    fields = "Host: hub\r\n" + (f"Authorization: {authorization}\r\n" if authorization else "")
+    fields = "Host: localhost\r\n" + (
+        f"Authorization: {authorization}\r\n" if authorization else ""
+    )
     return exchange(port, f"GET {path} HTTP/1.1\r\n{fields}\r\n".encode("latin-1"))
 
 

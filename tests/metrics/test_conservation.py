@@ -68,7 +68,7 @@ def stalled(server: Server, query: str) -> socket.socket:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     client.connect(("127.0.0.1", server.port))
-    client.sendall(f"GET /events{query} HTTP/1.1\r\nHost: hub\r\n\r\n".encode())
+    client.sendall(f"GET /events{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     client.setblocking(False)
     return client
 

@@ -145,7 +145,7 @@ def flood_with_topics_and_types(port: int) -> None:
             for n in range(first, first + 1_000)
         ).encode()
         head = (
-            "POST /api/notify HTTP/1.1\r\nHost: hub\r\nContent-Type: application/x-ndjson\r\n"
+            "POST /api/notify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         assert exchange(port, head.encode() + body).status == 200
@@ -170,11 +170,11 @@ def flood_with_odd_requests(port: int) -> None:
     requests = [(method, path) for path in [*paths[:7], *paths[-3:]] for method in methods]
     requests += [("GET", path) for path in paths[7:]]
     for number, (method, path) in enumerate(requests):
-        fields = f"Host: hub\r\nUser-Agent: agent{number}\r\nConnection: close\r\n"
+        fields = f"Host: localhost\r\nUser-Agent: agent{number}\r\nConnection: close\r\n"
         exchange(port, f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode())
     for number in range(50):
         id = f"{number}-x\xe9" if number % 2 else str(number)
-        fields = f"Host: hub\r\nLast-Event-ID: {id}\r\n"
+        fields = f"Host: localhost\r\nLast-Event-ID: {id}\r\n"
         answer = exchange(port, f"GET /events HTTP/1.1\r\n{fields}\r\n".encode("latin-1"))
         assert answer.status == 200
 

@@ -90,7 +90,7 @@ async def test_uptime_counts_from_the_start_of_the_hub() -> None:
     began = time.monotonic()
     async with serving() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"GET /api/stats HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n")
+        writer.write(b"GET /api/stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         answer = (await asyncio.wait_for(reader.read(), 5)).decode()
         writer.close()
     uptime = float(answer.partition('"uptime":')[2].partition(",")[0])

@@ -9,7 +9,7 @@ from tornado.routing import PathMatches
 
 from tocsin import Hub, routes
 from tocsin.ops.metrics.document import rewrite
-from tocsin.settings import FIELDS, describe
+from tocsin.settings import FIELDS, describe, is_switch
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,6 +25,7 @@ def test_every_setting_is_documented_as_it_is() -> None:
     for name, field in FIELDS.items():
         default = field.default
         shown = ", ".join(default) if isinstance(default, tuple) else default
+        shown = str(shown).lower() if is_switch(name) else shown
         flag = "--" + name.replace("_", "-")
         variable = f"TOCSIN_{name.upper()}"
         expected.append(f"| `{flag}` | `{variable}` | `{name}` | {shown} | {describe(name)} |")

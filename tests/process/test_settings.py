@@ -13,6 +13,9 @@ from tocsin.settings import FIELDS, Settings, client_limit, load
 # Another value than the default for each setting; a new setting needs one here, or its tests fail.
 VALUES: dict[str, object] = {
     "host": "::1",
+    "insecure": True,
+    "public_url": "https://hub.example/tocsin",
+    "allowed_host": ("hub.internal", "[fe80::1]"),
     "port": 4000,
     "keep_alive": 20.0,
     "max_header_bytes": 8_192,
@@ -45,6 +48,8 @@ VALUES: dict[str, object] = {
 def toml(value: object) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(toml(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
@@ -78,7 +83,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     settings = load()
     assert settings == Settings()
     assert (settings.host, settings.port, settings.simulate) == ("127.0.0.1", 3000, 0.0)
-    assert (settings.heartbeat, settings.cors_origin) == (30.0, ("*",))
+    assert (settings.heartbeat, settings.cors_origin) == (30.0, ())
 
 
 @pytest.mark.parametrize(
@@ -94,6 +99,25 @@ def test_defaults_are_those_of_the_contract() -> None:
         ),
         ({"journal": "redis:"}, ["--journal", "'redis:'", "memory:"]),
         ({"cors_origin": ("shop.example",)}, ["--cors-origin", "shop.example"]),
+        ({"cors_origin": ("https://a.example/x",)}, ["--cors-origin", "https://a.example/x"]),
+        ({"cors_origin": ("https://a b",)}, ["--cors-origin", "https://a b"]),
+        ({"cors_origin": ("https://a.example,https://b.example",)}, ["--cors-origin", "b.example"]),
+        ({"cors_origin": ("https://é.example",)}, ["--cors-origin", "é"]),
+        (
+            {"cors_origin": ("https://a.example:99999",)},
+            ["cors_origin", "a.example:99999", "65535"],
+        ),
+        ({"cors_origin": ("NULL",)}, ["--cors-origin", "NULL"]),
+        ({"allowed_host": ("hub.example:3000",)}, ["--allowed-host", "hub.example:3000"]),
+        ({"allowed_host": ("https://hub.example",)}, ["--allowed-host", "https://hub.example"]),
+        ({"public_url": "hub.example"}, ["--public-url", "hub.example"]),
+        ({"public_url": "https://hub.example/?a"}, ["--public-url", "https://hub.example/?a"]),
+        ({"public_url": "https://hub.example:99999"}, ["public_url", "hub.example:99999", "65535"]),
+        ({"insecure": "perhaps"}, ["--insecure", "'perhaps'", "bool"]),
+        ({"host": "0.0.0.0"}, ["host", "'0.0.0.0'", "--insecure"]),
+        ({"host": "::"}, ["host", "'::'", "--insecure"]),
+        ({"host": "::ffff:10.0.0.1"}, ["host", "::ffff:10.0.0.1", "--insecure"]),
+        ({"host": "hub.example"}, ["host", "'hub.example'", "--insecure"]),
         ({"log_level": "loud"}, ["--log-level", "'loud'"]),
         ({"retry": "10"}, ["--retry", "'10'", "1000"]),
         ({"canary": "-1"}, ["--canary", "'-1'", "0"]),
@@ -126,6 +150,56 @@ def test_bad_file_is_named_with_what_is_wrong(content: str, said: str, tmp_path:
     with pytest.raises(SettingsError, match=said) as raised:
         load(path=path)
     assert path in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://App.Example.com:443", "https://app.example.com"),
+        ("HTTP://localhost:80", "http://localhost"),
+        ("http://localhost:443", "http://localhost:443"),
+        ("https://a.example:08443", "https://a.example:8443"),
+        ("https://a.example/", "https://a.example"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("tauri://LocalHost", "tauri://localhost"),
+        ("chrome-extension://abcdefgh", "chrome-extension://abcdefgh"),
+        ("https://[2001:DB8::1]:443", "https://[2001:db8::1]"),
+        ("null", "null"),
+        ("*", "*"),
+    ],
+)
+def test_origin_is_kept_as_browsers_send_it(written: str, meant: str, tmp_path: Path) -> None:
+    path = file(tmp_path / "hub.toml", f'cors_origin = ["{written}"]')
+    assert load(path=path).cors_origin == (meant,)
+    assert load(flags={"cors_origin": (written,)}).cors_origin == (meant,)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        (
+            "https://a.example, capacitor://localhost",
+            ("https://a.example", "capacitor://localhost"),
+        ),
+        (" https://a.example ,, null,", ("https://a.example", "null")),
+        ("https://a.example,https://A.example:443", ("https://a.example",)),
+        ("", ()),
+    ],
+)
+def test_spaces_and_empty_places_of_a_list_in_the_environment_mean_nothing(
+    text: str, meant: tuple[str, ...]
+) -> None:
+    assert load(environ={"TOCSIN_CORS_ORIGIN": text}).cors_origin == meant
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost", "LOCALHOST"])
+def test_loopback_needs_no_leave(host: str) -> None:
+    assert load(flags={"host": host}).host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "hub.example"])
+def test_other_addresses_are_taken_with_insecure(host: str) -> None:
+    assert load(flags={"host": host, "insecure": True}).host == host
 
 
 def test_missing_file_and_unknown_variable_are_named(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tocsin.settings import (
     client_limit,
     describe,
     is_repeatable,
+    is_switch,
     load,
     raise_descriptor_limit,
     shown_value,
@@ -36,16 +37,28 @@ FAILED = 1
 BAD_SETTINGS = 2
 
 
+def _as_toml(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_as_toml(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
 def _with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give `command` a flag for each setting, and ``--config``."""
     for name in reversed(FIELDS):
         default = FIELDS[name].default
+        shown = default if isinstance(default, str) else _as_toml(default)
+        as_flag: dict[str, Any] = (
+            {"is_flag": True, "default": None} if is_switch(name) else {"metavar": "VALUE"}
+        )
         command = click.option(
             "--" + name.replace("_", "-"),
             name,
             multiple=is_repeatable(name),
-            metavar="VALUE",
-            help=f"{describe(name)} [{ENVIRONMENT_PREFIX}{name.upper()}; {default}]",
+            help=f"{describe(name)} [{ENVIRONMENT_PREFIX}{name.upper()}; {shown}]",
+            **as_flag,
         )(command)
     return click.option(
         "--config", envvar="TOCSIN_CONFIG", metavar="FILE", help="Settings as TOML. [TOCSIN_CONFIG]"
@@ -136,12 +149,6 @@ def bench(url: str, **load: Any) -> None:
         _fail(f"bench: {error}", FAILED)
     if outcome.missing or outcome.errors:
         sys.exit(FAILED)
-
-
-def _as_toml(value: object) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_as_toml(item) for item in value) + "]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _fail(message: str, code: int) -> None:

@@ -33,17 +33,19 @@ HANDLERS = (
     "pages",
     "notfound",
 )
-_FAILURES = ("400", "413", "415", "422", "503")
+_FAILURES = ("400", "403", "413", "415", "421", "422", "503")
 EXPECTED: tuple[Labels, ...] = (
     *((name, "GET", "200") for name in HANDLERS if name not in ("events", "notify", "notfound")),
     *((name, "GET", "500") for name in HANDLERS if name not in ("notify", "notfound")),
     ("events", "GET", "400"),
+    ("events", "GET", "421"),
     ("events", "GET", "422"),
     ("history", "GET", "400"),
     ("ready", "GET", "503"),
     ("metrics", "GET", "401"),
     ("pages", "GET", "304"),
     ("pages", "GET", "404"),
+    ("pages", "GET", "421"),
     ("notfound", "GET", "404"),
     *(("notify", "POST", code) for code in ("200", *_FAILURES, "500")),
     OTHER,

@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from tocsin.errors import InvalidInput, Unavailable
+from tocsin.errors import InvalidInput, Refused, Unavailable
 from tocsin.http.access_log import AccessLog
 from tocsin.http.answer import Answer, ClosingStream, Pairs, of_error, refusal
 from tocsin.http.byte_budget import ByteBudget
+from tocsin.http.hosts import Hosts
 from tocsin.http.open_stream import OpenStream
-from tocsin.http.origins import Origins
+from tocsin.http.origins import NOBODY, Origins
 from tocsin.http.request import Request
-from tocsin.http.routes.base import NotFound, Pending, Result, Route
+from tocsin.http.routes.base import NotFound, Pending, Result, Route, closing
 
 log = logging.getLogger("tocsin.http")
 
@@ -35,6 +36,7 @@ class Edge:
         bodies: bytes of bodies that are coming in.
         answers: bytes of answers that their readers haven't taken.
         others: answers every other path.
+        hosts: that a request may name; None is any.
 
     Attributes:
         answering: requests whose answer waits for something.
@@ -48,6 +50,7 @@ class Edge:
         bodies: ByteBudget,
         answers: ByteBudget,
         others: Route | None = None,
+        hosts: Hosts | None = None,
     ) -> None:
         self.routes = routes
         self.access_log = access_log
@@ -56,6 +59,9 @@ class Edge:
         self.answering = 0
         self._origins = origins
         self._others = others or NotFound()
+        self._hosts = hosts
+        unshared = [path for path, route in routes.items() if not route.is_shared]
+        self._unshared = frozenset([*unshared, *(path + "/" for path in unshared)])
 
     def route(self, path: str) -> Route:
         """Who answers `path`. A slash at its end makes no other path of it."""
@@ -63,21 +69,27 @@ class Edge:
 
     def of_every_answer(self, request: Request) -> Pairs:
         """The header fields that every answer to `request` has."""
-        return self._origins.headers(request)
+        return self._origins_of(request).headers(request)
 
     def refuse(self, request: Request, body_bytes: int, beginning: bytes) -> Answer | None:
         """Why the body of `request` isn't read (on), or None: see `Route.refuse`."""
-        return self.route(request.path).refuse(request, body_bytes, beginning)
+        route = self.route(request.path)
+        try:
+            self._check(route, request)
+        except Refused as error:
+            return self._of_error(route, request, error)
+        return route.refuse(request, body_bytes, beginning)
 
     def answer(self, request: Request) -> Result | Pending:
         """What `request` is answered, now or when something has been waited for. Never raises."""
         route, method = self.route(request.path), request.method
-        if not route.takes_any_method:
-            if method == "OPTIONS":
-                return self._origins.preflight(route.methods)
-            if method not in route.methods:
-                return not_allowed(method, route.methods)
         try:
+            self._check(route, request)
+            if not route.takes_any_method:
+                if method == "OPTIONS":
+                    return self._origins_of(request).preflight(request, route.methods)
+                if method not in route.methods:
+                    return not_allowed(method, route.methods)
             result = route.answer(request)
         except Exception as error:
             return self._of_error(route, request, error)
@@ -85,6 +97,21 @@ class Edge:
             return result
         self.answering += 1
         return self._answer_later(route, request, result)
+
+    def _check(self, route: Route, request: Request) -> None:
+        """Judge `request` by where it comes from and what host it names, whatever it asks of `route`.
+
+        Raises:
+            Refused: it isn't taken.
+        """
+        if self._hosts:
+            self._hosts.check(request)
+        if not request.media_type and request.method == "POST" and "POST" in route.methods:
+            self._origins_of(request).check(request)
+
+    def _origins_of(self, request: Request) -> Origins:
+        """Who is granted what at the path of `request`."""
+        return NOBODY if request.path in self._unshared else self._origins
 
     async def _answer_later(self, route: Route, request: Request, pending: Pending) -> Result:
         try:
@@ -100,7 +127,8 @@ class Edge:
             route.count_refusal(error)
         else:
             log.error("uncaught exception in %s %s", request.method, request.path, exc_info=error)
-        return of_error(error)
+        answer = of_error(error)
+        return closing(answer) if isinstance(error, Refused) else answer
 
     def note(self, request: Request, status: int, duration_s: float, lane: str) -> None:
         """Count and log that `request` was answered; what fails in that harms no answer."""

@@ -21,7 +21,7 @@ from tocsin.eventlog.resume import Resume
 
 CLOSE_REASONS = ("client", "slow", "shutdown", "error")
 REJECT_REASONS = ("full", "draining", "patterns", "invalid")
-PUBLISH_REJECT_REASONS = ("invalid", "too_large", "unsupported", "unavailable")
+PUBLISH_REJECT_REASONS = ("invalid", "too_large", "unsupported", "forbidden", "unavailable")
 GAP_REASONS = ("evicted", "restart", "unknown")
 SOURCES = ("api", "simulation", "other")
 DELIVERY_KINDS = ("live", "catchup", "replay")

@@ -8,6 +8,7 @@ from tocsin.settings.schema import (
     describe,
     is_repeatable,
     is_secret,
+    is_switch,
     shown_value,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "describe",
     "is_repeatable",
     "is_secret",
+    "is_switch",
     "load",
     "raise_descriptor_limit",
     "shown_value",

@@ -73,8 +73,13 @@ def _from_environment(environ: Mapping[str, str]) -> Layer:
             continue
         if name not in FIELDS:
             raise _unknown(key)
-        layer[name] = (key, value.split(",") if is_repeatable(name) else value)
+        layer[name] = (key, _listed(value) if is_repeatable(name) else value)
     return layer
+
+
+def _listed(text: str) -> list[str]:
+    """What commas and spaces separate; of nothing, none."""
+    return text.replace(",", " ").split()
 
 
 def _from_flags(flags: Mapping[str, object]) -> Layer:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from tocsin.settings.addresses import HOST_NAME, ORIGIN, URL, is_loopback, origin_of
+
 SECRET = {"secret": True}
 HIDDEN = "(hidden)"
 
@@ -26,6 +28,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     port: Annotated[
         int, Meta(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     ] = 3000
+    insecure: Annotated[
+        bool,
+        Meta(
+            description="Let everybody read and publish who reaches the hub, beyond this machine too."
+        ),
+    ] = False
+    public_url: Annotated[
+        str, Meta(pattern=URL, description="Where browsers find the hub, if behind a proxy.")
+    ] = ""
+    allowed_host: Annotated[
+        tuple[Annotated[str, Meta(pattern=HOST_NAME)], ...],
+        Meta(description="Host name that requests may name; repeatable, `*` is any."),
+    ] = ()
     # http: what one client may cost
     keep_alive: Annotated[
         Seconds, Meta(description="Seconds a connection may wait for its next request.")
@@ -128,9 +143,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = 10.0
     # http: who may read what
     cors_origin: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^(\*|https?://[^/\s,]+)$")], ...],
-        Meta(description="Origin whose pages may read and publish; repeatable, `*` is any."),
-    ] = ("*",)
+        tuple[Annotated[str, Meta(pattern=ORIGIN)], ...],
+        Meta(description="Other origin whose pages may read and publish; repeatable, `*` is any."),
+    ] = ()
     metrics_token: Annotated[
         Annotated[str, Meta(pattern=r"^([A-Za-z0-9._~+/-]{16,}=*)?$", extra=SECRET)],
         Meta(description="Bearer token that `/metrics` asks for, 16 characters or more."),
@@ -151,6 +166,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = "text"
 
     def __post_init__(self) -> None:
+        self._put_addresses_in_one_spelling()
+        if not (self.insecure or is_loopback(self.host)):
+            raise ValueError(
+                f"host: {self.host!r}: there, everybody who reaches the hub could read and publish, as there is no"
+                " authentication yet (it will come); allowed: an address of loopback, or --insecure as well"
+            )
         if self.history_bytes < self.max_event_bytes:
             raise ValueError(
                 f"history_bytes: {self.history_bytes} is less than max_event_bytes"
@@ -160,6 +181,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ValueError(
                 f"metrics_listen: {self.metrics_listen!r}: allowed: a port from 0 to 65535"
             )
+
+    def _put_addresses_in_one_spelling(self) -> None:
+        try:
+            origins = tuple(dict.fromkeys(map(origin_of, self.cors_origin)))
+        except ValueError as error:
+            raise ValueError(f"cors_origin: {error}") from None
+        try:
+            origin_of(self.public_url)
+        except ValueError as error:
+            raise ValueError(f"public_url: {error}") from None
+        names = tuple(name.lower() for name in self.allowed_host)
+        msgspec.structs.force_setattr(self, "cors_origin", origins)
+        msgspec.structs.force_setattr(self, "allowed_host", names)
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:
@@ -185,6 +219,11 @@ def describe(name: str) -> str:
 def is_repeatable(name: str) -> bool:
     """Whether setting `name` takes several values."""
     return isinstance(FIELDS[name].default, tuple)
+
+
+def is_switch(name: str) -> bool:
+    """Whether setting `name` is on or off."""
+    return isinstance(FIELDS[name].default, bool)
 
 
 def is_secret(name: str) -> bool:

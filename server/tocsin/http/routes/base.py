@@ -22,10 +22,12 @@ class Route:
         name: in the access log and the metrics.
         methods: that it takes; OPTIONS is answered for it.
         takes_any_method: whether `answer` sees to the method itself.
+        is_shared: whether pages of other origins may be granted it; those of operators never are.
     """
 
     name = ""
     takes_any_method = False
+    is_shared = True
     methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
 
     def refuse(self, request: Request, body_bytes: int, beginning: bytes) -> Answer | None:

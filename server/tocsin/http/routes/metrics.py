@@ -24,6 +24,7 @@ class MetricsRoute(Route):
     """
 
     name = "metrics"
+    is_shared = False
 
     def __init__(self, scrape: Scrape, token: str) -> None:
         self._scrape = scrape

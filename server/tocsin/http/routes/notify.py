@@ -10,7 +10,7 @@ import msgspec
 
 from tocsin.core.event import Draft
 from tocsin.core.publish_body import is_array, read_batch, read_event, read_internal
-from tocsin.errors import InvalidInput
+from tocsin.errors import InvalidInput, Refused
 from tocsin.http.answer import Answer, of_json, refusal
 from tocsin.http.request import JSON, NDJSON, Request
 from tocsin.http.routes.base import Pending, Route, closing, too_large
@@ -83,6 +83,8 @@ class NotifyRoute(Route):
         """An event, or a batch, that was not published."""
         if not isinstance(error, InvalidInput):
             reason = "unavailable"
+        elif isinstance(error, Refused):
+            reason = "forbidden"
         else:
             reason = "too_large" if error.status == 413 else "invalid"
         self._hub.counters.publish_rejected[reason] += 1
