@@ -19,10 +19,17 @@ class Watch(Protocol):
     def allow_lost_hub(self) -> None: ...
 
 
+class Served(Protocol):
+    """Whatever serves the page: a hub, or what is in front of it."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class Dashboard:
     """The page in the words of its reader."""
 
-    def __init__(self, page: Page, hub: HubProcess, path: str = "/") -> None:
+    def __init__(self, page: Page, hub: Served, path: str = "/") -> None:
         self.page = page
         self.status = page.locator(".status")
         self.connect = page.locator("[data-act=connect]")
