@@ -169,8 +169,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         self._put_addresses_in_one_spelling()
         if not (self.insecure or is_loopback(self.host)):
             raise ValueError(
-                f"host: {self.host!r}: there, everybody who reaches the hub could read and publish, as there is no"
-                " authentication yet (it will come); allowed: an address of loopback, or --insecure as well"
+                f"host: {self.host!r}: whoever reaches the hub there could read and publish, as there is no"
+                " authentication yet (it will come); allowed: a loopback address, or any with --insecure"
             )
         if self.history_bytes < self.max_event_bytes:
             raise ValueError(
@@ -191,7 +191,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             origin_of(self.public_url)
         except ValueError as error:
             raise ValueError(f"public_url: {error}") from None
-        names = tuple(name.lower() for name in self.allowed_host)
+        names = tuple(name.lower().removesuffix(".") for name in self.allowed_host)
         msgspec.structs.force_setattr(self, "cors_origin", origins)
         msgspec.structs.force_setattr(self, "allowed_host", names)
 
