@@ -34,6 +34,12 @@ REQUESTS = {
     "too-large": post(notice(message="x" * 70_000)),
     "get-of-a-post": get("/api/notify"),
     "preflight": raw("OPTIONS /api/notify HTTP/1.1", HOST, ORIGIN),
+    "preflight-of-headers": raw(
+        *("OPTIONS /api/notify HTTP/1.1", HOST, ORIGIN, "Access-Control-Request-Headers: x-a,b"),
+    ),
+    "text-of-an-origin": post(notice(), ORIGIN, type="text/plain"),
+    "other-host": get("/healthz").replace(b"localhost", b"evil.example"),
+    "post-to-another-host": post(notice()).replace(b"localhost", b"evil.example"),
     "stats-head": raw("HEAD /api/stats HTTP/1.1", HOST, CLOSE),
     "health": get("/healthz"),
     "health-with-a-slash": get("/healthz/"),
