@@ -132,7 +132,7 @@ class Publisher:
         """Send a body of this media type, in this publisher's way."""
         is_chunked = self._way == CHUNKED
         length = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {len(body)}"
-        head = f"POST /api/notify HTTP/1.1\r\nHost: hub\r\nContent-Type: {type}\r\n{length}\r\n\r\n"
+        head = f"POST /api/notify HTTP/1.1\r\nHost: localhost\r\nContent-Type: {type}\r\n{length}\r\n\r\n"
         if self._way == AT_ONCE:
             writer.write(head.encode() + body)
         else:

@@ -242,7 +242,7 @@ class Reader:
                 query.append((dice.choice(("last_event_id", "lastEventId")), _spell(named)))
         version = "1.1" if self._chunked else "1.0"
         target = f"/events?{urlencode(query)}" if query else "/events"
-        return f"GET {target} HTTP/{version}\r\nHost: hub\r\n{header}\r\n".encode()
+        return f"GET {target} HTTP/{version}\r\nHost: localhost\r\n{header}\r\n".encode()
 
 
 def draw_asked(dice: random.Random, kinds: list[tuple[str, str]]) -> Asked:
