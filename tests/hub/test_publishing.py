@@ -40,6 +40,20 @@ async def test_append_is_done_when_a_slow_journal_has_committed() -> None:
         assert hub._publishing._recipients == {}
 
 
+async def test_counts_of_one_append_survive_another_that_is_asked_for_meanwhile() -> None:
+    """The events of the first are delivered, and its publisher isn't told yet, when the second comes."""
+    async with running(ListStore(turns=1).open()) as hub:
+        Client(hub, Filter(["a"]))
+        answers = []
+        for _ in range(20):
+            answers.append(hub.append(drafts(2, "a")))
+            await asyncio.sleep(0)
+            answers.append(hub.append(drafts(1, "a")))
+        counts = [r.recipients for answer in answers for r in await answer]
+        assert counts == [1] * 60
+        assert hub._publishing._recipients == {}
+
+
 async def test_append_that_the_journal_refuses_is_unavailable_and_counted() -> None:
     store = ListStore()
     async with running(store.open()) as hub:

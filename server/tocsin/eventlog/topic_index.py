@@ -65,23 +65,35 @@ class TopicIndex:
         """List the next events of the log."""
         topics, types, fresh = self._topics, self._types, []
         head, listed = self.head, 0
+        topic = type = (
+            ""  # of the event before: its list needs no look-up, and a batch is often of one
+        )
+        of_topic, of_type = array("q"), array("q")
         for entry in entries:
             head = entry.seq
-            seqs = topics.get(entry.topic)
-            if seqs is None:
-                topics[entry.topic] = head
-                fresh.append(entry.topic)
-            elif isinstance(seqs, int):
-                topics[entry.topic] = array("q", (seqs, head))
+            if entry.topic == topic:
+                of_topic.append(head)
             else:
-                seqs.append(head)
-            seqs = types.get(entry.type)
-            if seqs is None:
-                types[entry.type] = head
-            elif isinstance(seqs, int):
-                types[entry.type] = array("q", (seqs, head))
+                seqs = topics.get(entry.topic)
+                if seqs is None:
+                    topics[entry.topic] = head
+                    fresh.append(entry.topic)
+                elif isinstance(seqs, int):
+                    topics[entry.topic] = array("q", (seqs, head))
+                else:
+                    seqs.append(head)
+                    topic, of_topic = entry.topic, seqs
+            if entry.type == type:
+                of_type.append(head)
             else:
-                seqs.append(head)
+                seqs = types.get(entry.type)
+                if seqs is None:
+                    types[entry.type] = head
+                elif isinstance(seqs, int):
+                    types[entry.type] = array("q", (seqs, head))
+                else:
+                    seqs.append(head)
+                    type, of_type = entry.type, seqs
             listed += 1
             if entry.more_topics:
                 self.several += 1

@@ -152,14 +152,10 @@ class FanOut:
 
     def _count_each(self, entries: Sequence[Entry]) -> list[int]:
         """For each entry how many streams it is for: one look-up for all of the same topics and type."""
-        known: dict[tuple[str, str, tuple[str, ...]], int] = {}
-        recipients = []
-        for entry in entries:
-            key = (entry.topic, entry.type, entry.more_topics)
-            if key not in known:
-                known[key] = self._index.count(*key)
-            recipients.append(known[key])
-        return recipients
+        known = {(entry.topic, entry.type, entry.more_topics): 0 for entry in entries}
+        for key in known:
+            known[key] = self._index.count(*key)
+        return [known[entry.topic, entry.type, entry.more_topics] for entry in entries]
 
     def _route(self) -> None:
         """Give the groups their events, in order, until `ROUTED_AT_ONCE`; a pass does the rest."""
@@ -169,8 +165,9 @@ class FanOut:
             entry = unrouted[0]
             groups = self._index.matching(entry.topic, entry.type, entry.more_topics)
             left -= len(groups) + 1
-            # A group that was made since is at a later cursor, and its streams have the event.
-            self._give_all([group for group in groups if entry.seq > group.mark.cursor], entry)
+            if groups:
+                # A group that was made since is at a later cursor, and its streams have the event.
+                self._give_all([group for group in groups if entry.seq > group.mark.cursor], entry)
             unrouted.popleft()
 
     def _give_all(self, groups: Iterable[Group[Stream]], entry: Entry) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import perf_counter
+from typing import NamedTuple
 
 import msgspec
 
@@ -37,6 +38,13 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 
     id: EventId
     recipients: int
+
+
+class Delivered(NamedTuple):
+    """Events that were taken into the ring together, and for how many streams each of them is."""
+
+    events: Sequence[Event]
+    recipients: Sequence[int]
 
 
 class Publishing:
@@ -82,6 +90,7 @@ class Publishing:
         self.draining = False
         self._under_way = 0  # appends whose publisher isn't told yet
         self._recipients: dict[EventId, int] = {}  # of what was delivered meanwhile
+        self._delivered: Delivered | None = None  # what was last, as long as it isn't put by there
 
     async def start(self) -> None:
         """Open the journal, and fill the ring with its newest events.
@@ -127,6 +136,8 @@ class Publishing:
         """
         self._check_ready()
         asked = perf_counter()
+        if self._delivered:
+            self._keep_delivered()
         self._under_way += 1
         try:
             committed = self._journal.append(drafts)
@@ -136,9 +147,10 @@ class Publishing:
             raise
         answer: asyncio.Future[Sequence[Receipt]] = asyncio.Future(loop=self._loop)
         if committed.done():
-            self._answer(answer, asked, committed)
+            self._answer(answer, asked, self._delivered, committed)
         else:
-            committed.add_done_callback(partial(self._answer, answer, asked))
+            self._keep_delivered()
+            committed.add_done_callback(partial(self._answer, answer, asked, None))
         return answer
 
     def emit(self, event: InternalEvent) -> int:
@@ -186,7 +198,7 @@ class Publishing:
         if not events or self.failure.done():
             return
         try:
-            entries = [Entry.of(event) for event in events]
+            entries = Entry.of_all(events)
             self.ring.append(entries, self._monotonic())
             recipients = self.fan_out.enqueue(entries)
             self.fan_out.start()
@@ -194,16 +206,21 @@ class Publishing:
             self.fail(error)
             raise
         if self._under_way:
-            self._note_recipients(events, recipients)
+            self._keep_delivered()
+            self._delivered = Delivered(events, recipients)
         try:
             sizes = [len(entry.block) for entry in entries]
             self._counters.count_published(events, sizes, recipients)
         except Exception:  # the events are in the log, and their publisher is told so
             log.exception("counting failed, of what was published all the same")
 
-    def _note_recipients(self, events: Sequence[Event], recipients: Sequence[int]) -> None:
-        for event, count in zip(events, recipients, strict=True):
+    def _keep_delivered(self) -> None:
+        """Put by for how many streams the last delivered events are: a publisher will be told later."""
+        if self._delivered is None:
+            return
+        for event, count in zip(self._delivered.events, self._delivered.recipients, strict=True):
             self._recipients[event.id] = count
+        self._delivered = None
         # Several processes may write to one log, and nobody here waits for the events of the others.
         while len(self._recipients) > MAX_COUNTS:
             del self._recipients[next(iter(self._recipients))]
@@ -212,9 +229,10 @@ class Publishing:
         self,
         answer: asyncio.Future[Sequence[Receipt]],
         asked: float,
+        delivered: Delivered | None,
         committed: asyncio.Future[Sequence[EventId]],
     ) -> None:
-        """Pass on what came of an append."""
+        """Pass on what came of an append; `delivered` is what it delivered, if it did so at once."""
         try:
             ids = committed.result()
         except asyncio.CancelledError:
@@ -225,14 +243,22 @@ class Publishing:
                 answer.set_exception(error)
         else:
             self._counters.journal_commit_s.observe(perf_counter() - asked)
-            receipts = [Receipt(id, self._recipients.pop(id, 0)) for id in ids]
+            receipts = list(map(Receipt, ids, self._recipients_of(ids, delivered)))
             if not answer.cancelled():
                 answer.set_result(receipts)
         self._end_append()
 
+    def _recipients_of(self, ids: Sequence[EventId], delivered: Delivered | None) -> Iterable[int]:
+        """For how many streams each of these events is."""
+        if delivered and len(delivered.events) == len(ids) and delivered.events[0].id == ids[0]:
+            return delivered.recipients  # no need to put them by one by one and to look them up
+        self._keep_delivered()
+        return [self._recipients.pop(id, 0) for id in ids]
+
     def _end_append(self) -> None:
         self._under_way -= 1
         if not self._under_way:
+            self._delivered = None
             self._recipients.clear()
 
     def _reset(self, opening: Opening) -> None:
