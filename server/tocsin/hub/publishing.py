@@ -259,7 +259,8 @@ class Publishing:
         self._under_way -= 1
         if not self._under_way:
             self._delivered = None
-            self._recipients.clear()
+            if self._recipients:
+                self._recipients.clear()
 
     def _reset(self, opening: Opening) -> None:
         """Take up another log, which began while running."""

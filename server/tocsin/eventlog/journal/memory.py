@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.errors import Unavailable
@@ -46,8 +47,9 @@ class MemoryJournal:
             raise Unavailable(self.status, code="journal_down")
         committed: asyncio.Future[Sequence[EventId]] = self._loop.create_future()
         now = self._now = max(self._now, self._clock())
-        ids = [EventId(self._epoch, seq) for seq, _ in enumerate(drafts, self._seq + 1)]
-        events = [Event(id, draft, now) for id, draft in zip(ids, drafts, strict=True)]
+        first = self._seq + 1
+        ids = [EventId(self._epoch, seq) for seq in range(first, first + len(drafts))]
+        events = list(map(Event, ids, drafts, repeat(now)))
         # Counted after it was delivered: what the hub could not take never was, and no hole remains.
         self._deliver(events)
         self._seq += len(events)
