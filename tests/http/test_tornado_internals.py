@@ -7,9 +7,17 @@ import socket
 
 import pytest
 from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPMessageDelegate
 from tornado.iostream import IOStream, StreamClosedError
 
-from tocsin.tornado_internals import bytes_written, end_behind_answer, iostream_with, take_socket
+from tests.serving import eventually
+from tocsin.tornado_internals import (
+    bytes_written,
+    end_behind_answer,
+    has_head,
+    iostream_with,
+    take_socket,
+)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -84,4 +92,20 @@ async def test_connection_that_ends_behind_its_answer_is_closed_by_it() -> None:
     assert stream.closed()
     with pytest.raises(StreamClosedError):
         await stream.read_bytes(1)
+    theirs.close()
+
+
+async def test_connection_knows_whether_the_head_of_its_request_came_in() -> None:
+    class Ignoring(HTTPMessageDelegate):
+        pass
+
+    ours, theirs = pair()
+    connection = HTTP1Connection(IOStream(ours), is_client=False)
+    reading = asyncio.ensure_future(connection.read_response(Ignoring()))
+    await asyncio.sleep(0)
+    assert not has_head(connection)
+    theirs.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n")
+    await eventually(lambda: has_head(connection))
+    connection.close()
+    await asyncio.wait({reading})
     theirs.close()

@@ -9,6 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
+from http.client import responses
 from typing import Any, ClassVar, cast
 
 from tornado.http1connection import HTTP1Connection
@@ -57,6 +58,7 @@ class EdgeHandler(RequestHandler):
         self._counted = 0  # bytes of it in the budget of bodies
         self._thrown_away = 0  # bytes of one that is refused: in no budget
         self._is_refused = False
+        self._is_over = False
         self._status = 0  # of the answer, until it is noted
         self._began = time.perf_counter()
         self._deadline: asyncio.TimerHandle | None = None
@@ -74,7 +76,7 @@ class EdgeHandler(RequestHandler):
         """Called by Tornado with each part of the body."""
         if self._is_refused:
             self._thrown_away += len(chunk)
-            if self._thrown_away > LEAVING_BYTES and not self._finished:
+            if self._thrown_away > LEAVING_BYTES and not self._is_over:
                 self.finish()  # closes the connection: somebody is still sending
             return
         self._body += chunk
@@ -102,7 +104,7 @@ class EdgeHandler(RequestHandler):
                 self._look_later(since)
             elif not self._is_refused:
                 self._refuse(refusal(408, "the request did not come in in time", "timeout"))
-                if not self._finished:
+                if not self._is_over:
                     self.finish()
 
         self._deadline = asyncio.get_running_loop().call_later(LOOK_EVERY_S, look)
@@ -138,7 +140,7 @@ class EdgeHandler(RequestHandler):
             result = await result
         if isinstance(result, Answer):
             self._put(result)
-            self._send()
+            self._send(len(result.body))
         elif not self._connection.stream.closed():
             self._hand_over(result)
 
@@ -161,9 +163,8 @@ class EdgeHandler(RequestHandler):
             self.set_header("Connection", "close")
             end_behind_answer(self._connection)
 
-    def _send(self) -> None:
-        """Send the answer."""
-        size = sum(map(len, self._write_buffer))
+    def _send(self, size: int) -> None:
+        """Send the answer, whose body has `size` bytes."""
         stream = self._connection.stream
         sending = self.finish()
         if not sending.done():
@@ -192,6 +193,7 @@ class EdgeHandler(RequestHandler):
 
     def on_finish(self) -> None:
         """Called by Tornado when the answer is on its way."""
+        self._is_over = True
         self._let_go()
         self._note()
 
@@ -228,7 +230,7 @@ class EdgeHandler(RequestHandler):
             methods = self._edge.route(self._head.path).methods
             self._put(not_allowed(str(self.request.method), methods))
         elif status_code < 500:
-            self._put(refusal(status_code, self._reason, "bad_request"))
+            self._put(refusal(status_code, responses.get(status_code, "refused"), "bad_request"))
         else:
             self._put(of_error(RuntimeError()))
         self.finish()
