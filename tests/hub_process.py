@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from contextlib import suppress
 from typing import IO, Any
 
 from tests.patience import PATIENCE_S, wait_until
@@ -36,7 +38,11 @@ class HubProcess:
         )
         self._log: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the hub
         self.port = port or 0
-        self._process = self._start()
+        try:
+            self._process = self._start()
+        except BaseException:
+            self._log.close()
+            raise
 
     @property
     def url(self) -> str:
@@ -156,9 +162,14 @@ class HubProcess:
 
 
 def free_ports(count: int) -> list[int]:
-    """So many ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    """So many ports that nobody listens on now.
+
+    Below those that the kernel gives to connections and to port 0: until the caller listens, another test that runs
+    at the same time would be given one of them.
+    """
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.randrange(15_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports += [] if port in ports else [port]
     return ports
