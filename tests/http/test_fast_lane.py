@@ -316,3 +316,14 @@ async def test_hub_mounts_into_an_application_of_ones_own() -> None:
     server.stop()
     await hub.stop()
     await server.close_all_connections()
+
+
+async def test_thousand_connections_that_wait_too_long_are_all_closed() -> None:
+    async with serving(canary=0, keep_alive=0.2) as server:
+        loop = asyncio.get_running_loop()
+        clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1_000)]
+        for client in clients:
+            client.setblocking(False)
+            assert await asyncio.wait_for(loop.sock_recv(client, 1), 60) == b""
+            client.close()
+        assert server._listener.open == 0

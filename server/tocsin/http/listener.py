@@ -28,6 +28,9 @@ ACCEPT_AGAIN_S = 0.5
 LOOK_EVERY_S = 0.01
 """How often it is looked, at the end, whether all answers are out."""
 
+ENDED_IN_TIME = frozenset({State.READING, State.WRITING, State.LEAVING})
+"""What a connection may be doing that has its time; what an answer waits for has its own."""
+
 SWEEP_EVERY_S = 1.0
 """How often it is looked whether something has waited too long."""
 
@@ -182,17 +185,22 @@ class Listener:
         stream = iostream_with(data, sock, max_buffer_size=MAX_BUFFER_BYTES, chunk_size=CHUNK_BYTES)
         self._tornado.handle_stream(stream, address)
 
-    def _look(self) -> None:
-        """Once a second: end what has waited, or stood still, for too long."""
-        now = asyncio.get_running_loop().time()
+    async def _look(self) -> None:
+        """Once a second: end what has waited, or stood still, for too long; in turns, as it may be thousands."""
+        turn, now = Turn(), asyncio.get_running_loop().time()
         for connection in [c for c in self._waiting if now - c.since > self._keep_alive_s]:
             # The hub itself may have stood still: a request that lies there is served, and not cut off.
-            connection.on_ready()
+            if connection.state is State.WAITING:
+                connection.on_ready()
             if connection.state is State.WAITING and now - connection.since > self._keep_alive_s:
                 connection.close()
+            if turn.is_over:
+                await turn.next()
         for connection in tuple(self._under_way):
-            if connection.state is not State.ANSWERING and connection.overdue(now):
+            if connection.state in ENDED_IN_TIME and connection.overdue(now):
                 connection.give_up()
+            if turn.is_over:
+                await turn.next()
         self._tornado.end_idle(now)
 
 
