@@ -95,7 +95,7 @@ class Server:
     """A hub, its listeners, its simulator and its canary, from start to drain."""
 
     def __init__(self, settings: Settings) -> None:
-        self.hub = hub = Hub(settings, open_journal(settings.journal))
+        self.hub = hub = Hub(settings, open_journal(settings))
         self._settings = settings
         wiring = Wiring(hub)
         address = settings.metrics_address
@@ -123,6 +123,7 @@ class Server:
             self._count_refused,
             max_header_bytes=self._settings.max_header_bytes,
             keep_alive_s=self._settings.keep_alive,
+            end_of_turn=self.hub.end_of_turn,
         )
 
     def _count_refused(self) -> None:

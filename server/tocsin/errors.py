@@ -45,6 +45,18 @@ class Refused(InvalidInput):
     """A request that isn't taken for where it comes from or is sent to; its connection ends."""
 
 
+class KeyReused(InvalidInput):
+    """An idempotency key that stands for something else already; nothing was published."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"the idempotency key {key!r} was used for other content",
+            code="key_reused",
+            field="key",
+            status=409,
+        )
+
+
 class Unavailable(TocsinError):
     """The hub can't do this now: it is draining, or its journal is down.
 
@@ -52,13 +64,17 @@ class Unavailable(TocsinError):
         message: one sentence for people.
         code: a word for machines, such as ``draining``.
         retry_after_s: when another try makes sense, in whole seconds.
+        status: the HTTP status to answer with.
     """
 
-    def __init__(self, message: str, *, code: str, retry_after_s: int = 1) -> None:
+    def __init__(
+        self, message: str, *, code: str, retry_after_s: int = 1, status: int = 503
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.retry_after_s = retry_after_s
+        self.status = status
 
 
 class Busy(Unavailable):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tests.eventlog.journals import Store
 from tocsin.core.event import Draft, Event, EventId
-from tocsin.eventlog.journal import Opening
+from tocsin.eventlog.journal import Append, Committed, Opening, Outcome, Window
 
 
 class Receiver:
@@ -30,7 +30,7 @@ class Receiver:
     @classmethod
     async def start(cls, store: Store, window: int = 1_000) -> Receiver:
         self = cls(store)
-        self.opening = await self.journal.start(self._deliver, self._reset, window)
+        self.opening = await self.journal.start(self._deliver, self._reset, Window(window, 2**30))
         self.head = self.opening.floor
         self._follow(self.opening.events)
         assert len(self.opening.events) <= window
@@ -38,12 +38,19 @@ class Receiver:
 
     async def append(self, *drafts: Draft) -> Sequence[EventId]:
         """Append, and see that each event was delivered before the answer came."""
-        future = self.journal.append(drafts)
+        (outcome,) = await self.append_group(Append(drafts))
+        assert isinstance(outcome, Committed)
+        assert len(outcome.ids) == len(drafts)
+        return outcome.ids
+
+    async def append_group(self, *appends: Append) -> Sequence[Outcome]:
+        """Append what came in during one turn of the loop; the same is seen to."""
+        future = self.journal.append(appends)
         future.add_done_callback(lambda done: self._check_delivered(done.result()))
-        ids = await future
-        self._check_delivered(ids)
-        assert len(ids) == len(drafts)
-        return ids
+        outcomes = await future
+        self._check_delivered(outcomes)
+        assert len(outcomes) == len(appends)
+        return outcomes
 
     def texts(self) -> list[bytes]:
         """The data of what was delivered."""
@@ -65,8 +72,14 @@ class Receiver:
             assert event.time >= self._time
             self.head, self._time = event.id, event.time
 
-    def _check_delivered(self, ids: Sequence[EventId]) -> None:
-        assert set(ids) <= {event.id for event in self.delivered}
+    def _check_delivered(self, outcomes: Sequence[Outcome]) -> None:
+        ids = {id for outcome in outcomes if isinstance(outcome, Committed) for id in outcome.ids}
+        assert ids <= {event.id for event in (*self.opening.events, *self.delivered)}
+
+
+def group(*texts: str) -> list[Append]:
+    """A group of one append, with an event for each text."""
+    return [Append(drafts(*texts))]
 
 
 def drafts(*texts: str) -> list[Draft]:

@@ -8,9 +8,23 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.filters import Filter
 from tocsin.core.record import decode_record, encode_record
 from tocsin.errors import Unavailable
-from tocsin.eventlog.journal import Deliver, Journal, MemoryJournal, Opening, Reset
+from tocsin.eventlog.journal import (
+    Append,
+    Committed,
+    Deliver,
+    Journal,
+    MemoryJournal,
+    Opening,
+    Outcome,
+    Page,
+    Reset,
+    Window,
+)
+from tocsin.eventlog.journal.keys import Appended, KnownKeys
+from tocsin.eventlog.journal.memory import KEYS, KEYS_WINDOW_S
 
 
 class Store(Protocol):
@@ -74,6 +88,8 @@ class ListStore:
         self.clock = unsteady_clock()
         self.epoch = 1_000
         self.records: list[bytes] = []
+        self.keys = KnownKeys(KEYS, KEYS_WINDOW_S)
+        self.now = 0.0
         self.outage = ""
         self.journal: ListJournal | None = None
 
@@ -95,10 +111,28 @@ class ListStore:
         if self.journal:
             self.journal.begin_epoch()
 
+    def commit_group(self, appends: Sequence[Append]) -> tuple[list[Outcome], list[Event]]:
+        """What came of each append of a group, and the new events."""
+        outcomes: list[Outcome] = []
+        events: list[Event] = []
+        for append in appends:
+            once = append.once
+            known = self.keys.find(once, self.now) if once else None
+            if once and known:
+                outcomes.append(known.outcome(once))
+                continue
+            new = self.commit(append.drafts)
+            ids = [event.id for event in new]
+            if once and ids:
+                appended = Appended(once.digest, ids[0], len(ids), self.now)
+                self.keys.add({(once.scope, once.key): appended})
+            outcomes.append(Committed(ids))
+            events += new
+        return outcomes, events
+
     def commit(self, drafts: Sequence[Draft]) -> list[Event]:
         """Write the next records, all in one step."""
-        last = decode_record(self.records[-1]).time if self.records else 0.0
-        now = max(self.clock(), last)
+        now = self.now = max(self.clock(), self.now)
         seqs = range(len(self.records) + 1, len(self.records) + 1 + len(drafts))
         events = [
             Event(EventId(self.epoch, seq), draft, now)
@@ -112,8 +146,9 @@ class ListJournal:
     """A journal whose commits take turns of the loop, and fail while its store is broken."""
 
     def __init__(self, store: ListStore) -> None:
+        self.history = ListHistory(store)
         self._store = store
-        self._waiting: list[tuple[Sequence[Draft], asyncio.Future[Sequence[EventId]]]] = []
+        self._waiting: list[tuple[Sequence[Append], asyncio.Future[Sequence[Outcome]]]] = []
         self._committer: asyncio.Task[None] | None = None
         self._deliver: Deliver | None = None
         self._reset: Reset | None = None
@@ -124,26 +159,21 @@ class ListJournal:
             return "the journal is not started"
         return self._store.outage
 
-    async def start(self, deliver: Deliver, reset: Reset, window: int) -> Opening:
+    async def start(self, deliver: Deliver, reset: Reset, window: Window) -> Opening:
         self._deliver, self._reset = deliver, reset
         records = self._store.records
-        first = max(len(records) - window, 0)
+        first = max(len(records) - window.events, 0)
         events = [decode_record(record) for record in records[first:]]
         return Opening(EventId(self._store.epoch, first), events)
 
-    def append(self, drafts: Sequence[Draft]) -> asyncio.Future[Sequence[EventId]]:
+    def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
         if self._deliver is None:
             raise Unavailable(self.status, code="journal_down")
-        future: asyncio.Future[Sequence[EventId]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((drafts, future))
+        future: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((appends, future))
         if self._committer is None:
             self._committer = asyncio.create_task(self._commit())
         return future
-
-    async def read(self, after: EventId, limit: int) -> Sequence[Event]:
-        if after.epoch != self._store.epoch:
-            return ()
-        return [decode_record(r) for r in self._store.records[after.seq : after.seq + limit]]
 
     async def stop(self) -> None:
         if self._committer:
@@ -165,23 +195,73 @@ class ListJournal:
         while self._waiting:
             for _ in range(self._store.turns):
                 await asyncio.sleep(0)
-            batches, self._waiting = self._waiting, []
-            for drafts, future in batches:
-                self._commit_one(drafts, future)
+            groups, self._waiting = self._waiting, []
+            for appends, future in groups:
+                self._commit_group(appends, future)
         self._committer = None
 
-    def _commit_one(
-        self, drafts: Sequence[Draft], future: asyncio.Future[Sequence[EventId]]
+    def _commit_group(
+        self, appends: Sequence[Append], future: asyncio.Future[Sequence[Outcome]]
     ) -> None:
         assert self._deliver
         if self._store.outage:
             if not future.done():
                 future.set_exception(Unavailable(self._store.outage, code="journal_down"))
             return
-        events = self._store.commit(drafts)
+        outcomes, events = self._store.commit_group(appends)
         self._deliver(events)
         if not future.done():
-            future.set_result([event.id for event in events])
+            future.set_result(outcomes)
+
+
+class ListHistory:
+    """All that the store has of the present epoch."""
+
+    floor = 0
+    may_be_ahead = False
+
+    def __init__(self, store: ListStore) -> None:
+        self._store = store
+
+    @property
+    def events(self) -> int:
+        return len(self._store.records)
+
+    @property
+    def bytes(self) -> int:
+        return sum(map(len, self._store.records))
+
+    @property
+    def oldest_time(self) -> float | None:
+        return decode_record(self._store.records[0]).time if self._store.records else None
+
+    def has_lost(self, seq: int, filter: Filter) -> bool:
+        return False
+
+    async def read(self, after: int, filter: Filter, *, max_events: int, max_bytes: int) -> Page:
+        events: list[Event] = []
+        cursor = after
+        for record in self._store.records[after:]:
+            event = decode_record(record)
+            cursor = event.id.seq
+            if lets_through(filter, event):
+                events.append(event)
+                max_bytes -= len(event.draft.data)
+            if len(events) == max_events or max_bytes <= 0:
+                break
+        return Page(events, cursor)
+
+    async def newest(
+        self, filter: Filter, count: int, *, max_bytes: int, before: int
+    ) -> Sequence[Event]:
+        events = [decode_record(record) for record in self._store.records[: before - 1]]
+        return [event for event in events if lets_through(filter, event)][-count:]
+
+
+def lets_through(filter: Filter, event: Event) -> bool:
+    """Whether `filter` lets `event` through."""
+    draft = event.draft
+    return filter.matches(draft.topic, draft.type, draft.more_topics)
 
 
 def unsteady_clock() -> Callable[[], float]:

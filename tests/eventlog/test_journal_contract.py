@@ -7,11 +7,12 @@ from itertools import chain
 
 import pytest
 
-from tests.eventlog.contract import Receiver, drafts
+from tests.eventlog.contract import Receiver, drafts, group
 from tests.eventlog.journals import STORES, Store
 from tocsin.core.event import Draft, EventId
-from tocsin.errors import Unavailable
-from tocsin.eventlog.journal import MemoryJournal
+from tocsin.core.filters import EVERYTHING, Filter
+from tocsin.errors import KeyReused, Unavailable
+from tocsin.eventlog.journal import Append, Committed, MemoryJournal, Once, Window
 
 
 @pytest.fixture(params=STORES)
@@ -77,7 +78,7 @@ async def test_appending_nothing_commits_nothing(store: Store) -> None:
 
 async def test_append_whose_answer_nobody_waits_for_is_delivered(store: Store) -> None:
     receiver = await Receiver.start(store)
-    receiver.journal.append(drafts("a")).cancel()
+    receiver.journal.append(group("a")).cancel()
     await receiver.append(*drafts("b"))
     assert receiver.texts() == [b"a", b"b"]
     await receiver.journal.stop()
@@ -85,7 +86,7 @@ async def test_append_whose_answer_nobody_waits_for_is_delivered(store: Store) -
 
 async def test_stop_commits_and_delivers_what_is_under_way(store: Store) -> None:
     receiver = await Receiver.start(store)
-    futures = [receiver.journal.append(drafts(text)) for text in "abc"]
+    futures = [receiver.journal.append(group(text)) for text in "abc"]
     await receiver.journal.stop()
     assert receiver.texts() == [b"a", b"b", b"c"]
     assert all(future.done() for future in futures)
@@ -95,7 +96,7 @@ async def test_journal_that_takes_no_appends_says_why(store: Store) -> None:
     receiver = Receiver(store)
     assert receiver.journal.status != ""
     with pytest.raises(Unavailable):
-        await receiver.journal.append(drafts("a"))
+        await receiver.journal.append(group("a"))
     receiver = await Receiver.start(store)
     assert receiver.journal.status == ""
     await receiver.journal.stop()
@@ -125,18 +126,98 @@ async def test_opening_holds_the_newest_events(durable: Store) -> None:
     await after.journal.stop()
 
 
-async def test_events_behind_the_window_can_be_read(store: Store) -> None:
-    before = await Receiver.start(store)
+async def test_events_behind_the_window_can_be_read(durable: Store) -> None:
+    before = await Receiver.start(durable)
     await before.append(*drafts(*"abcdefg"))
+    await before.append(Draft("tick", b"h", "other"))
     await before.journal.stop()
-    after = await Receiver.start(store, window=2)
-    epoch = after.opening.floor.epoch
-    page = list(await after.journal.read(EventId(epoch, 1), 3))
-    rest = list(await after.journal.read(EventId(epoch, 4), 100))
-    kept = before.delivered if store.is_durable else []
-    assert (page, rest) == (kept[1:4], kept[4:])
-    assert list(await after.journal.read(EventId(epoch, 7), 100)) == []
-    assert list(await after.journal.read(EventId(epoch - 1, 1), 100)) == []
+    after = await Receiver.start(durable, window=2)
+    history = after.journal.history
+    assert history is not None
+    kept = before.delivered
+    page = await history.read(1, EVERYTHING, max_events=3, max_bytes=2**20)
+    assert (list(page.events), page.cursor) == (kept[1:4], 4)
+    page = await history.read(4, EVERYTHING, max_events=100, max_bytes=2**20)
+    assert (list(page.events), page.cursor) == (kept[4:], 8)
+    page = await history.read(0, EVERYTHING, max_events=100, max_bytes=1)
+    assert (list(page.events), page.cursor) == (kept[:1], 1)
+    page = await history.read(0, Filter(["other"]), max_events=100, max_bytes=2**20)
+    assert (list(page.events), page.cursor) == (kept[7:], 8)
+    page = await history.read(8, EVERYTHING, max_events=100, max_bytes=2**20)
+    assert (list(page.events), page.cursor) == ([], 8)
+    newest = await history.newest(EVERYTHING, 2, max_bytes=2**20, before=7)
+    assert list(newest) == kept[4:6]
+    assert not history.has_lost(0, EVERYTHING)
+    assert (history.floor, history.events) == (0, 8)
+    await after.journal.stop()
+
+
+async def test_appends_of_a_group_are_each_committed_in_their_order(store: Store) -> None:
+    receiver = await Receiver.start(store)
+    outcomes = await receiver.append_group(Append(drafts("a", "b")), Append(drafts("c")))
+    epoch = receiver.opening.floor.epoch
+    assert list(outcomes) == [
+        Committed([EventId(epoch, 1), EventId(epoch, 2)]),
+        Committed([EventId(epoch, 3)]),
+    ]
+    assert receiver.texts() == [b"a", b"b", b"c"]
+    await receiver.journal.stop()
+
+
+def once(key: str, digest: bytes = b"1" * 16, scope: str = "") -> Once:
+    return Once(scope, key, digest)
+
+
+async def test_append_with_a_known_key_gets_the_ids_of_the_first(store: Store) -> None:
+    receiver = await Receiver.start(store)
+    append = Append(drafts("a", "b"), once("k"))
+    (first,) = await receiver.append_group(append)
+    (again,) = await receiver.append_group(append)
+    assert isinstance(first, Committed)
+    assert again == Committed(list(first.ids), is_duplicate=True)
+    (same_turn, other_scope) = await receiver.append_group(
+        append, Append(drafts("c"), once("k", scope="me"))
+    )
+    assert same_turn == again
+    assert other_scope == Committed([EventId(first.ids[0].epoch, 3)])
+    assert receiver.texts() == [b"a", b"b", b"c"]
+    await receiver.journal.stop()
+
+
+async def test_key_twice_in_a_group_is_appended_once(store: Store) -> None:
+    receiver = await Receiver.start(store)
+    append = Append(drafts("a"), once("k"))
+    first, again = await receiver.append_group(append, append)
+    assert isinstance(first, Committed)
+    assert again == Committed(list(first.ids), is_duplicate=True)
+    assert receiver.texts() == [b"a"]
+    await receiver.journal.stop()
+
+
+async def test_key_that_stands_for_other_content_is_refused_and_the_rest_appended(
+    store: Store,
+) -> None:
+    receiver = await Receiver.start(store)
+    await receiver.append_group(Append(drafts("a"), once("k")))
+    refused, other = await receiver.append_group(
+        Append(drafts("b"), once("k", b"2" * 16)), Append(drafts("c"))
+    )
+    assert isinstance(refused, KeyReused)
+    assert isinstance(other, Committed)
+    assert receiver.texts() == [b"a", b"c"]
+    await receiver.journal.stop()
+
+
+async def test_keys_are_known_after_a_restart(durable: Store) -> None:
+    before = await Receiver.start(durable)
+    append = Append(drafts("a"), once("k"))
+    (first,) = await before.append_group(append)
+    await before.journal.stop()
+    after = await Receiver.start(durable)
+    (again,) = await after.append_group(append)
+    assert isinstance(first, Committed)
+    assert again == Committed(list(first.ids), is_duplicate=True)
+    assert after.texts() == []
     await after.journal.stop()
 
 
@@ -153,7 +234,7 @@ async def test_what_was_committed_before_a_crash_is_there_after_it(durable: Stor
 
 async def test_append_that_a_crash_cuts_off_is_there_whole_or_not_at_all(durable: Store) -> None:
     before = await Receiver.start(durable)
-    future = before.journal.append(drafts(*"abc"))
+    future = before.journal.append(group(*"abc"))
     await asyncio.sleep(0)
     await durable.crash()
     after = await Receiver.start(durable)
@@ -169,7 +250,7 @@ async def test_failed_append_leaves_nothing_behind(failing: Store) -> None:
     failing.break_down("the disk is full")
     assert receiver.journal.status == "the disk is full"
     with pytest.raises(Unavailable, match="the disk is full"):
-        await receiver.journal.append(drafts("b", "c"))
+        await receiver.journal.append(group("b", "c"))
     assert receiver.texts() == [b"a"]
     failing.break_down("")
     assert receiver.journal.status == ""
@@ -187,7 +268,6 @@ async def test_new_epoch_while_running_is_told_before_its_first_event(resetting:
     (opening,) = receiver.resets
     assert opening.floor.epoch > receiver.opening.floor.epoch
     assert id == EventId(opening.floor.epoch, opening.floor.seq + len(opening.events) + 1)
-    assert list(await receiver.journal.read(receiver.opening.floor, 10)) == []
     await receiver.journal.stop()
 
 
@@ -199,8 +279,7 @@ async def test_what_the_hub_cannot_take_leaves_no_hole_in_memory() -> None:
             raise failures.pop()
 
     journal = MemoryJournal()
-    await journal.start(deliver, lambda opening: None, 10)
+    await journal.start(deliver, lambda opening: None, Window(10, 1_000))
     with pytest.raises(MemoryError):
-        journal.append(drafts("a"))
-    (id,) = await journal.append(drafts("b"))
-    assert id.seq == 1
+        journal.append(group("a"))
+    assert await journal.append(group("b")) == [Committed([EventId(journal._epoch, 1)])]

@@ -380,7 +380,7 @@ async def test_requests_sent_ahead_of_their_answers_wait_in_the_socket() -> None
         answered = most_held = 0
         while answered < count:
             answered += (await asyncio.wait_for(reader.read(MIB), 20)).count(b'"ok"}')
-            connections = server._listener._waiting | server._listener._under_way
+            connections = server._listener._connections
             most_held = max([most_held, *(len(each._held) for each in connections)])
         assert most_held <= fast_lane.READ_BYTES
         writer.close()

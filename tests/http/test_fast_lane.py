@@ -18,7 +18,8 @@ from tests.conftest import StartHub
 from tests.raw import exchange, exchange_in_two, get, notice, post, read_answer
 from tests.serving import eventually, serving
 from tocsin import Draft
-from tocsin.hub.publishing import Receipt
+from tocsin.eventlog.journal import Once
+from tocsin.hub.publishing import Answer
 
 POST = post(notice(type="a", message="b"))
 INTERNAL = post(notice(type="canary", topic="tocsin/x"))
@@ -165,7 +166,7 @@ def test_event_may_be_larger_than_a_batch(start_hub: StartHub) -> None:
 async def test_bug_is_answered_with_500_and_the_connection_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(drafts: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
     async with serving() as server:
@@ -173,7 +174,7 @@ async def test_bug_is_answered_with_500_and_the_connection_goes_on(
         for is_broken, status in ((True, b"500"), (False, b"200")):
             with monkeypatch.context() as patch:
                 if is_broken:
-                    patch.setattr(server.hub, "append", fail)
+                    patch.setattr(server.hub, "enqueue", fail)
                 writer.write(POST)
                 head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
             assert head.split()[1] == status
@@ -228,16 +229,17 @@ async def test_connection_that_publishes_when_the_hub_stops_is_answered_and_clos
         published, may_go_on = asyncio.Event(), asyncio.Event()
         append = server.hub.append
 
-        async def answer_slowly(drafts: Sequence[Draft]) -> Sequence[Receipt]:
+        async def answer_slowly(drafts: Sequence[Draft], answer: Answer) -> None:
             receipts = await append(drafts)
             published.set()
             await may_go_on.wait()
-            return receipts
+            answer(receipts)
 
-        def append_slowly(drafts: Sequence[Draft]) -> asyncio.Future[Sequence[Receipt]]:
-            return asyncio.ensure_future(answer_slowly(drafts))
+        def enqueue(drafts: Sequence[Draft], once: Once | None, answer: Answer) -> None:
+            tasks.append(asyncio.ensure_future(answer_slowly(drafts, answer)))
 
-        monkeypatch.setattr(server.hub, "append", append_slowly)
+        tasks: list[asyncio.Future[None]] = []
+        monkeypatch.setattr(server.hub, "enqueue", enqueue)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(POST)
         await published.wait()

@@ -108,5 +108,11 @@ async def turns_of(work: Awaitable[object]) -> int:
     return turns
 
 
+def append_now(hub: Hub, count: int) -> None:
+    """Append events, and don't wait for the end of the loop's turn."""
+    with hub.end_of_turn:
+        hub.append(drafts(count))
+
+
 def drafts(count: int, topic: str = "default", data: bytes = b"{}") -> list[Draft]:
     return [Draft("tick", data, topic) for _ in range(count)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.accounting import assert_conserved
-from tests.hub.hubs import Client, drafts, running
+from tests.hub.hubs import Client, append_now, drafts, running
 from tests.serving import eventually
 from tocsin import Filter
 from tocsin.hub import fan_out
@@ -22,9 +22,9 @@ async def test_stream_that_joins_while_a_pass_fails_is_closed_like_the_others(
 
     def fail(streams: Iterable[Stream], payload: bytes, base: Mark, mark: Mark) -> int:
         monkeypatch.setattr(fan_out, "deliver_all", deliver_all)
-        hub.append(drafts(1))  # pending, so who comes now joins
+        append_now(hub, 1)  # pending, so who comes now joins
         joining.append(Client(hub))
-        hub.append(drafts(1))
+        append_now(hub, 1)
         assert joining[0].stream.state == State.JOINING
         raise RuntimeError("a bug")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from tests.eventlog.journals import ListStore
 from tests.hub.hubs import Client, drafts, running, settled
 from tests.serving import eventually
 from tocsin import Filter, Hub, Settings, Unavailable
-from tocsin.errors import Busy
-from tocsin.eventlog.journal import Opening
+from tocsin.errors import Busy, KeyReused
+from tocsin.eventlog.journal import Append, MemoryJournal, Once, Opening, Outcome
+from tocsin.hub import publishing
 
 
 def broken(*_: Any, **__: Any) -> None:
@@ -22,12 +24,55 @@ def broken(*_: Any, **__: Any) -> None:
 # --- receipts -------------------------------------------------------------------------------------
 
 
-async def test_append_is_done_at_once_where_the_journal_waits_for_nothing() -> None:
-    async with running() as hub:
+async def test_appends_of_one_turn_are_handed_to_the_journal_together() -> None:
+    groups: list[int] = []
+
+    class Journal(MemoryJournal):
+        def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
+            groups.append(len(appends))
+            return super().append(appends)
+
+    async with running(Journal()) as hub:
         Client(hub)
-        answer = hub.append(drafts(2))
-        assert answer.done()
-        assert [(r.id.seq, r.recipients) for r in answer.result()] == [(1, 1), (2, 1)]
+        with hub.end_of_turn:
+            first, second = hub.append(drafts(2)), hub.append(drafts(1))
+            assert groups == []
+        assert [(r.id.seq, r.recipients) for r in first.result()] == [(1, 1), (2, 1)]
+        assert [(r.id.seq, r.recipients) for r in second.result()] == [(3, 1)]
+        third, fourth = hub.append(drafts(1)), hub.append(drafts(1))
+        await asyncio.gather(third, fourth)
+        assert groups == [2, 2]
+
+
+async def test_publisher_is_told_of_a_duplicate_and_of_a_key_that_stands_for_something_else() -> (
+    None
+):
+    once = Once("me", "k", b"1" * 16)
+    async with running() as hub:
+        client = Client(hub)
+        (first,) = await hub.append(drafts(1), once)
+        (again,) = await hub.append(drafts(1), once)
+        assert (again.id, again.is_duplicate, again.recipients) == (first.id, True, 0)
+        with pytest.raises(KeyReused, match="'k' was used"):
+            await hub.append(drafts(1), Once("me", "k", b"2" * 16))
+        await settled(hub)
+        assert client.ids() == [str(first.id)]
+        assert hub.counters.journal_errors == 0
+
+
+async def test_drafts_that_wait_for_the_journal_are_bounded_in_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publishing, "MAX_WAITING_BYTES", 100)
+    async with running(ListStore(turns=3).open()) as hub:
+        first = hub.append(drafts(1, data=b"x" * 60))
+        await asyncio.sleep(0)
+        second = hub.append(drafts(1, data=b"x" * 40))
+        with pytest.raises(Unavailable) as refused:
+            hub.append(drafts(1, data=b"x"))
+        assert refused.value.code == "busy"
+        await asyncio.gather(first, second)
+        await hub.publish(*drafts(1, data=b"x" * 100))
 
 
 async def test_append_is_done_when_a_slow_journal_has_committed() -> None:
@@ -37,7 +82,7 @@ async def test_append_is_done_when_a_slow_journal_has_committed() -> None:
         assert not first.done()
         assert [r.recipients for r in await first] == [1, 1]
         assert [(r.id.seq, r.recipients) for r in await second] == [(3, 0)]
-        assert hub._publishing._recipients == {}
+        assert not hub._publishing._delivered
 
 
 async def test_counts_of_one_append_survive_another_that_is_asked_for_meanwhile() -> None:
@@ -51,7 +96,7 @@ async def test_counts_of_one_append_survive_another_that_is_asked_for_meanwhile(
             answers.append(hub.append(drafts(1, "a")))
         counts = [r.recipients for answer in answers for r in await answer]
         assert counts == [1] * 60
-        assert hub._publishing._recipients == {}
+        assert not hub._publishing._delivered
 
 
 async def test_append_that_the_journal_refuses_is_unavailable_and_counted() -> None:
@@ -76,7 +121,7 @@ async def test_publisher_who_gives_up_leaves_the_events_in_the_log() -> None:
         await hub.publish(*drafts(1))
         await settled(hub)
         assert len(client.ids()) == 2
-        assert hub._publishing._recipients == {}
+        assert not hub._publishing._delivered
 
 
 # --- what must not go wrong silently --------------------------------------------------------------
@@ -89,7 +134,7 @@ async def test_hub_that_could_not_take_a_committed_event_says_so_and_takes_no_mo
         with monkeypatch.context() as patched:
             patched.setattr(hub.ring, "append", broken)
             with pytest.raises(MemoryError):
-                hub.append(drafts(1))
+                await hub.append(drafts(1))
         assert isinstance(hub.failure.result(), MemoryError)
         assert (hub.not_ready, hub.is_ready) == ("failed", False)
         with pytest.raises(Unavailable) as refused:
@@ -184,7 +229,7 @@ async def test_counts_of_events_that_others_published_are_not_kept() -> None:
             store.commit(drafts(5))
         )  # as another process on the same log would
         await answer
-        assert hub._publishing._recipients == {}
+        assert not hub._publishing._delivered
         assert_conserved(hub)
 
 

@@ -79,5 +79,5 @@ def of_error(error: Exception) -> Answer:
         return refusal(error.status, error.message, error.code, field=error.field, **more)
     if isinstance(error, Unavailable):
         later = (("Retry-After", str(error.retry_after_s)),)
-        return refusal(503, error.message, error.code, headers=later)
+        return refusal(error.status, error.message, error.code, headers=later)
     return refusal(500, FAILED, "internal")

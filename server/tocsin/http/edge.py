@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 
 from tocsin.errors import InvalidInput, Refused, Unavailable
 from tocsin.http.access_log import AccessLog
 from tocsin.http.answer import Answer, ClosingStream, Pairs, of_error, refusal
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.hosts import Hosts
+from tocsin.http.later import Later
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.origins import NOBODY, Origins
 from tocsin.http.request import Request
-from tocsin.http.routes.base import NotFound, Pending, Result, Route, closing
+from tocsin.http.routes.base import NotFound, Result, Route, closing
 
 log = logging.getLogger("tocsin.http")
 
 # A tuple, made once: to spell the types' union at each use costs 1 us, which is a thirtieth of a POST.
 KNOWN = (Answer, OpenStream, ClosingStream)
-"""What can be sent; anything else that an edge answers is to be waited for."""
+"""What can be sent; a `Later` is to be waited for."""
 
 
 class Edge:
@@ -80,7 +82,7 @@ class Edge:
             return self._of_error(route, request, error)
         return route.refuse(request, body_bytes, beginning)
 
-    def answer(self, request: Request) -> Result | Pending:
+    def answer(self, request: Request) -> Result | Later:
         """What `request` is answered, now or when something has been waited for. Never raises."""
         route, method = self.route(request.path), request.method
         try:
@@ -96,7 +98,8 @@ class Edge:
         if isinstance(result, KNOWN):
             return result
         self.answering += 1
-        return self._answer_later(route, request, result)
+        result.settle = partial(self._settle, route, request, result)
+        return result
 
     def _check(self, route: Route, request: Request) -> None:
         """Judge `request` by where it comes from and what host it names, whatever it asks of `route`.
@@ -113,13 +116,15 @@ class Edge:
         """Who is granted what at the path of `request`."""
         return NOBODY if request.path in self._unshared else self._origins
 
-    async def _answer_later(self, route: Route, request: Request, pending: Pending) -> Result:
+    def _settle(self, route: Route, request: Request, later: Later, value: object) -> Result:
+        """The answer that waited for `value`, which may be an exception."""
+        self.answering -= 1
         try:
-            return await pending
+            if isinstance(value, Exception):
+                raise value
+            return later.make(value)
         except Exception as error:
             return self._of_error(route, request, error)
-        finally:
-            self.answering -= 1
 
     def _of_error(self, route: Route, request: Request, error: Exception) -> Answer:
         """The edge of a request: a refusal is counted, a bug is logged, and both are answered."""

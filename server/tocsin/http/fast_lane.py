@@ -67,8 +67,8 @@ class Owner(Protocol):
     max_header_bytes: int
     is_stopping: bool
 
-    def on_state(self, connection: FastConnection) -> None:
-        """The connection's state has changed."""
+    def on_over(self, connection: FastConnection) -> None:
+        """The connection is closed, a stream's, or Tornado's."""
 
     def hand_over(self, sock: socket.socket, address: tuple[Any, ...], data: bytes) -> None:
         """Let Tornado serve the connection, of which `data` was read."""
@@ -335,16 +335,16 @@ class FastConnection:
             self._give(request, result, began)
         else:
             self._move(State.ANSWERING)
-            task = asyncio.ensure_future(result)
-            task.add_done_callback(partial(self._on_answer, request, began))
+            result.send = partial(self._on_answer, request, began)
 
-    def _on_answer(self, request: Request, began: float, task: asyncio.Future[Result]) -> None:
+    def _on_answer(self, request: Request, began: float, result: Result) -> None:
         if self.state is State.OVER:
             return
-        if task.cancelled() or task.exception():
-            self.close()  # an edge answers whatever happens: this is the loop's end
-            return
-        self._give(request, task.result(), began)
+        try:
+            self._give(request, result, began)
+        except Exception:  # as in `on_ready`; and of others that are answered with it
+            log.exception("uncaught exception in a connection")
+            self.close()
 
     def _give(self, request: Request, result: Result, began: float) -> None:
         if isinstance(result, Answer):
@@ -370,7 +370,7 @@ class FastConnection:
         if isinstance(opened, ClosingStream):
             self._write_last(opened)
             return
-        self._move(State.OVER)
+        self._end()
         if self._held:  # whoever has a stream has nothing more to say
             opened.close("client")
 
@@ -417,12 +417,7 @@ class FastConnection:
         if not self._keeps_alive:
             self._leave()
             return
-        if (
-            self.state is State.WAITING
-        ):  # as it was all the while: the usual answer fits into the socket
-            self.since = self._loop.time()
-        else:
-            self._move(State.WAITING)
+        self._move(State.WAITING)
         if self._held:  # first: who sends ahead of the answers must not have it all held here
             self._unwatch()
             self._loop.call_soon(self._serve_next)
@@ -463,12 +458,15 @@ class FastConnection:
             self._pending = memoryview(b"")
         self._forget_request()
         self._held = b""
+        self._end()
+
+    def _end(self) -> None:
         self._move(State.OVER)
+        self._owner.on_over(self)
 
     def _move(self, state: State) -> None:
         self.state = state
         self.since = self._loop.time()
-        self._owner.on_state(self)
 
     def _watch(self) -> None:
         if not self._is_watched:

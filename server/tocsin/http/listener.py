@@ -19,7 +19,7 @@ from tocsin.http.fast_lane import ANSWERED_FIRST, FastConnection, State
 from tocsin.http.patience import HEAD_S
 from tocsin.http.tornado_lane import rules
 from tocsin.hub.turns import Turn
-from tocsin.sockets import Sockets
+from tocsin.sockets import EndOfTurn, Sockets
 from tocsin.tornado_internals import has_head, iostream_with
 
 ACCEPT_AGAIN_S = 0.5
@@ -52,6 +52,7 @@ class Listener:
         on_refused: told of each that was closed at once for want of room.
         max_header_bytes: of one request's head.
         keep_alive_s: how long a connection may wait for its next request.
+        end_of_turn: when what came in during a turn of the loop is seen to, if something waits for that.
 
     Attributes:
         is_stopping: each connection ends behind the answer that it is due.
@@ -65,6 +66,7 @@ class Listener:
         *,
         max_header_bytes: int,
         keep_alive_s: float,
+        end_of_turn: EndOfTurn | None = None,
     ) -> None:
         self.edge = edge
         self.max_header_bytes = max_header_bytes
@@ -72,17 +74,16 @@ class Listener:
         self._room = room
         self._on_refused = on_refused
         self._keep_alive_s = keep_alive_s
-        self.sockets = Sockets()
+        self.sockets = Sockets(end_of_turn)
         self._listening: list[socket.socket] = []
-        self._waiting: set[FastConnection] = set()  # for a request
-        self._under_way: set[FastConnection] = set()
+        self._connections: set[FastConnection] = set()
         self._tornado = TornadoServer(edge, max_header_bytes, keep_alive_s)
         self._sweep = PeriodicCallback(self._look, 1000 * SWEEP_EVERY_S)
 
     @property
     def open(self) -> int:
         """Connections that are no streams."""
-        return len(self._waiting) + len(self._under_way) + self._tornado.open
+        return len(self._connections) + self._tornado.open
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept from `sockets`, which listen, from now on."""
@@ -104,7 +105,7 @@ class Listener:
         ours.setblocking(False)
         theirs.setblocking(False)
         connection = FastConnection(self, ours, (), is_internal=True)
-        self._waiting.add(connection)
+        self._connections.add(connection)
         connection.on_ready()
         return theirs
 
@@ -119,14 +120,14 @@ class Listener:
         """Close what waits, let end what is being answered, and close that too."""
         self.is_stopping = True
         self._sweep.stop()
-        for connection in (*self._waiting, *self._under_way):
+        for connection in tuple(self._connections):
             if connection.state not in ANSWERED_FIRST:
                 connection.close()
         try:
             while self._is_answering:
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
-            for connection in tuple(self._under_way):
+            for connection in tuple(self._connections):
                 connection.close()
             self.sockets.stop()
             await self._tornado.close_all_connections()
@@ -134,7 +135,7 @@ class Listener:
     @property
     def _is_answering(self) -> bool:
         """Whether a request has been taken whose answer isn't out."""
-        return self.edge.answering > 0 or any(c.state in ANSWERED_FIRST for c in self._under_way)
+        return self.edge.answering > 0 or any(c.state in ANSWERED_FIRST for c in self._connections)
 
     # --- accepting ----------------------------------------------------------------------------
 
@@ -166,19 +167,14 @@ class Listener:
             return
         sock.setblocking(False)
         connection = FastConnection(self, sock, address)
-        self._waiting.add(connection)
+        self._connections.add(connection)
         connection.on_ready()  # what it asks is mostly there already
 
     # --- what a connection asks of its owner ----------------------------------------------------
 
-    def on_state(self, connection: FastConnection) -> None:
-        """Know those that wait from those that are under way."""
-        self._waiting.discard(connection)
-        self._under_way.discard(connection)
-        if connection.state is State.WAITING:
-            self._waiting.add(connection)
-        elif connection.state is not State.OVER:
-            self._under_way.add(connection)
+    def on_over(self, connection: FastConnection) -> None:
+        """Forget the connection."""
+        self._connections.discard(connection)
 
     def hand_over(self, sock: socket.socket, address: tuple[Any, ...], data: bytes) -> None:
         """Let Tornado serve it."""
@@ -188,20 +184,22 @@ class Listener:
     async def _look(self) -> None:
         """Once a second: end what has waited, or stood still, for too long; in turns, as it may be thousands."""
         turn, now = Turn(), asyncio.get_running_loop().time()
-        for connection in [c for c in self._waiting if now - c.since > self._keep_alive_s]:
-            # The hub itself may have stood still: a request that lies there is served, and not cut off.
+        for connection in tuple(self._connections):
             if connection.state is State.WAITING:
-                connection.on_ready()
-            if connection.state is State.WAITING and now - connection.since > self._keep_alive_s:
-                connection.close()
-            if turn.is_over:
-                await turn.next()
-        for connection in tuple(self._under_way):
-            if connection.state in ENDED_IN_TIME and connection.overdue(now):
+                self._end_idle(connection, now)
+            elif connection.state in ENDED_IN_TIME and connection.overdue(now):
                 connection.give_up()
             if turn.is_over:
                 await turn.next()
         self._tornado.end_idle(now)
+
+    def _end_idle(self, connection: FastConnection, now: float) -> None:
+        """Close a connection that has waited for a request for too long."""
+        if now - connection.since <= self._keep_alive_s:
+            return
+        connection.on_ready()  # the hub itself may have stood still: a request that lies there is served
+        if connection.state is State.WAITING and now - connection.since > self._keep_alive_s:
+            connection.close()
 
 
 class NextRequest:

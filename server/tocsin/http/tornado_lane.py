@@ -137,7 +137,7 @@ class EdgeHandler(RequestHandler):
         self._began = time.perf_counter()
         result = self._edge.answer(request)
         if not isinstance(result, KNOWN):
-            result = await result
+            result = await result.result()
         if isinstance(result, Answer):
             self._put(result)
             self._send(len(result.body))

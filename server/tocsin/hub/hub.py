@@ -11,17 +11,18 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from tornado.ioloop import PeriodicCallback
 from tornado.iostream import IOStream
 
 from tocsin.core.event import Draft, InternalEvent
 from tocsin.core.filters import Filter
-from tocsin.eventlog.journal import Journal, MemoryJournal
+from tocsin.eventlog.journal import Journal, MemoryJournal, Once
 from tocsin.hub.counters import Counters
 from tocsin.hub.internal_streams import InternalStreams
 from tocsin.hub.loop_lag import LoopLag
-from tocsin.hub.publishing import Publishing, Receipt
+from tocsin.hub.publishing import Answer, Publishing, Receipt, Receipts
 from tocsin.hub.status import HubStatus
 from tocsin.hub.stream import Stream
 from tocsin.hub.subscriptions import Subscriptions
@@ -100,9 +101,15 @@ class Hub(HubStatus):
 
     # --- what others do with it ---------------------------------------------------------------------
 
-    def append(self, drafts: Sequence[Draft]) -> asyncio.Future[Sequence[Receipt]]:
+    def enqueue(self, drafts: Sequence[Draft], once: Once | None, answer: Answer) -> None:
         """Append `drafts` to the log as one, as `Publishing.append` says and raises."""
-        return self._publishing.append(drafts)
+        self._publishing.append(drafts, once, answer)
+
+    def append(self, drafts: Sequence[Draft], once: Once | None = None) -> asyncio.Future[Receipts]:
+        """The same for who can wait: the future holds the receipts. Who cancels it gives up the answer only."""
+        answer: asyncio.Future[Receipts] = asyncio.get_running_loop().create_future()
+        self.enqueue(drafts, once, partial(_settle, answer))
+        return answer
 
     async def publish(self, *drafts: Draft) -> Sequence[Receipt]:
         """Append `drafts`, and wait for their receipts; none of either is fine too.
@@ -147,3 +154,12 @@ class Hub(HubStatus):
     def _reset(self) -> None:
         self._subscriptions.reset()
         self._internal_streams.close()
+
+
+def _settle(answer: asyncio.Future[Receipts], result: Receipts | Exception) -> None:
+    if answer.done():
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)

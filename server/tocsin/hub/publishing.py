@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import NamedTuple
@@ -15,14 +16,27 @@ from tocsin.core.event import Draft, Event, EventId, InternalEvent
 from tocsin.core.wire import encode_event
 from tocsin.errors import Unavailable
 from tocsin.eventlog.entry import Entry
-from tocsin.eventlog.journal import Journal, Opening
+from tocsin.eventlog.journal import (
+    Append,
+    Committed,
+    History,
+    Journal,
+    Once,
+    Opening,
+    Outcome,
+    Window,
+)
 from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.counters import Counters
 from tocsin.hub.fan_out import FanOut
 from tocsin.settings import Settings
+from tocsin.sockets import EndOfTurn
 
 MAX_COUNTS = 200_000
 """Delivered events whose count of streams is kept for a publisher who is not told yet."""
+
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+"""Of drafts that aren't committed. A journal that has become slow must not fill the memory."""
 
 NOT_READY = {
     "draining": "the hub is stopping",
@@ -34,16 +48,46 @@ log = logging.getLogger("tocsin")
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
-    """What a publisher is told: the event's id, and how many open streams it is for."""
+    """What a publisher is told of one event.
+
+    Attributes:
+        id: the event's.
+        recipients: how many open streams of this process it is for.
+        is_duplicate: it was published before, under the same idempotency key, and now was not.
+    """
 
     id: EventId
     recipients: int
+    is_duplicate: bool = False
+
+
+Receipts = Sequence[Receipt]
+Answer = Callable[[Receipts | Exception], None]
+"""Takes what came of an append: receipts in the order of the drafts, or why nothing was published."""
+
+
+class AppendGroup:
+    """What is appended together, and who waits for it.
+
+    Attributes:
+        appends: in the order of the calls.
+        answers: one for each of them.
+        bytes: of their data.
+    """
+
+    __slots__ = ("answers", "appends", "bytes")
+
+    def __init__(self) -> None:
+        self.appends: list[Append] = []
+        self.answers: list[Answer] = []
+        self.bytes = 0
 
 
 class Delivered(NamedTuple):
     """Events that were taken into the ring together, and for how many streams each of them is."""
 
-    events: Sequence[Event]
+    epoch: int
+    first: int
     recipients: Sequence[int]
 
 
@@ -61,6 +105,7 @@ class Publishing:
     Attributes:
         ring: the window over the log; another one after each reset.
         fan_out: gets what was committed.
+        end_of_turn: when what came in during a turn of the loop is handed to the journal, in one go.
         draining: whether new work is refused.
         failure: holds what broke an invariant, as soon as something has. Made by `start`.
     """
@@ -88,9 +133,12 @@ class Publishing:
         self.ring = self._new_ring(Opening(EventId(0, 0)))
         self.fan_out = FanOut(counters, clock, lambda: self.ring.head, self.fail)
         self.draining = False
-        self._under_way = 0  # appends whose publisher isn't told yet
-        self._recipients: dict[EventId, int] = {}  # of what was delivered meanwhile
-        self._delivered: Delivered | None = None  # what was last, as long as it isn't put by there
+        self.end_of_turn = EndOfTurn()
+        self._group = AppendGroup()  # of this turn
+        self._waiting_bytes = 0  # of the groups before it whose publishers aren't told yet
+        self._under_way = 0  # groups that the journal has
+        self._delivered: deque[Delivered] = deque()  # since the oldest of them
+        self._counts = 0  # of the events in it
 
     async def start(self) -> None:
         """Open the journal, and fill the ring with its newest events.
@@ -100,11 +148,12 @@ class Publishing:
         """
         self._loop = asyncio.get_running_loop()
         self.failure = self._loop.create_future()
-        window = self._settings.history_events
+        window = Window(self._settings.window_events, self._settings.window_bytes)
         self.ring = self._new_ring(await self._journal.start(self._deliver, self._reset, window))
 
     async def stop(self) -> None:
         """Close the journal, when it has committed what is under way."""
+        self._commit()
         await self._journal.stop()
 
     @property
@@ -126,32 +175,56 @@ class Publishing:
         """Whether the journal would try an append now."""
         return not self._journal.status
 
-    def append(self, drafts: Sequence[Draft]) -> asyncio.Future[Sequence[Receipt]]:
-        """Append `drafts` to the log as one; the future holds their receipts, in the same order.
+    @property
+    def history(self) -> History | None:
+        """What the journal keeps beside the ring; None where the ring is all there is."""
+        return self._journal.history
 
-        It is done already where the journal waits for nothing. Who cancels it gives up the answer only.
+    def append(self, drafts: Sequence[Draft], once: Once | None, answer: Answer) -> None:
+        """Append `drafts` to the log as one. `answer` is called later, once, and must not raise.
+
+        What is asked for during a turn of the loop is handed to the journal in one go, at its end: an event
+        in a group costs a third of one alone, and a journal on a disk writes them together.
+
+        Args:
+            drafts: at least one.
+            once: the publisher's idempotency key; None if there is none.
+            answer: told what came of it.
 
         Raises:
-            Unavailable: nothing was published. Raised by the call, or held by the future.
+            Unavailable: nothing was published, and `answer` is not called.
         """
-        self._check_ready()
-        asked = perf_counter()
-        if self._delivered:
-            self._keep_delivered()
+        group = self._group
+        if not group.appends:
+            self._check_ready()
+            self.end_of_turn.call(self._commit)
+        size = len(drafts[0].data)
+        if len(drafts) > 1:
+            size = sum([len(draft.data) for draft in drafts])
+        if group.bytes + size + self._waiting_bytes > MAX_WAITING_BYTES:
+            message = f"events of {MAX_WAITING_BYTES} bytes wait for the journal already"
+            raise Unavailable(message, code="busy")
+        group.bytes += size
+        group.appends.append(Append(drafts, once))
+        group.answers.append(answer)
+
+    def _commit(self) -> None:
+        """Hand the journal all that was asked for in this turn."""
+        group, self._group = self._group, AppendGroup()
+        if not group.appends:
+            return
+        began = perf_counter()
         self._under_way += 1
+        self._waiting_bytes += group.bytes
         try:
-            committed = self._journal.append(drafts)
-        except BaseException as error:
-            self._end_append()
-            self._counters.journal_errors += isinstance(error, Unavailable)
-            raise
-        answer: asyncio.Future[Sequence[Receipt]] = asyncio.Future(loop=self._loop)
+            committed = self._journal.append(group.appends)
+        except Exception as error:
+            self._end(group, error)
+            return
         if committed.done():
-            self._answer(answer, asked, self._delivered, committed)
+            self._on_committed(group, began, committed)
         else:
-            self._keep_delivered()
-            committed.add_done_callback(partial(self._answer, answer, asked, None))
-        return answer
+            committed.add_done_callback(partial(self._on_committed, group, began))
 
     def emit(self, event: InternalEvent) -> int:
         """Send `event` to the internal streams that asked for its topic; returns how many those are.
@@ -206,61 +279,69 @@ class Publishing:
             self.fail(error)
             raise
         if self._under_way:
-            self._keep_delivered()
-            self._delivered = Delivered(events, recipients)
+            self._keep_counts(events[0].id, recipients)
         try:
             sizes = [len(entry.block) for entry in entries]
             self._counters.count_published(events, sizes, recipients)
         except Exception:  # the events are in the log, and their publisher is told so
             log.exception("counting failed, of what was published all the same")
 
-    def _keep_delivered(self) -> None:
-        """Put by for how many streams the last delivered events are: a publisher will be told later."""
-        if self._delivered is None:
-            return
-        for event, count in zip(self._delivered.events, self._delivered.recipients, strict=True):
-            self._recipients[event.id] = count
-        self._delivered = None
+    def _keep_counts(self, first: EventId, recipients: Sequence[int]) -> None:
+        """Keep for how many streams each of these events is: a publisher will be told."""
+        self._delivered.append(Delivered(first.epoch, first.seq, recipients))
+        self._counts += len(recipients)
         # Several processes may write to one log, and nobody here waits for the events of the others.
-        while len(self._recipients) > MAX_COUNTS:
-            del self._recipients[next(iter(self._recipients))]
+        while self._counts > MAX_COUNTS and len(self._delivered) > 1:
+            self._counts -= len(self._delivered.popleft().recipients)
 
-    def _answer(
-        self,
-        answer: asyncio.Future[Sequence[Receipt]],
-        asked: float,
-        delivered: Delivered | None,
-        committed: asyncio.Future[Sequence[EventId]],
+    def _on_committed(
+        self, group: AppendGroup, began: float, committed: asyncio.Future[Sequence[Outcome]]
     ) -> None:
-        """Pass on what came of an append; `delivered` is what it delivered, if it did so at once."""
+        """Tell the publishers of a group what came of it."""
         try:
-            ids = committed.result()
-        except asyncio.CancelledError:
-            answer.cancel()
+            outcomes = committed.result()
+        except asyncio.CancelledError:  # the journal was stopped in the middle of it
+            self._end(group, Unavailable(NOT_READY["journal_down"], code="journal_down"))
         except Exception as error:
-            self._counters.journal_errors += isinstance(error, Unavailable)
-            if not answer.cancelled():
-                answer.set_exception(error)
+            self._end(group, error)
         else:
-            self._counters.journal_commit_s.observe(perf_counter() - asked)
-            receipts = list(map(Receipt, ids, self._recipients_of(ids, delivered)))
-            if not answer.cancelled():
-                answer.set_result(receipts)
-        self._end_append()
+            self._counters.journal_commit_s.observe(perf_counter() - began)
+            self._end(group, [self._receipts(outcome) for outcome in outcomes])
 
-    def _recipients_of(self, ids: Sequence[EventId], delivered: Delivered | None) -> Iterable[int]:
-        """For how many streams each of these events is."""
-        if delivered and len(delivered.events) == len(ids) and delivered.events[0].id == ids[0]:
-            return delivered.recipients  # no need to put them by one by one and to look them up
-        self._keep_delivered()
-        return [self._recipients.pop(id, 0) for id in ids]
+    def _receipts(self, outcome: Outcome) -> Receipts | Exception:
+        if not isinstance(outcome, Committed):
+            return outcome
+        ids = outcome.ids
+        if outcome.is_duplicate:
+            return [Receipt(id, 0, True) for id in ids]
+        return list(map(Receipt, ids, self._recipients(ids)))
 
-    def _end_append(self) -> None:
+    def _recipients(self, ids: Sequence[EventId]) -> Sequence[int]:
+        """For how many streams each of these events is, which follow one another; groups are told in order."""
+        delivered, (epoch, first), wanted = self._delivered, ids[0], len(ids)
+        while delivered and first >= delivered[0].first + len(delivered[0].recipients):
+            self._counts -= len(delivered.popleft().recipients)
+        if not delivered or delivered[0].epoch != epoch or first < delivered[0].first:
+            return [0] * wanted
+        at = first - delivered[0].first
+        counts = delivered[0].recipients[at : at + wanted]
+        if len(counts) == wanted:
+            return counts
+        rest = ids[len(counts) :]  # it was delivered in two parts
+        return [*counts, *self._recipients(rest)]
+
+    def _end(self, group: AppendGroup, results: Sequence[Receipts | Exception] | Exception) -> None:
+        """Answer each publisher of a group: with its own result, or all with the same error."""
         self._under_way -= 1
+        self._waiting_bytes -= group.bytes
         if not self._under_way:
-            self._delivered = None
-            if self._recipients:
-                self._recipients.clear()
+            self._delivered.clear()
+            self._counts = 0
+        if isinstance(results, Exception):
+            self._counters.journal_errors += isinstance(results, Unavailable)
+            results = [results] * len(group.answers)
+        for answer, result in zip(group.answers, results, strict=True):
+            answer(result)
 
     def _reset(self, opening: Opening) -> None:
         """Take up another log, which began while running."""
@@ -272,8 +353,8 @@ class Publishing:
     def _new_ring(self, opening: Opening) -> RingBuffer:
         ring = RingBuffer(
             opening.floor.epoch,
-            max_events=self._settings.history_events,
-            max_bytes=self._settings.history_bytes,
+            max_events=self._settings.window_events,
+            max_bytes=self._settings.window_bytes,
             max_age_s=self._settings.history_age,
             remembered_evictions=self._settings.remembered_evictions,
         )

@@ -8,11 +8,13 @@ from collections.abc import Callable
 
 from tocsin.core.event import EventId
 from tocsin.core.filters import Filter
+from tocsin.eventlog.journal import History
 from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.publishing import Publishing
 from tocsin.hub.stream import Stream
 from tocsin.hub.subscriptions import Subscriptions
 from tocsin.hub.welcome import iso_time
+from tocsin.sockets import EndOfTurn
 
 
 class HubStatus:
@@ -38,6 +40,16 @@ class HubStatus:
     def ring(self) -> RingBuffer:
         """The window over the log; another one after a new log began."""
         return self._publishing.ring
+
+    @property
+    def history(self) -> History | None:
+        """What the journal keeps beside the ring; None where the ring is all there is."""
+        return self._publishing.history
+
+    @property
+    def end_of_turn(self) -> EndOfTurn:
+        """When what came in during a turn of the loop is published; for the sockets that it comes in by."""
+        return self._publishing.end_of_turn
 
     @property
     def draining(self) -> bool:

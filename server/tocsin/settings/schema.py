@@ -17,6 +17,9 @@ SECRET = {"secret": True}
 HIDDEN = "(hidden)"
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+WINDOWS = {"events": (10_000, 1_000_000), "bytes": (64 * 2**20, 2**30)}
+"""What is kept unless told otherwise: in memory, and by a journal elsewhere."""
+
 SecondsOrOff = Annotated[float, Meta(ge=0, le=31_536_000)]
 
 
@@ -62,19 +65,44 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = 64 * 1024 * 1024
     # eventlog: what is kept, and for how long
     journal: Annotated[
-        str, Meta(pattern=r"^memory:$", description="Where the log is kept: `memory:`.")
+        str,
+        Meta(
+            pattern=r"^(memory:|sqlite:.+|rediss?://.+)$",
+            description="Where the log is kept: `memory:`, or `sqlite:PATH`.",
+        ),
     ] = "memory:"
     history_events: Annotated[
-        int, Meta(ge=1, le=10_000_000, description="Events kept for clients that come back.")
-    ] = 10_000
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000_000,
+            description="Events that the journal keeps; 0: 10000 in memory, 1000000 elsewhere.",
+        ),
+    ] = 0
     history_bytes: Annotated[
         int,
         Meta(
-            ge=65_536,
-            le=2**40,
-            description="Encoded bytes of events kept, and bytes of the index of their topics.",
+            ge=0,
+            le=2**44,
+            description="Bytes of events that the journal keeps, and of their index; 0: 64 MiB in memory, 1 GiB elsewhere.",
         ),
-    ] = 64 * 1024 * 1024
+    ] = 0
+    window_events: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000_000,
+            description="Events of the journal that are in memory too; 0: 10000, or all of them if it keeps fewer.",
+        ),
+    ] = 0
+    window_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2**40,
+            description="Bytes of events in memory, and of their index; 0: 64 MiB, or as the journal keeps.",
+        ),
+    ] = 0
     history_age: Annotated[
         SecondsOrOff, Meta(description="Seconds an event is kept; 0 keeps it whatever its age.")
     ] = 0.0
@@ -85,6 +113,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             le=10_000_000,
             description="Pairs of topic and type of which it is known what left the history last.",
         ),
+    ] = 100_000
+    idempotency_window: Annotated[
+        Seconds, Meta(description="Seconds an idempotency key is known.")
+    ] = 86_400.0
+    idempotency_keys: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Idempotency keys that are known at most.")
     ] = 100_000
     # hub: the open streams
     heartbeat: Annotated[
@@ -172,15 +206,41 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 f"host: {self.host!r}: whoever reaches the hub there could read and publish, as there is no"
                 " authentication yet (it will come); allowed: a loopback address, or any with --insecure"
             )
-        if self.history_bytes < self.max_event_bytes:
-            raise ValueError(
-                f"history_bytes: {self.history_bytes} is less than max_event_bytes"
-                f" ({self.max_event_bytes}); allowed: at least that"
-            )
+        self._fill_in_sizes()
+        for name in ("history_bytes", "window_bytes"):
+            if getattr(self, name) < self.max_event_bytes:
+                raise ValueError(
+                    f"{name}: {getattr(self, name)} is less than max_event_bytes"
+                    f" ({self.max_event_bytes}); allowed: at least that"
+                )
         if self.metrics_address and self.metrics_address[1] > 65_535:
             raise ValueError(
                 f"metrics_listen: {self.metrics_listen!r}: allowed: a port from 0 to 65535"
             )
+
+    def _fill_in_sizes(self) -> None:
+        """Put the sizes that follow from the journal where 0 was said.
+
+        Raises:
+            ValueError: the window would hold more than the history, or with `memory:` anything but it.
+        """
+        in_memory = self.journal == "memory:"
+        for limit, (window, kept) in WINDOWS.items():
+            history = getattr(self, f"history_{limit}") or (window if in_memory else kept)
+            size = getattr(self, f"window_{limit}") or (
+                history if in_memory else min(history, window)
+            )
+            if size > history or (in_memory and size != history):
+                raise ValueError(
+                    f"window_{limit}: {size}: allowed: "
+                    + (
+                        f"with the journal memory: the same as history_{limit} ({history}), or 0"
+                        if in_memory
+                        else f"at most history_{limit} ({history})"
+                    )
+                )
+            msgspec.structs.force_setattr(self, f"history_{limit}", history)
+            msgspec.structs.force_setattr(self, f"window_{limit}", size)
 
     def _put_addresses_in_one_spelling(self) -> None:
         try:

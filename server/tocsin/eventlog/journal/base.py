@@ -8,11 +8,57 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.filters import Filter
+from tocsin.errors import KeyReused
+
+
+class Once(msgspec.Struct, frozen=True):
+    """What makes an append happen once, however often its publisher asks for it.
+
+    Attributes:
+        scope: the publisher, as the hub knows them; empty for everybody.
+        key: the publisher's idempotency key.
+        digest: of what is to be published, in 16 bytes; the time of the request is no part of it.
+    """
+
+    scope: str
+    key: str
+    digest: bytes
+
+
+class Append(msgspec.Struct, frozen=True, gc=False):
+    """What one publisher wants to have appended: whole or not at all, one draft behind the other."""
+
+    drafts: Sequence[Draft]
+    once: Once | None = None
+
+
+class Committed(msgspec.Struct, frozen=True, gc=False):
+    """An append that is in the log.
+
+    Attributes:
+        ids: of its events, in the order of the drafts; they follow one another.
+        is_duplicate: its key was known. The ids are those of the first time, and nothing was appended.
+    """
+
+    ids: Sequence[EventId]
+    is_duplicate: bool = False
+
+
+Outcome = Committed | KeyReused
+"""What came of one append of a group; `KeyReused`: the key stands for something else, and nothing was appended."""
+
+
+class Window(NamedTuple):
+    """What of the log lies in memory: the newest events that keep both limits."""
+
+    events: int
+    bytes: int
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -20,6 +66,64 @@ class Opening(msgspec.Struct, frozen=True):
 
     floor: EventId
     events: Sequence[Event] = ()
+
+
+class Page(msgspec.Struct, frozen=True):
+    """What a read of the history found.
+
+    Attributes:
+        events: those that the filter lets through, oldest first.
+        cursor: the seq of the last event that was looked at. Reading goes on after it; it is the newest
+            event of the journal where nothing is left.
+    """
+
+    events: Sequence[Event]
+    cursor: int
+
+
+class History(Protocol):
+    """What a journal keeps, the window in memory and what is older. Called on the loop.
+
+    Attributes:
+        floor: the newest seq that was evicted from the journal; 0 before any eviction.
+        events: how many are kept.
+        bytes: that they take.
+        oldest_time: Unix time of the oldest event kept, in seconds; None where none is.
+        may_be_ahead: whether others append to the same log, so that an event may be in it and not here yet.
+    """
+
+    @property
+    def floor(self) -> int: ...  # noqa: D102
+    @property
+    def events(self) -> int: ...  # noqa: D102
+    @property
+    def bytes(self) -> int: ...  # noqa: D102
+    @property
+    def oldest_time(self) -> float | None: ...  # noqa: D102
+    @property
+    def may_be_ahead(self) -> bool: ...  # noqa: D102
+
+    def has_lost(self, seq: int, filter: Filter) -> bool:
+        """Whether a stream of `filter` at `seq` has lost something for good. No I/O; in doubt it has."""
+
+    async def read(self, after: int, filter: Filter, *, max_events: int, max_bytes: int) -> Page:
+        """Events after `after`, oldest first, of this epoch.
+
+        The work of one call is bounded: it may look at many events and find none, and `Page.cursor` says how
+        far it came. It ends behind the event that fills `max_events` or `max_bytes` of encoded events.
+
+        Raises:
+            Unavailable: it can't be read now.
+        """
+
+    async def newest(
+        self, filter: Filter, count: int, *, max_bytes: int, before: int
+    ) -> Sequence[Event]:
+        """The newest `count` events with a seq below `before`, oldest first; fewer where they pass `max_bytes`.
+
+        Raises:
+            Unavailable: it can't be read now.
+        """
 
 
 Deliver = Callable[[Sequence[Event]], None]
@@ -32,36 +136,33 @@ Reset = Callable[[Opening], None]
 class Journal(Protocol):
     """Keeps the log. All methods are called on one event loop, and both ends of the hub on the same.
 
-    `deliver` was called for an event before the future of its append is done. The times of the events
+    `deliver` was called for an event before the future of its group is done. The times of the events
     never go back, whatever the machine's clock does.
+
+    Attributes:
+        history: what it keeps beside the window in memory; None where the window is all there is.
     """
 
-    async def start(self, deliver: Deliver, reset: Reset, window: int) -> Opening:
-        """Open the log and return its newest `window` events at most; later ones go to `deliver`.
+    @property
+    def history(self) -> History | None: ...  # noqa: D102
+
+    async def start(self, deliver: Deliver, reset: Reset, window: Window) -> Opening:
+        """Open the log and return its newest events, as many as `window` holds; later ones go to `deliver`.
 
         Raises:
             SettingsError: the log can't be opened.
         """
 
-    def append(self, drafts: Sequence[Draft]) -> asyncio.Future[Sequence[EventId]]:
-        """Commit `drafts` as one: whole or not at all, one behind the other, in the order of the calls.
+    def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
+        """Commit a group: all that came in during one turn of the loop, in the order of the calls.
 
-        The future holds their ids in the same order; it is done already where nothing is waited for.
-        Who cancels it gives up the answer, not the append.
-
-        Raises:
-            Unavailable: nothing was committed, and nothing was delivered. Raised by the call, or held by
-                the future.
-        """
-
-    async def read(self, after: EventId, limit: int) -> Sequence[Event]:
-        """At most `limit` events after `after`, oldest first, of what the journal keeps of this epoch.
-
-        They follow one another without a hole. The first may be later than the next after `after`: what
-        lies between is gone.
+        Each append is committed whole or not at all, and what is committed of a group is committed together.
+        The future holds an outcome for each append; it is done already where nothing is waited for. Who
+        cancels it gives up the answer, not the append.
 
         Raises:
-            Unavailable: it can't be read now.
+            Unavailable: nothing of the group was committed, and nothing delivered. Raised by the call, or held
+                by the future.
         """
 
     async def stop(self) -> None:

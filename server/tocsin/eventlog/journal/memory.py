@@ -10,23 +10,47 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import repeat
 
-from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.event import Event, EventId
 from tocsin.errors import Unavailable
-from tocsin.eventlog.journal.base import Deliver, Opening, Reset
+from tocsin.eventlog.journal.base import (
+    Append,
+    Committed,
+    Deliver,
+    Once,
+    Opening,
+    Outcome,
+    Reset,
+    Window,
+)
+from tocsin.eventlog.journal.keys import Appended, KnownKeys, Place
+
+KEYS = 100_000
+KEYS_WINDOW_S = 86_400.0
 
 
 class MemoryJournal:
-    """Ids from a counter. An append is committed when it returns, and lost when the process ends.
+    """Ids from a counter. A group is committed when `append` returns, and lost when the process ends.
 
     Args:
         clock: Unix time in seconds.
+        keys: idempotency keys that are known at most.
+        keys_window_s: seconds that each of them is.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    history = None
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        *,
+        keys: int = KEYS,
+        keys_window_s: float = KEYS_WINDOW_S,
+    ) -> None:
         self._clock = clock
         self._now = clock()
         self._epoch = int(self._now * 1000)
         self._seq = 0
+        self._keys = KnownKeys(keys, keys_window_s)
         self._deliver: Deliver | None = None
         self._loop: asyncio.AbstractEventLoop
 
@@ -35,30 +59,45 @@ class MemoryJournal:
         """Empty between start and stop."""
         return "" if self._deliver else "the journal is not started"
 
-    async def start(self, deliver: Deliver, reset: Reset, window: int) -> Opening:
+    async def start(self, deliver: Deliver, reset: Reset, window: Window) -> Opening:
         """Begin an empty log; there is no window to load, and never a new epoch."""
         self._loop = asyncio.get_running_loop()
         self._deliver = deliver
         return Opening(EventId(self._epoch, 0))
 
-    def append(self, drafts: Sequence[Draft]) -> asyncio.Future[Sequence[EventId]]:
+    def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
         """Give the drafts the next ids and deliver them at once; the future is done."""
         if self._deliver is None:
             raise Unavailable(self.status, code="journal_down")
-        committed: asyncio.Future[Sequence[EventId]] = self._loop.create_future()
         now = self._now = max(self._now, self._clock())
-        first = self._seq + 1
-        ids = [EventId(self._epoch, seq) for seq in range(first, first + len(drafts))]
-        events = list(map(Event, ids, drafts, repeat(now)))
-        # Counted after it was delivered: what the hub could not take never was, and no hole remains.
+        events: list[Event] = []
+        outcomes: list[Outcome] = []
+        new_keys: dict[Place, Appended] = {}
+        for append in appends:
+            known = self._find(append.once, new_keys, now) if append.once else None
+            if known:
+                outcomes.append(known)
+                continue
+            first = self._seq + len(events) + 1
+            ids = [EventId(self._epoch, seq) for seq in range(first, first + len(append.drafts))]
+            events += map(Event, ids, append.drafts, repeat(now))
+            outcomes.append(Committed(ids))
+            if append.once and ids:
+                place = (append.once.scope, append.once.key)
+                new_keys[place] = Appended(append.once.digest, ids[0], len(ids), now)
+        # Counted after they were delivered: what the hub could not take never was, and no hole remains.
         self._deliver(events)
         self._seq += len(events)
-        committed.set_result(ids)
+        if new_keys:
+            self._keys.add(new_keys)
+        committed: asyncio.Future[Sequence[Outcome]] = self._loop.create_future()
+        committed.set_result(outcomes)
         return committed
 
-    async def read(self, after: EventId, limit: int) -> Sequence[Event]:
-        """Nothing: what the ring doesn't hold is gone."""
-        return ()
+    def _find(self, once: Once, new_keys: dict[Place, Appended], now: float) -> Outcome | None:
+        """What the publisher is told whose key is known; None where there is something to append."""
+        known = new_keys.get((once.scope, once.key)) or self._keys.find(once, now)
+        return known.outcome(once) if known else None
 
     async def stop(self) -> None:
         """Forget the hub; appends are over."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-
 from tocsin.http.answer import Answer, ClosingStream, refusal
+from tocsin.http.later import Later
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.request import Request
 
@@ -12,7 +11,6 @@ IGNORED_BODY_BYTES = 64 * 1024
 """A body where none is asked for is read and ignored up to here."""
 
 Result = Answer | ClosingStream | OpenStream
-Pending = Awaitable[Result]
 
 
 class Route:
@@ -44,7 +42,7 @@ class Route:
             return None
         return too_large("the body is larger than what is read here", IGNORED_BODY_BYTES)
 
-    def answer(self, request: Request) -> Result | Pending:
+    def answer(self, request: Request) -> Result | Later:
         """What `request` is answered, now or when something has been waited for.
 
         Where the request came in whole, `refuse` was not asked.

@@ -14,9 +14,10 @@ from tocsin.eventlog.resume import Gap, resolve
 from tocsin.eventlog.ring import Entry
 from tocsin.http.answer import Answer, of_json
 from tocsin.http.byte_budget import ByteBudget
+from tocsin.http.later import Later
 from tocsin.http.parameters import Parameters
 from tocsin.http.request import Request
-from tocsin.http.routes.base import Pending, Route
+from tocsin.http.routes.base import Route
 from tocsin.hub.hub import Hub
 
 KNOWN = frozenset({"topic", "type", "after", "limit"})
@@ -52,7 +53,7 @@ class HistoryRoute(Route):
         self._hub = hub
         self._answers = answers
 
-    def answer(self, request: Request) -> Pending:
+    def answer(self, request: Request) -> Later:
         """One page: `events`, `gap`, `oldest`, `head`, and `more` if the page doesn't hold all that it could.
 
         Raises:
@@ -67,7 +68,7 @@ class HistoryRoute(Route):
         if self._answers.is_spent:
             message = f"answers of {self._answers.limit} bytes are unread; try again"
             raise Unavailable(message, code="busy", retry_after_s=2)
-        return self._read(parameters, filter, limit)
+        return Later.of(self._read(parameters, filter, limit))
 
     async def _read(self, parameters: Parameters, filter: Filter, limit: int) -> Answer:
         after = parameters.last("after")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Sequence
+from functools import partial
 from time import perf_counter
 
 import msgspec
@@ -12,10 +13,11 @@ from tocsin.core.event import Draft
 from tocsin.core.publish_body import is_array, read_batch, read_event, read_internal
 from tocsin.errors import InvalidInput, Refused
 from tocsin.http.answer import Answer, of_json, refusal
+from tocsin.http.later import Later
 from tocsin.http.request import JSON, NDJSON, Request
-from tocsin.http.routes.base import Pending, Route, closing, too_large
+from tocsin.http.routes.base import Route, closing, too_large
 from tocsin.hub.hub import Hub
-from tocsin.hub.publishing import Receipt
+from tocsin.hub.publishing import Receipt, Receipts
 
 Steps = Generator[None, None, Sequence[Draft]]
 
@@ -52,7 +54,7 @@ class NotifyRoute(Route):
             return self._refuse("too_large", too_large(f"the body is larger than {name}", limit))
         return None
 
-    def answer(self, request: Request) -> Answer | Pending:
+    def answer(self, request: Request) -> Answer | Later:
         """Publish, and answer when the journal has committed."""
         began = perf_counter()
         hub, body = self._hub, request.body
@@ -77,7 +79,7 @@ class NotifyRoute(Route):
             next(steps)
         except StopIteration as read:  # small enough to be read in one go
             return self._publish(read.value, True, began)
-        return self._read_on(steps, began)
+        return Later.of(self._read_on(steps, began))
 
     def count_refusal(self, error: Exception) -> None:
         """An event, or a batch, that was not published."""
@@ -96,28 +98,16 @@ class NotifyRoute(Route):
             try:
                 next(steps)
             except StopIteration as read:
-                answer = self._publish(read.value, True, began)
-                return answer if isinstance(answer, Answer) else await answer
+                drafts = read.value
+                return self._published(drafts, True, began, await self._hub.append(drafts))
 
-    def _publish(
-        self, drafts: Sequence[Draft], is_batch: bool, began: float
-    ) -> Answer | asyncio.Future[Answer]:
-        committed = self._hub.append(drafts)
-        if committed.done():  # as a journal in memory is
-            return self._published(drafts, committed.result(), is_batch, began)
-        return asyncio.ensure_future(self._when_committed(committed, drafts, is_batch, began))
-
-    async def _when_committed(
-        self,
-        committed: asyncio.Future[Sequence[Receipt]],
-        drafts: Sequence[Draft],
-        is_batch: bool,
-        began: float,
-    ) -> Answer:
-        return self._published(drafts, await committed, is_batch, began)
+    def _publish(self, drafts: Sequence[Draft], is_batch: bool, began: float) -> Later:
+        later = Later(partial(self._published, drafts, is_batch, began))
+        self._hub.enqueue(drafts, None, later.give)
+        return later
 
     def _published(
-        self, drafts: Sequence[Draft], receipts: Sequence[Receipt], is_batch: bool, began: float
+        self, drafts: Sequence[Draft], is_batch: bool, began: float, receipts: Receipts
     ) -> Answer:
         self._hub.counters.publish_s.observe(perf_counter() - began)
         return of_json(_of_batch(receipts) if is_batch else _of_one(drafts[0], receipts[0]))

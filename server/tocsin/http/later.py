@@ -1,0 +1,62 @@
+"""An answer that waits for something: a commit, a page that is read in turns of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from tocsin.errors import Unavailable
+
+if TYPE_CHECKING:
+    from tocsin.http.routes.base import Result
+
+
+class Later:
+    """What a route returns where the answer isn't known yet.
+
+    The route says how the answer is made of what is waited for, the edge what becomes of errors, and the lane
+    takes the answer. No future and no task: for a POST they would cost as much as the event does.
+
+    Args:
+        make: makes the answer of what was waited for; it may raise as `Route.answer` may.
+
+    Attributes:
+        settle: makes the answer of what was waited for or of an error, and never raises; set by the edge.
+        send: takes the answer; set by the lane.
+    """
+
+    __slots__ = ("make", "send", "settle")
+
+    def __init__(self, make: Callable[[Any], Result]) -> None:
+        self.make = make
+        self.settle: Callable[[Any], Result]
+        self.send: Callable[[Result], object]
+
+    @classmethod
+    def of(cls, awaitable: Awaitable[Result]) -> Later:
+        """The answer that `awaitable` comes to."""
+        later = cls(_same)
+        task = asyncio.ensure_future(awaitable)
+        task.add_done_callback(later._on_done)
+        return later
+
+    def give(self, value: object) -> None:
+        """What was waited for is there: `value`, or an exception. Called once, after the lane took this."""
+        self.send(self.settle(value))
+
+    async def result(self) -> Result:
+        """Wait for the answer."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self.send = lambda result: None if future.done() else future.set_result(result)
+        return await future
+
+    def _on_done(self, task: asyncio.Future[Result]) -> None:
+        if task.cancelled():
+            self.give(Unavailable("the hub is stopping", code="draining"))
+        else:
+            self.give(task.exception() or task.result())
+
+
+def _same(result: Result) -> Result:
+    return result
