@@ -7,11 +7,13 @@ import select
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 from tests.conftest import StartHub
 from tocsin.bench import BenchError, Load, Target, hub_at, open_streams
+from tocsin.bench.clients import Clients
 from tocsin.bench.ledger import Ledger
 from tocsin.bench.publishers import Constant, Publishers
 
@@ -72,6 +74,21 @@ def test_clients_catch_up_with_what_they_missed(start_hub: StartHub) -> None:
     with open_streams(target, requests, replayed=20) as seconds:
         assert seconds > 0
     assert hub.metric('tocsin_events_delivered_total{kind="replay"}') == CLIENTS * 20
+
+
+def test_each_load_comes_from_an_address_of_its_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, select.epoll() as epoll:
+        server.settimeout(10)
+        target = Target("127.0.0.1", server.getsockname()[1])
+        addresses = []
+        for _ in range(2):
+            clients = Clients(target, epoll, Ledger())
+            with pytest.raises(BenchError):  # nobody answers
+                clients.open([target.subscribe_request()], deadline=time.monotonic())
+            connection, address = server.accept()
+            connection.close()
+            addresses.append(address[0])
+    assert addresses[0] != addresses[1]
 
 
 def test_full_hub_is_an_error_and_not_a_figure(start_hub: StartHub) -> None:

@@ -8,6 +8,7 @@ emptied the socket, so nothing is left behind an edge.
 
 from __future__ import annotations
 
+import itertools
 import select
 import socket
 import time
@@ -28,6 +29,10 @@ HANDSHAKES = 400
 
 PER_SOURCE = 10_000
 """Streams from one loopback address: each has 28,000 ports towards one address and port."""
+
+_source_numbers = itertools.count()
+"""Loopback addresses that connections came from so far, over all `Clients`. None is used twice in a minute: the closed
+connections of an earlier load are in TIME_WAIT, and `connect` would look through their ports, 40 us a stream."""
 
 SAMPLED = 32
 """Streams whose every read is timed, spread evenly over all of them."""
@@ -58,6 +63,8 @@ class Clients:
         self._positions: dict[int, int] = {}
         self._streams_at: defaultdict[int, int] = defaultdict(int)
         self._sampled: frozenset[int] = frozenset()
+        self._connected = 0
+        self._source_address = ""
         self._witness = -1
         self._buffer = bytearray(BUFFER_BYTES)
         self._idle_ns = 0
@@ -113,9 +120,9 @@ class Clients:
         openings: dict[int, _Opening] = {}
         while len(made) < len(requests) or openings:
             while len(openings) < handshakes and len(made) < len(requests):
-                index = len(made)
-                made.append(_Opening(self._connect(index), requests[index], replayed))
+                made.append(_Opening(self._connect(), requests[len(made)], replayed))
                 openings[made[-1].fd] = made[-1]
+                made[-1].begin()
                 self._epoll.register(made[-1].fd, _MOD_READ | select.EPOLLOUT)
             if time.monotonic() > deadline:
                 count = len(made) - len(openings)
@@ -124,12 +131,20 @@ class Clients:
                 if fd in openings and openings[fd].step(self._buffer):
                     del openings[fd]
 
-    def _connect(self, index: int) -> socket.socket:
+    def _source(self) -> str:
+        """The loopback address that the next connection comes from."""
+        if self._connected % PER_SOURCE == 0:
+            number = next(_source_numbers) % (254 * 254)
+            self._source_address = f"127.1.{1 + number // 254}.{1 + number % 254}"
+        self._connected += 1
+        return self._source_address
+
+    def _connect(self) -> socket.socket:
         connection = socket.socket(self._family, socket.SOCK_STREAM)
         connection.setblocking(False)
         if str(self._address[0]).startswith("127."):
             connection.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-            connection.bind((f"127.0.0.{2 + (len(self) + index) // PER_SOURCE}", 0))
+            connection.bind((self._source(), 0))
         connection.connect_ex(self._address)
         return connection
 
@@ -256,6 +271,20 @@ class _Opening:
         self._replayed = replayed
         self._head = b""
         self._answered = False
+
+    def begin(self) -> None:
+        """Send the request at once where the connection is made already, as it mostly is on one machine.
+
+        Raises:
+            BenchError: refused.
+        """
+        try:
+            self._request = self._request[self.connection.send(self._request) :]
+        except BlockingIOError:  # not yet: `step` sends it
+            return
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise BenchError(f"a stream couldn't be opened: {reason}") from None
 
     def step(self, buffer: bytearray) -> bool:
         """Do what can be done now; True once the stream is open and has read its replay.
