@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.raw import get, notice, post, raw
+from tocsin.http import http1
 from tocsin.http.answer import Answer
 from tocsin.http.http1 import encode_answer, read_head
 
@@ -119,6 +120,38 @@ def test_what_is_odd_is_left_to_tornado(row: str) -> None:
 
 
 FIELDS = (("Server", "tocsin"), ("Vary", "Origin"))
+
+
+def test_fields_that_were_read_before_say_the_same_behind_any_first_line() -> None:
+    lines = b"Host: a\r\nContent-Type: application/json"
+    first = read_head(b"GET /events HTTP/1.1\r\n" + lines)
+    again = read_head(b"GET /events?topic=a HTTP/1.0\r\n" + lines)
+    assert first
+    assert again
+    assert (first.headers, first.media_type) == (again.headers, again.media_type)
+    assert (first.keeps_alive, again.keeps_alive) == (True, False)
+    assert read_head(b"POST /api/notify HTTP/1.1\r\n" + lines) is None  # without a length
+
+
+def test_fields_without_a_host_are_plain_in_http_1_0_alone() -> None:
+    assert read_head(b"GET / HTTP/1.0\r\nAccept: a") is not None
+    assert read_head(b"GET / HTTP/1.1\r\nAccept: a") is None
+
+
+@pytest.mark.parametrize("line", ["Cookie: a=1", "Authorization: Bearer s", "Last-Event-ID: 1-2"])
+def test_fields_of_one_client_alone_are_not_remembered(line: str) -> None:
+    lines = f"Host: alone\r\n{line}".encode()
+    assert read_head(b"GET /events HTTP/1.1\r\n" + lines) is not None
+    assert lines not in http1._known_fields
+
+
+def test_remembered_fields_are_bounded_in_number_and_in_bytes() -> None:
+    long = b"Host: a\r\nX: " + b"x" * http1.KNOWN_FIELDS_BYTES
+    assert read_head(b"GET /events HTTP/1.1\r\n" + long) is not None
+    assert long not in http1._known_fields
+    for number in range(2 * http1.MAX_KNOWN_FIELDS):
+        assert read_head(b"GET /events HTTP/1.1\r\nHost: a\r\nX: %d" % number) is not None
+        assert len(http1._known_fields) <= http1.MAX_KNOWN_FIELDS
 
 
 def encode(answer: Answer, *, is_head: bool = False, keeps_alive: bool = True) -> bytes:
