@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin import InvalidInput
+from tocsin import Hub, InvalidInput, Settings
+from tocsin.core.filters import Filter
+from tocsin.http.open_stream import OpenStream
+from tocsin.http.origins import Origins
 from tocsin.http.parameters import MAX_IGNORED, Parameters
 from tocsin.http.request import Request
 from tocsin.http.routes import events, history
@@ -60,3 +63,22 @@ def test_query_that_cannot_be_read_is_refused(query: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         read(query)
     assert refused.value.status == 400
+
+
+def test_query_that_was_read_before_asks_for_the_same() -> None:
+    route = events.EventsRoute(Hub(), Origins(Settings()))
+    asked = [route.answer(Request("GET", "/events", "topic=a&presence=1")) for _ in range(2)]
+    assert [(a.filter, a.presence) for a in asked if isinstance(a, OpenStream)] == (
+        [(Filter(["a"]), True)] * 2
+    )
+
+
+def test_queries_that_are_remembered_are_bounded_and_hold_nothing_unknown() -> None:
+    route = events.EventsRoute(Hub(), Origins(Settings()))
+    long = "topic=" + "&topic=".join(["a"] * 100)
+    for query in (long, "topic=a&token=s", "last_event_id=1-2"):
+        route.answer(Request("GET", "/events", query))
+    assert not route._known
+    for number in range(2 * events.MAX_KNOWN_QUERIES):
+        route.answer(Request("GET", "/events", f"topic={number}"))
+        assert 0 < len(route._known) <= events.MAX_KNOWN_QUERIES
