@@ -69,6 +69,8 @@ def resolve(last_event_ids: str | Sequence[str], ring: RingBuffer, filter: Filte
 
 
 def _newest(last_event_ids: Sequence[str], ring: RingBuffer) -> str:
+    if not last_event_ids:
+        return ""
     parsed = [id for id in map(EventId.parse, last_event_ids) if id is not None]
     known = [id for id in parsed if id.epoch == ring.epoch and id.seq <= ring.head]
     if known:

@@ -90,5 +90,7 @@ def last_event_ids(request: Request, parameters: Parameters) -> tuple[str, ...]:
     if header:
         # Browsers send UTF-8, and heads are read as latin-1. Whatever it is, it is compared, not trusted.
         header = header.encode("latin-1").decode("utf-8", "replace")
+    elif LAST_EVENT_ID not in parameters.values:
+        return ()
     given = (header, *parameters.all(LAST_EVENT_ID))
     return tuple(id for id in given if id)
