@@ -19,7 +19,7 @@ from tests.raw import exchange, exchange_in_two, get, notice, post, read_answer
 from tests.serving import eventually, serving
 from tocsin import Draft
 from tocsin.eventlog.journal import Once
-from tocsin.hub.publishing import Answer
+from tocsin.hub.publishing import Answer, Receipts
 
 POST = post(notice(type="a", message="b"))
 INTERNAL = post(notice(type="canary", topic="tocsin/x"))
@@ -227,18 +227,20 @@ async def test_connection_that_publishes_when_the_hub_stops_is_answered_and_clos
 ) -> None:
     async with serving() as server:
         published, may_go_on = asyncio.Event(), asyncio.Event()
-        append = server.hub.append
+        append, tasks = server.hub.enqueue, []
 
-        async def answer_slowly(drafts: Sequence[Draft], answer: Answer) -> None:
-            receipts = await append(drafts)
+        def enqueue(drafts: Sequence[Draft], once: Once | None, answer: Answer) -> None:
+            append(
+                drafts,
+                once,
+                lambda receipts: tasks.append(asyncio.ensure_future(late(answer, receipts))),
+            )
+
+        async def late(answer: Answer, receipts: Receipts | Exception) -> None:
             published.set()
             await may_go_on.wait()
             answer(receipts)
 
-        def enqueue(drafts: Sequence[Draft], once: Once | None, answer: Answer) -> None:
-            tasks.append(asyncio.ensure_future(answer_slowly(drafts, answer)))
-
-        tasks: list[asyncio.Future[None]] = []
         monkeypatch.setattr(server.hub, "enqueue", enqueue)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(POST)

@@ -15,7 +15,7 @@ from tocsin.http.access_log import AccessLog
 from tocsin.http.answer import Answer, ClosingStream, Pairs, of_error, refusal
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.hosts import Hosts
-from tocsin.http.later import Later
+from tocsin.http.later import Later, Make
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.origins import NOBODY, Origins
 from tocsin.http.request import Request
@@ -98,7 +98,8 @@ class Edge:
         if isinstance(result, KNOWN):
             return result
         self.answering += 1
-        result.settle = partial(self._settle, route, request, result)
+        # Of the answer's maker, not of `result`: a cycle would keep each request until the collector comes.
+        result.settle = partial(self._settle, route, request, result.make)
         return result
 
     def _check(self, route: Route, request: Request) -> None:
@@ -116,13 +117,13 @@ class Edge:
         """Who is granted what at the path of `request`."""
         return NOBODY if request.path in self._unshared else self._origins
 
-    def _settle(self, route: Route, request: Request, later: Later, value: object) -> Result:
+    def _settle(self, route: Route, request: Request, make: Make, value: object) -> Result:
         """The answer that waited for `value`, which may be an exception."""
         self.answering -= 1
         try:
             if isinstance(value, Exception):
                 raise value
-            return later.make(value)
+            return make(value)
         except Exception as error:
             return self._of_error(route, request, error)
 

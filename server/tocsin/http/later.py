@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from tocsin.http.routes.base import Result
 
 
+Make = Callable[[Any], "Result"]
+"""Makes an answer of what was waited for; it may raise as `Route.answer` may."""
+
+
 class Later:
     """What a route returns where the answer isn't known yet.
 
@@ -19,7 +23,7 @@ class Later:
     takes the answer. No future and no task: for a POST they would cost as much as the event does.
 
     Args:
-        make: makes the answer of what was waited for; it may raise as `Route.answer` may.
+        make: makes the answer.
 
     Attributes:
         settle: makes the answer of what was waited for or of an error, and never raises; set by the edge.
@@ -28,7 +32,7 @@ class Later:
 
     __slots__ = ("make", "send", "settle")
 
-    def __init__(self, make: Callable[[Any], Result]) -> None:
+    def __init__(self, make: Make) -> None:
         self.make = make
         self.settle: Callable[[Any], Result]
         self.send: Callable[[Result], object]
