@@ -150,7 +150,7 @@ class HubProcess:
         process = subprocess.Popen(
             command, stdout=self._log, stderr=self._log, text=True, env=self._env, cwd=self._cwd
         )
-        address = re.compile(r"^Tocsin listens at http://\S+:(\d+)$", re.MULTILINE)
+        address = re.compile(r"^Tocsin listens at https?://\S+:(\d+)(?: |$)", re.MULTILINE)
         wait_until(
             lambda: address.search(self.log()[seen:]) or process.poll() is not None,
             what="tocsin serve",

@@ -6,19 +6,32 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from shlex import quote
 from typing import Any
 
+from tornado.ioloop import PeriodicCallback
 from tornado.routing import Rule
 
+from tocsin import systemd
+from tocsin.errors import SettingsError
 from tocsin.eventlog.journal import open_journal
 from tocsin.http.access_log import AccessLog
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.edge import Edge
 from tocsin.http.hosts import Hosts, hosts_at
 from tocsin.http.listener import Listener
-from tocsin.http.listening import DEAD_PEER_S, GRACE_S, listening_sockets
+from tocsin.http.listening import (
+    DEAD_PEER_S,
+    GRACE_S,
+    address_of,
+    listening_sockets,
+    port_of,
+    set_options,
+    unix_socket,
+)
 from tocsin.http.origins import NOBODY, Origins
 from tocsin.http.routes.base import Route
 from tocsin.http.routes.events import EventsRoute
@@ -29,10 +42,15 @@ from tocsin.http.routes.notify import NotifyRoute
 from tocsin.http.routes.pages import PagesRoute
 from tocsin.http.tornado_lane import rules
 from tocsin.hub.hub import Hub
+from tocsin.hub.subscriptions import STREAMS_SHARE
 from tocsin.ops.canary import Canary
 from tocsin.ops.metrics import make_scrape
 from tocsin.ops.simulator import Simulator
 from tocsin.settings import RESERVED_DESCRIPTORS, Settings
+from tocsin.settings.addresses import UNIX
+
+STOP_GRACE_S = 5.0
+"""What a stop may take beside its delay and its drain, before the service manager kills the process."""
 
 PAGE_PATHS = r"/[A-Za-z0-9._/-]*"
 """What the page's files may be called, where the hub is mounted beside other routes."""
@@ -72,8 +90,13 @@ class Wiring:
         return self._edge(served, origins, PagesRoute(), hosts)
 
     def metrics_edge(self, *, hosts: Hosts | None) -> Edge:
-        """That of a listener for the metrics alone."""
-        return self._edge({"/metrics": self._metrics()}, NOBODY, None, hosts)
+        """That of a listener for the metrics, and for who asks how the hub is."""
+        served: dict[str, Route] = {
+            "/metrics": self._metrics(),
+            "/healthz": HealthRoute(),  # for probes that have no way to the hub's own port
+            "/readyz": ReadyRoute(self._hub),
+        }
+        return self._edge(served, NOBODY, None, hosts)
 
     def _metrics(self) -> Route:
         log = self._access_log
@@ -92,27 +115,48 @@ class Wiring:
 
 
 class Server:
-    """A hub, its listeners, its simulator and its canary, from start to drain."""
+    """A hub, its listeners, its simulator and its canary, from start to drain.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: of all of it.
+        inherited: sockets that listen already, and that the hub listens on instead of `host` and `port`.
+
+    Attributes:
+        hosts: where it listens, each as the setting `host` spells it; known after `start`.
+        addresses: the same as addresses for clients.
+        port: of the first host that has one; 0 where none has.
+        reloads: what SIGHUP has read again; each tells its own failure and keeps what it had.
+
+    Raises:
+        SettingsError: an inherited socket is where the settings let the hub not listen.
+    """
+
+    def __init__(self, settings: Settings, inherited: Sequence[socket.socket] = ()) -> None:
         self.hub = hub = Hub(settings, open_journal(settings))
         self._settings = settings
+        self._inherited = inherited
+        hosts = [address_of(each) for each in inherited] or settings.host
+        for each in hosts:
+            _check_address(settings, each)
         wiring = Wiring(hub)
         address = settings.metrics_address
         # Descriptors in reserve are for what is no stream: half of them for connections of the hub's own listener,
         # a quarter for those of the metrics', the rest for files.
         limit = hub.clients_limit + RESERVED_DESCRIPTORS // 2
         self._listener = self._listener_for(
-            wiring.edge(with_metrics=not address, hosts=hosts_at(settings.host, settings)),
+            wiring.edge(with_metrics=not address, hosts=hosts_at(hosts, settings)),
             lambda: limit - len(hub.streams) - self._listener.open,
         )
         few = RESERVED_DESCRIPTORS // 4
         self._metrics_listener = self._listener_for(
-            wiring.metrics_edge(hosts=hosts_at(address[0], settings) if address else None),
+            wiring.metrics_edge(hosts=hosts_at(address[:1], settings) if address else None),
             lambda: few - self._metrics_listener.open,
         )
         self._simulator = Simulator(hub, settings.simulate) if settings.simulate else None
         self._canary: Canary | None = None
+        self.hosts: list[str] = []
+        self.addresses: list[str] = []
+        self.reloads: list[Callable[[], None]] = []
         self.port = 0
         self.metrics_port = 0
 
@@ -147,14 +191,29 @@ class Server:
         self._listen_for_metrics()
         settings = self._settings
         dead_peer_s = max(DEAD_PEER_S, settings.slow_client_timeout + GRACE_S)
-        sockets = listening_sockets(settings.host, settings.port, dead_peer_s=dead_peer_s)
-        self.port = sockets[0].getsockname()[1]
-        self._listener.add_sockets(sockets)
+        for each in self._inherited:
+            set_options(each, dead_peer_s)
+            self._accept_from(address_of(each), [each])
+        for host in () if self._inherited else settings.host:
+            if host.startswith(UNIX):
+                path, mode = host.removeprefix(UNIX), int(settings.socket_mode, 8)
+                self._accept_from(host, [unix_socket(path, mode)])
+            else:
+                port = settings.port or self.port  # a free one is the same for all hosts
+                self._accept_from(host, listening_sockets(host, port, dead_peer_s=dead_peer_s))
         if self._simulator:
             self._simulator.start()
         if settings.canary:
             self._canary = Canary(self.hub, self._listener.connect, settings.canary)
             self._canary.start()
+
+    def _accept_from(self, host: str, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections from `sockets`, which listen on `host`."""
+        port = port_of(sockets[0])
+        self.port = self.port or port
+        self.hosts.append(host)
+        self.addresses.append(f"http://{_shown(host)}:{port}" if port else host)
+        self._listener.add_sockets(sockets)
 
     def _listen_for_metrics(self) -> None:
         if not self._settings.metrics_address:
@@ -163,6 +222,22 @@ class Server:
         self.metrics_port = sockets[0].getsockname()[1]
         self._metrics_listener.add_sockets(sockets)
 
+    def reload(self) -> None:
+        """Have everything in `reloads` read again, whatever becomes of the others."""
+        systemd.notify_reloading()
+        for reload in self.reloads:
+            try:
+                reload()
+            except Exception:  # the hub goes on with what it has
+                log.exception("reading again failed")
+        log.info("read again", extra={"what": len(self.reloads)})
+        systemd.notify("READY=1")
+
+    async def announce_stop(self) -> None:
+        """Be not ready, and serve on for `drain_delay`: who balances load sends nobody new then."""
+        self.hub.is_leaving = True
+        await asyncio.sleep(self._settings.drain_delay)
+
     async def stop(self) -> None:
         """Stop accepting, end the streams, finish what is being published; bounded in time.
 
@@ -170,9 +245,9 @@ class Server:
         the last.
         """
         async with AsyncExitStack() as steps:  # from the last to the first, though one may fail
-            steps.push_async_callback(self._metrics_listener.close_all_connections)
+            steps.push_async_callback(self._close_connections, self._metrics_listener)
             steps.callback(self._metrics_listener.stop)
-            steps.push_async_callback(self._close_connections)
+            steps.push_async_callback(self._close_connections, self._listener)
             steps.push_async_callback(self.hub.stop)
             if self._simulator:
                 steps.callback(self._simulator.stop)
@@ -180,39 +255,34 @@ class Server:
             if self._canary:
                 steps.push_async_callback(self._canary.stop)
 
-    async def _close_connections(self) -> None:
+    async def _close_connections(self, listener: Listener) -> None:
+        most_s = self._settings.drain_timeout * (1 - STREAMS_SHARE) / 2
         try:
-            await asyncio.wait_for(self._listener.close_all_connections(), 1.0)
+            await asyncio.wait_for(listener.close_all_connections(), most_s)
         except TimeoutError:
-            log.warning("connections cut", extra={"after_s": 1.0})
+            log.warning("connections cut", extra={"after_s": most_s})
 
 
 async def serve(settings: Settings) -> None:
-    """Run a hub until SIGTERM or SIGINT; a second signal ends it at once.
+    """Run a hub until SIGTERM or SIGINT; a second signal ends it at once. SIGHUP has files read again.
 
     Raises:
         SettingsError, PortTaken: it can't start.
         Exception: a step of its stop failed, and the others were done; or what broke an invariant of the
             hub, which then ended by itself.
     """
-    server = Server(settings)
+    server = Server(settings, systemd.inherited_sockets())
     await server.start()
     _spare_the_collector()
     signalled = _catch_signals()  # before anybody is told that it runs
-    address = f"http://{_shown(settings.host)}:{server.port}"
-    print(_greeting(address), flush=True)
-    extra: dict[str, object] = {"address": address, "clients_limit": server.hub.clients_limit}
-    if server.metrics_port:
-        extra["metrics_port"] = server.metrics_port
-    log.info("started", extra=extra)
-    if settings.insecure:
-        log.warning("insecure: everybody who reaches the hub may read and publish")
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reload)
+    _tell_started(server)
+    _feed_watchdog()
     failure = server.hub.failure
     ends: set[asyncio.Future[Any]] = {failure, asyncio.ensure_future(signalled.wait())}
     await asyncio.wait(ends, return_when="FIRST_COMPLETED")
     signalled.clear()
-    log.info("draining", extra={"clients": len(server.hub.streams)})
-    stopping = asyncio.ensure_future(server.stop())
+    stopping = asyncio.ensure_future(_stop(server, settings))
     again = asyncio.ensure_future(signalled.wait())
     await asyncio.wait({stopping, again}, return_when="FIRST_COMPLETED")
     if stopping.done():
@@ -220,6 +290,37 @@ async def serve(settings: Settings) -> None:
     log.info("stopped", extra={"clients": len(server.hub.streams)})
     if failure.done():
         raise failure.result()
+
+
+def _tell_started(server: Server) -> None:
+    """Say that the hub runs, and where: on standard output, in the log, and to the service manager."""
+    settings = server.hub.settings
+    print(_greeting(server.hosts, server.addresses), flush=True)
+    shown = " ".join(server.addresses)
+    extra: dict[str, object] = {"address": shown, "clients_limit": server.hub.clients_limit}
+    if server.metrics_port:
+        extra["metrics_port"] = server.metrics_port
+    log.info("started", extra=extra)
+    if settings.insecure:
+        log.warning("insecure: everybody who reaches the hub may read and publish")
+    systemd.notify("READY=1", f"STATUS=listens at {shown}")
+
+
+def _feed_watchdog() -> None:
+    """Tell the service manager that the loop turns, three times as often as it asks for."""
+    interval_s = systemd.watchdog_s() / 3
+    if interval_s:
+        PeriodicCallback(lambda: systemd.notify("WATCHDOG=1"), interval_s * 1000).start()
+
+
+async def _stop(server: Server, settings: Settings) -> None:
+    systemd.notify_stopping(settings.drain_delay + settings.drain_timeout + STOP_GRACE_S)
+    if not server.hub.failure.done():
+        if settings.drain_delay:
+            log.info("not ready any more", extra={"serves_on_s": settings.drain_delay})
+        await server.announce_stop()
+    log.info("draining", extra={"clients": len(server.hub.streams)})
+    await server.stop()
 
 
 def _spare_the_collector() -> None:
@@ -244,15 +345,37 @@ def _catch_signals() -> asyncio.Event:
     return signalled
 
 
+def _check_address(settings: Settings, address: str) -> None:
+    try:
+        settings.check_address("LISTEN_FDS", address)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+EVERY = {
+    "0.0.0.0": " (every IPv4 address of this machine)",
+    "::": " (every address of this machine)",
+}
+
+
 def _shown(host: str) -> str:
-    if host in ("0.0.0.0", "::", "127.0.0.1"):
+    if host in (*EVERY, "127.0.0.1"):
         return "localhost"
     return f"[{host}]" if ":" in host else host
 
 
-def _greeting(address: str) -> str:
-    return (
-        f"Tocsin listens at {address}\n"
-        f"Publish:  curl -X POST {address}/api/notify"
-        """ -H "Content-Type: application/json" -d '{"type": "system_alert", "message": "Bonjour"}'"""
+def _greeting(hosts: Iterable[str], addresses: Sequence[str]) -> str:
+    lines = [
+        f"Tocsin listens at {address}{EVERY.get(host, '')}"
+        for host, address in zip(hosts, addresses, strict=True)
+    ]
+    first = addresses[0]
+    if first.startswith(UNIX):
+        first = f"--unix-socket {quote(first.removeprefix(UNIX))} http://localhost"
+    return "\n".join(
+        [
+            *lines,
+            f"Publish:  curl -X POST {first}/api/notify"
+            """ -H "Content-Type: application/json" -d '{"type": "system_alert", "message": "Bonjour"}'""",
+        ]
     )

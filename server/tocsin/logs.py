@@ -20,6 +20,9 @@ MAX_WAITING = 10_000
 MAX_ALIKE_PER_S = 100
 """Lines of one text a second: ten thousand clients that leave at once are one fact."""
 
+MAX_WARNINGS_A_MINUTE = 10
+"""Warnings of one text a minute: most can be brought about by strangers, as often as they like."""
+
 WRITE_EVERY_S = 0.1
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -89,6 +92,8 @@ class ThreadedHandler(logging.Handler):
         self._held = 0
         self._alike: Counter[str] = Counter()
         self._second = 0
+        self._warned: Counter[str] = Counter()
+        self._minute = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="log", daemon=True)
         self._thread.start()
@@ -100,11 +105,24 @@ class ThreadedHandler(logging.Handler):
         if second != self._second:
             self._second = second
             self._say_what_was_held_back()
-        self._alike[record.name + str(record.msg)] += 1
-        if self._alike[record.name + str(record.msg)] <= MAX_ALIKE_PER_S:
+        text = record.name + str(record.msg)
+        if record.levelno == logging.WARNING and self._is_one_too_many(text, second // 60):
+            UNWRITTEN["alike"] += 1
+            return
+        self._alike[text] += 1
+        if self._alike[text] <= MAX_ALIKE_PER_S:
             self._queue(record)
         else:
             UNWRITTEN["alike"] += 1
+
+    def _is_one_too_many(self, text: str, minute: int) -> bool:
+        """Whether enough warnings of `text` were written in this minute; how many weren't is said at its end."""
+        if minute != self._minute:
+            self._minute = minute
+            self._held += sum(max(n - MAX_WARNINGS_A_MINUTE, 0) for n in self._warned.values())
+            self._warned.clear()
+        self._warned[text] += 1
+        return self._warned[text] > MAX_WARNINGS_A_MINUTE
 
     def holds_back(self, text: str) -> bool:
         """Whether one more line of `text` (with its logger's name) is held back; counts it if so."""
@@ -156,6 +174,7 @@ class ThreadedHandler(logging.Handler):
     def close(self) -> None:
         """Write what waits, for a second at most."""
         if not self._stop.is_set():
+            self._is_one_too_many("", 0)
             self._say_what_was_held_back()
             self._stop.set()
             last = threading.Thread(target=self._write, daemon=True)

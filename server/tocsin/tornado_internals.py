@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream, SSLIOStream
 
 
@@ -34,6 +35,12 @@ def take_socket(iostream: IOStream) -> socket.socket | None:
     taken: socket.socket = iostream.socket
     iostream.socket = None  # type: ignore[assignment]
     return taken
+
+
+def peer_of(request: HTTPServerRequest) -> str:
+    """The address of who sent `request`; `unix` by a Unix socket, where Tornado makes up 0.0.0.0."""
+    family = getattr(getattr(request.connection, "context", None), "address_family", None)
+    return "unix" if family == socket.AF_UNIX else request.remote_ip or ""
 
 
 def has_head(connection: HTTP1Connection) -> bool:

@@ -16,6 +16,7 @@ from tocsin.logs import (
     CONTINUATION,
     MAX_ALIKE_PER_S,
     MAX_WAITING,
+    MAX_WARNINGS_A_MINUTE,
     TextFormatter,
     ThreadedHandler,
     _json_formatter,
@@ -164,6 +165,23 @@ def test_line_that_would_be_held_back_need_not_be_made(
     assert all(handler.holds_back("tocsinstream opened") for _ in range(50))
     handler.close()
     assert "alike=50" in sink.getvalue().splitlines()[-1]
+
+
+def test_warnings_alike_are_few_a_minute_and_the_others_are_counted_at_its_end(
+    handler: ThreadedHandler, sink: io.StringIO
+) -> None:
+    def warn(text: str, at_s: float) -> None:
+        handler.handle(record(text, levelname="WARNING", levelno=30, created=at_s))
+
+    for number in range(300):  # over 30 s
+        warn("refused", 1_700_000_040 + number / 10)
+    warn("something else", 1_700_000_070)
+    warn("refused", 1_700_000_100)
+    handler.close()
+    lines = sink.getvalue().splitlines()
+    assert sum("refused" in line for line in lines) == MAX_WARNINGS_A_MINUTE + 1
+    assert sum("something else" in line for line in lines) == 1
+    assert [line.partition("alike=")[2] for line in lines if "alike=" in line] == ["290 dropped=0"]
 
 
 class Stuck(io.StringIO):

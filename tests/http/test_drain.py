@@ -6,12 +6,14 @@ import asyncio
 import json
 import signal
 import socket
+import time
+from collections import Counter
 
 import pytest
 
 from tests.conftest import StartHub
 from tests.http.test_slow_clients import BIG, stalled_client
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, wait_until
 from tests.raw import notice, post
 from tests.serving import StreamClient, eventually, serving
 from tocsin import Draft, Unavailable
@@ -57,6 +59,57 @@ async def test_draining_hub_turns_streams_away_softly_and_publishers_plainly() -
         assert (status, body["code"]) == (503, "draining")
         assert headers["retry-after"] == "1"
         assert (await fetch(server.port, "/healthz"))[0] == 200
+
+
+async def test_stop_that_is_announced_serves_on_and_is_not_ready() -> None:
+    async with serving(drain_delay=0.2, metrics_listen="127.0.0.1:0") as server:
+        announcing = asyncio.ensure_future(server.announce_stop())
+        await asyncio.sleep(0)
+        for port in (server.port, server.metrics_port):
+            status, _, body = await fetch(port, "/readyz")
+            assert (status, body["code"]) == (503, "draining")
+            assert (await fetch(port, "/healthz"))[0] == 200
+        client = await StreamClient.open(server)
+        assert (await client.next()).type == "connection"
+        await server.hub.publish(Draft("notification", b"{}"))
+        assert (await client.next()).type == "notification"
+        await announcing
+
+
+async def test_returns_of_hundreds_are_spread_over_the_window() -> None:
+    async with serving(retry=2_000, canary=0) as server:
+        clients = [await StreamClient.open(server) for _ in range(300)]
+        await server.hub.drain()
+        ends = [await client.read_to_end() for client in clients]
+        assert {events[-1].json["reason"] for events in ends} == {"draining"}
+        sixths = Counter((events[-1].json["retry"] - 2_000) * 6 // 4_001 for events in ends)
+        # 50 each, if it were even. By chance one has fewer than 20, or more than 100, once in a million runs.
+        assert all(20 <= sixths[sixth] <= 100 for sixth in range(6)), sixths
+
+
+async def test_stream_is_ended_at_the_end_of_an_event() -> None:
+    async with serving(drain_timeout=PATIENCE_S, canary=0) as server:
+        client = await StreamClient.open(server)
+        for _ in range(60):
+            await server.hub.publish(Draft("notification", BIG))  # more than its socket takes
+        draining = asyncio.ensure_future(server.hub.drain())
+        *events, busy = await client.read_to_end()
+        await draining
+        assert busy.json["reason"] == "draining"
+        assert {event.data for event in events[1:]} == {BIG.decode()}
+
+
+def test_stop_ends_within_its_time_whatever_clients_do(start_hub: StartHub) -> None:
+    hub = start_hub("--drain-delay", "0.5", "--drain-timeout", "2")
+    slow = stalled_client(hub.port)
+    wait_until(lambda: hub.metric("tocsin_clients") == 1)
+    hub.publish_at_once("notification", *["x" * 50_000] * 60)
+    began = time.monotonic()
+    hub.signal(signal.SIGTERM)
+    assert hub.wait() == 0
+    assert time.monotonic() - began < PATIENCE_S / 2
+    assert "not ready any more serves_on_s=0.5" in hub.log()
+    slow.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

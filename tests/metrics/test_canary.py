@@ -53,7 +53,7 @@ async def test_server_runs_its_canary_again_and_again() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::1", "localhost"])
 async def test_canary_finds_its_own_listener(host: str) -> None:
-    async with serving(canary=60, host=host, insecure=True) as server:
+    async with serving(canary=60, host=(host,), insecure=True) as server:
         await eventually(lambda: server.hub.counters.canary_runs["ok"])
 
 

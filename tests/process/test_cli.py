@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -34,11 +35,32 @@ def test_check_config_prints_toml_that_it_takes_back(tmp_path: Path) -> None:
     assert tocsin("check-config", "--config", str(path)).stdout == first.stdout
 
 
-def test_help_names_each_setting() -> None:
+def test_help_names_each_setting_once_in_groups_with_plain_defaults() -> None:
     from tocsin.settings import FIELDS
 
     said = tocsin("serve", "--help").stdout
-    assert all("--" + name.replace("_", "-") in said for name in FIELDS)
+    for name in FIELDS:
+        flag = "--" + name.replace("_", "-")
+        assert len(re.findall(rf"^  {flag}\b(?!-)", said, re.MULTILINE)) == 1, flag
+    assert "Where it listens:\n  --host VALUE" in said
+    assert "default 127.0.0.1" in said
+    assert "default 75;" in said
+    assert "('" not in said
+    assert '["' not in said
+
+
+def test_command_alone_prints_its_help() -> None:
+    result = tocsin()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("Usage:")
+    assert "\n  serve " in result.stdout
+
+
+def test_variables_of_kubernetes_are_told_of_once(start_hub: StartHub) -> None:
+    hub = start_hub(env={"TOCSIN_PORT": "tcp://10.0.0.1:3000", "TOCSIN_SERVICE_HOST": "10.0.0.1"})
+    wait_until(lambda: "started" in hub.log())
+    (line,) = [line for line in hub.log().splitlines() if "Kubernetes" in line]
+    assert "TOCSIN_PORT TOCSIN_SERVICE_HOST" in line
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tocsin.errors import SettingsError
-from tocsin.settings import FIELDS, Settings, client_limit, load
+from tocsin.settings import FIELDS, Settings, client_limit, load, service_links
 
 # Another value than the default for each setting; a new setting needs one here, or its tests fail.
 VALUES: dict[str, object] = {
-    "host": "::1",
+    "host": ("::1", "unix:/run/tocsin.sock"),
+    "socket_mode": "666",
     "insecure": True,
     "public_url": "https://hub.example/tocsin",
     "allowed_host": ("hub.internal", "[fe80::1]"),
@@ -40,6 +41,7 @@ VALUES: dict[str, object] = {
     "max_clients": 7,
     "max_patterns": 700,
     "slow_client_timeout": 3.0,
+    "drain_delay": 0.25,
     "drain_timeout": 0.5,
     "cors_origin": ("https://a.example", "http://b.example:8080"),
     "metrics_token": "0123456789abcdef=",
@@ -86,7 +88,7 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -
 def test_defaults_are_those_of_the_contract() -> None:
     settings = load()
     assert settings == Settings()
-    assert (settings.host, settings.port, settings.simulate) == ("127.0.0.1", 3000, 0.0)
+    assert (settings.host, settings.port, settings.simulate) == (("127.0.0.1",), 3000, 0.0)
     assert (settings.heartbeat, settings.cors_origin) == (30.0, ())
 
 
@@ -118,10 +120,10 @@ def test_defaults_are_those_of_the_contract() -> None:
         ({"public_url": "https://hub.example/?a"}, ["--public-url", "https://hub.example/?a"]),
         ({"public_url": "https://hub.example:99999"}, ["public_url", "hub.example:99999", "65535"]),
         ({"insecure": "perhaps"}, ["--insecure", "'perhaps'", "bool"]),
-        ({"host": "0.0.0.0"}, ["host", "'0.0.0.0'", "--insecure"]),
-        ({"host": "::"}, ["host", "'::'", "--insecure"]),
-        ({"host": "::ffff:10.0.0.1"}, ["host", "::ffff:10.0.0.1", "--insecure"]),
-        ({"host": "hub.example"}, ["host", "'hub.example'", "--insecure"]),
+        ({"host": ("0.0.0.0",)}, ["host", "'0.0.0.0'", "--insecure"]),
+        ({"host": ("::",)}, ["host", "'::'", "--insecure"]),
+        ({"host": ("::ffff:10.0.0.1",)}, ["host", "::ffff:10.0.0.1", "--insecure"]),
+        ({"host": ("hub.example",)}, ["host", "'hub.example'", "--insecure"]),
         ({"log_level": "loud"}, ["--log-level", "'loud'"]),
         ({"retry": "10"}, ["--retry", "'10'", "1000"]),
         ({"canary": "-1"}, ["--canary", "'-1'", "0"]),
@@ -198,12 +200,41 @@ def test_spaces_and_empty_places_of_a_list_in_the_environment_mean_nothing(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost", "LOCALHOST"])
 def test_loopback_needs_no_leave(host: str) -> None:
-    assert load(flags={"host": host}).host == host
+    assert load(flags={"host": (host,)}).host == (host,)
+
+
+def test_one_of_several_values_needs_no_list(tmp_path: Path) -> None:
+    assert load(path=file(tmp_path / "hub.toml", 'host = "::1"')).host == ("::1",)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("TOCSIN_PORT", "tcp://10.0.0.1:3000"),
+        ("TOCSIN_SERVICE_HOST", "10.0.0.1"),
+        ("TOCSIN_SERVICE_PORT", "3000"),
+        ("TOCSIN_SERVICE_PORT_HTTP", "3000"),
+        ("TOCSIN_PORT_3000_TCP", "tcp://10.0.0.1:3000"),
+        ("TOCSIN_PORT_3000_TCP_ADDR", "10.0.0.1"),
+        ("TOCSIN_DB_SERVICE_HOST", "10.0.0.2"),
+        ("TOCSIN_DB_PORT", "tcp://10.0.0.2:5432"),
+        ("TOCSIN_DB_PORT_5432_UDP_PROTO", "udp"),
+    ],
+)
+def test_variables_that_kubernetes_makes_of_a_service_are_ignored(key: str, value: str) -> None:
+    assert load(environ={key: value, "TOCSIN_RETRY": "5000"}) == Settings(retry=5_000)
+    assert service_links({key: value, "TOCSIN_RETRY": "5000"}) == [key]
+
+
+@pytest.mark.parametrize("key", ["TOCSIN_PORT", "TOCSIN_DB_PORT", "TOCSIN_SERVICE_HOTS"])
+def test_misspelt_variable_is_not_taken_for_one_of_kubernetes(key: str) -> None:
+    with pytest.raises(SettingsError, match=key):
+        load(environ={key: "x3000"})
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "hub.example"])
 def test_other_addresses_are_taken_with_insecure(host: str) -> None:
-    assert load(flags={"host": host, "insecure": True}).host == host
+    assert load(flags={"host": (host,), "insecure": True}).host == (host,)
 
 
 def test_missing_file_and_unknown_variable_are_named(tmp_path: Path) -> None:

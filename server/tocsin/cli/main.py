@@ -19,6 +19,7 @@ from tocsin.errors import PortTaken, SettingsError
 from tocsin.settings import (
     ENVIRONMENT_PREFIX,
     FIELDS,
+    GROUPS,
     Settings,
     client_limit,
     describe,
@@ -26,6 +27,7 @@ from tocsin.settings import (
     is_switch,
     load,
     raise_descriptor_limit,
+    service_links,
     shown_value,
 )
 from tocsin.version import VERSION
@@ -45,11 +47,25 @@ def _as_toml(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
+class WithSettings(click.Command):
+    """A command with a flag for each setting; its help has them in groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for each group, and one for what is no setting."""
+        records = {p.name: p.get_help_record(ctx) for p in self.get_params(ctx)}
+        grouped = {name for names in GROUPS.values() for name in names}
+        others = [name for name in FIELDS if name not in grouped]
+        commands_own = [name for name in records if name not in FIELDS]
+        for title, names in {**GROUPS, "More": others, "Other options": commands_own}.items():
+            rows = [record for name in names if (record := records.get(name))]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
 def _with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give `command` a flag for each setting, and ``--config``."""
     for name in reversed(FIELDS):
-        default = FIELDS[name].default
-        shown = default if isinstance(default, str) else _as_toml(default)
         as_flag: dict[str, Any] = (
             {"is_flag": True, "default": None} if is_switch(name) else {"metavar": "VALUE"}
         )
@@ -57,12 +73,21 @@ def _with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             "--" + name.replace("_", "-"),
             name,
             multiple=is_repeatable(name),
-            help=f"{describe(name)} [{ENVIRONMENT_PREFIX}{name.upper()}; {shown}]",
+            help=f"{describe(name)} [{_shown_default(name)}{ENVIRONMENT_PREFIX}{name.upper()}]",
             **as_flag,
         )(command)
     return click.option(
         "--config", envvar="TOCSIN_CONFIG", metavar="FILE", help="Settings as TOML. [TOCSIN_CONFIG]"
     )(command)
+
+
+def _shown_default(name: str) -> str:
+    """The default of setting `name`, for its line of the help; empty where it has none to speak of."""
+    default = FIELDS[name].default
+    if is_switch(name) or default in ("", ()):
+        return ""
+    shown = " ".join(default) if isinstance(default, tuple) else default
+    return f"default {shown:g}; " if isinstance(default, float) else f"default {shown}; "
 
 
 def _load(config: str | None, flags: dict[str, object]) -> Settings:
@@ -72,18 +97,25 @@ def _load(config: str | None, flags: dict[str, object]) -> Settings:
     return settings
 
 
-@click.group()
+@click.group(invoke_without_command=True)
 @click.version_option(VERSION, message="tocsin %(version)s")
-def tocsin() -> None:
+@click.pass_context
+def tocsin(context: click.Context) -> None:
     """A self-hosted hub for real-time notifications over Server-Sent Events."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
-@tocsin.command()
+@tocsin.command(cls=WithSettings)
 @_with_settings
 def serve(config: str | None, **flags: object) -> None:
     """Run the hub until SIGTERM or Ctrl-C."""
     settings = _load(config, flags)
     logs.configure(settings.log_level, settings.log_format)
+    ignored = service_links(os.environ)
+    if ignored:
+        text = "ignored: what Kubernetes makes of a Service named tocsin (enableServiceLinks)"
+        log.warning(text, extra={"variables": " ".join(sorted(ignored))})
     try:
         asyncio.run(serve_hub(settings))
     except PortTaken as error:
@@ -97,7 +129,7 @@ def serve(config: str | None, **flags: object) -> None:
         logging.shutdown()
 
 
-@tocsin.command("check-config")
+@tocsin.command("check-config", cls=WithSettings)
 @_with_settings
 def check_config(config: str | None, **flags: object) -> None:
     """Say what the settings come to, as TOML, or what is wrong with them."""

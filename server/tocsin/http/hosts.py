@@ -7,11 +7,12 @@ doesn't hold it back. Only the header `Host` tells: a browser sends the name tha
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from tocsin.errors import Refused
 from tocsin.http.request import Request
 from tocsin.settings import Settings
-from tocsin.settings.addresses import host_name, host_of, is_loopback
+from tocsin.settings.addresses import UNIX, host_name, host_of, is_loopback
 
 MAX_KNOWN = 64
 """Spellings of `Host` that are remembered as taken: a client sends the same one again and again."""
@@ -57,13 +58,13 @@ class Hosts:
         self._known.add(host)
 
 
-def hosts_at(address: str, settings: Settings) -> Hosts | None:
-    """What a listener on `address` takes; None is any host.
+def hosts_at(addresses: Collection[str], settings: Settings) -> Hosts | None:
+    """What a listener on `addresses` takes; None is any host.
 
     Beyond loopback, whoever may connect needs no page for it.
     """
-    if settings.insecure or "*" in settings.allowed_host or not is_loopback(address):
+    if settings.insecure or "*" in settings.allowed_host or not all(map(is_loopback, addresses)):
         return None
-    own = f"[{address}]" if ":" in address else address
-    names = {"localhost", "127.0.0.1", "[::1]", own.lower(), host_of(settings.public_url)}
+    own = {f"[{a}]" if ":" in a else a for a in map(str.lower, addresses) if not a.startswith(UNIX)}
+    names = {"localhost", "127.0.0.1", "[::1]", *own, host_of(settings.public_url)}
     return Hosts(frozenset({*names, *settings.allowed_host} - {""}))

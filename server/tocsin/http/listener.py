@@ -37,6 +37,11 @@ SWEEP_EVERY_S = 1.0
 TORNADO_IDLE_S = 86_400.0
 """Tornado's own limit, which cuts off without a look at what lies in the socket. `end_idle` comes first."""
 
+UNIX_PEER = "unix"
+"""The address of whoever comes by a Unix socket."""
+
+MAPPED = "::ffff:"
+
 CHUNK_BYTES = 64 * 1024
 MAX_BUFFER_BYTES = 1024 * 1024
 
@@ -87,8 +92,9 @@ class Listener:
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept from `sockets`, which listen, from now on."""
-        self.sockets.start()
-        self._sweep.start()
+        if not self._sweep.is_running():
+            self.sockets.start()
+            self._sweep.start()
         for listening in sockets:
             self._listening.append(listening)
             self._watch(listening)
@@ -156,7 +162,7 @@ class Listener:
                 loop.remove_reader(listening)
                 loop.call_later(ACCEPT_AGAIN_S, self._watch, listening)
                 return
-            self._take(sock, address)
+            self._take(sock, peer_of(listening, address))
 
     def _take(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
         """Serve a connection, or close it at once where there is no room for it."""
@@ -200,6 +206,18 @@ class Listener:
         connection.on_ready()  # the hub itself may have stood still: a request that lies there is served
         if connection.state is State.WAITING and now - connection.since > self._keep_alive_s:
             connection.close()
+
+
+def peer_of(listening: socket.socket, address: Any) -> tuple[Any, ...]:
+    """The address of what `listening` accepted; `UNIX_PEER` where it has none, an IPv4 address as it is written.
+
+    A socket for both versions gives IPv4 addresses as those of IPv6 (RFC 4291, section 2.5.5.2).
+    """
+    if listening.family == socket.AF_UNIX:
+        return (UNIX_PEER,)
+    if listening.family == socket.AF_INET6 and address[0].startswith(MAPPED):
+        return (address[0].removeprefix(MAPPED), *address[1:])
+    return tuple(address)
 
 
 class NextRequest:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import stat
 
 from tornado.netutil import bind_sockets
 
 from tocsin.errors import PortTaken, SettingsError
+from tocsin.settings.addresses import UNIX
 
 BACKLOG = 4_096  # thousands of clients come back at once after a restart
 
@@ -26,10 +29,10 @@ KEEPALIVE_S = 60
 def listening_sockets(
     host: str, port: int, setting: str = "", dead_peer_s: float = DEAD_PEER_S
 ) -> list[socket.socket]:
-    """Sockets that listen on `host`; what they accept inherits their options, at no cost each.
+    """Sockets that listen on `host`.
 
     Args:
-        host: a name or an address; empty is all of this machine's.
+        host: a name or an address; `::` is every address of this machine, of IPv4 too.
         port: 0 takes a free one.
         setting: that holds both, for the errors; or else `host` and `port` do.
         dead_peer_s: how long sent bytes may go unacknowledged.
@@ -39,7 +42,7 @@ def listening_sockets(
         PortTaken: the port is taken, or not for this user.
     """
     try:
-        sockets = bind_sockets(port, host, backlog=BACKLOG)
+        sockets = _bind(host, port)
     except OSError as error:
         if not isinstance(error, socket.gaierror) and error.errno != errno.EADDRNOTAVAIL:
             reason = error.strerror or str(error)
@@ -48,9 +51,120 @@ def listening_sockets(
             f"{setting or 'host'}: {host!r}: allowed: an address of this machine ({error})"
         ) from None
     for listening in sockets:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(dead_peer_s * 1000))
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        set_options(listening, dead_peer_s)
     return sockets
+
+
+def _bind(host: str, port: int) -> list[socket.socket]:
+    if host != "::":
+        return bind_sockets(port, host, backlog=BACKLOG)
+    # Tornado's would be for IPv6 alone.
+    family = socket.AF_INET6
+    both = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=True)
+    both.setblocking(False)
+    return [both]
+
+
+def set_options(listening: socket.socket, dead_peer_s: float = DEAD_PEER_S) -> None:
+    """Set what accepted connections inherit: no system call for each of them."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if listening.family == socket.AF_UNIX:
+        return
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(dead_peer_s * 1000))
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class UnixSocket(socket.socket):
+    """Listens at a path, which it removes when it is closed."""
+
+    def __init__(self, path: str, mode: int) -> None:
+        """Bind and listen.
+
+        Raises:
+            OSError: the path can't be had.
+        """
+        super().__init__(socket.AF_UNIX)
+        self._path = path
+        self._file: tuple[int, int] | None = None  # until it is bound
+        try:
+            self.bind(path)
+            self._file = _file_at(path)
+            os.chmod(path, mode)  # before it listens: nobody gets in who may not
+            self.listen(BACKLOG)
+            self.setblocking(False)
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close, and remove the path, unless it is somebody else's by now."""
+        is_open = self.fileno() >= 0
+        super().close()
+        if is_open and self._file and self._file == _file_at(self._path):
+            os.unlink(self._path)
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Which file lies at `path`."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def unix_socket(path: str, mode: int) -> socket.socket:
+    """A socket that listens at `path`; what a process that is no more left there is removed.
+
+    Args:
+        path: of the file.
+        mode: its permissions: who may write to it may connect.
+
+    Raises:
+        SettingsError: nothing can be made there, or something else lies there.
+        PortTaken: another process listens there.
+    """
+    try:
+        _remove_stale(path)
+        listening = UnixSocket(path, mode)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SettingsError(
+            f"host: {UNIX + path!r}: allowed: {UNIX}PATH of a file that can be made ({reason})"
+        ) from None
+    set_options(listening)
+    return listening
+
+
+def _remove_stale(path: str) -> None:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise FileExistsError(errno.EEXIST, "there is a file that is no socket")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # a full queue is somebody's, too
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+        except BlockingIOError:
+            pass
+    raise PortTaken(f"host: {UNIX}{path}: another process listens there")
+
+
+def address_of(listening: socket.socket) -> str:
+    """The address that `listening` listens on, as the setting `host` spells it."""
+    name = listening.getsockname()
+    if listening.family == socket.AF_UNIX:
+        return UNIX + (name if isinstance(name, str) else "@" + name[1:].decode("utf-8", "replace"))
+    return str(name[0])
+
+
+def port_of(listening: socket.socket) -> int:
+    """The port that `listening` listens on; 0 where it is a Unix socket."""
+    return 0 if listening.family == socket.AF_UNIX else int(listening.getsockname()[1])

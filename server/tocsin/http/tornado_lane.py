@@ -25,7 +25,7 @@ from tocsin.http.open_stream import OpenStream
 from tocsin.http.patience import BEGINNING_BYTES, LEAVING_BYTES, answer_time_s, body_time_s
 from tocsin.http.request import Request, joined, media_type
 from tocsin.http.routes.base import closing
-from tocsin.tornado_internals import bytes_written, end_behind_answer
+from tocsin.tornado_internals import bytes_written, end_behind_answer, peer_of
 
 MAX_BODY_BYTES = 2**40
 """Tornado's own limit, which it answers with a bare 400. The edge's are lower, and come first."""
@@ -253,7 +253,7 @@ def request_of(request: HTTPServerRequest, body: bytes = b"") -> Request:
         query,
         headers,
         body,
-        request.remote_ip or "",
+        peer_of(request),
         media_type(headers.get("content-type", "")),
         request.version,
     )

@@ -24,6 +24,7 @@ class HubStatus:
         streams: the open streams, by the client's number.
         lagging: those of them that are not at the head.
         started_at: when `start` was called, by the machine's monotonic clock.
+        is_leaving: whether it will stop soon: it says that it isn't ready, and takes work all the same.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class HubStatus:
         self.streams: dict[int, Stream] = subscriptions.streams
         self.lagging: dict[Stream, None] = subscriptions.lagging
         self.started_at = time.monotonic()
+        self.is_leaving = False
         self._publishing = publishing
         self._subscriptions = subscriptions
         self._clock = clock
@@ -67,12 +69,12 @@ class HubStatus:
 
     @property
     def not_ready(self) -> str:
-        """Why it takes no events now: ``draining``, ``journal_down`` or ``failed``; or empty."""
-        return self._publishing.not_ready
+        """Why it is to get no events: ``draining``, ``journal_down`` or ``failed``; or empty."""
+        return self._publishing.not_ready or ("draining" if self.is_leaving else "")
 
     @property
     def is_ready(self) -> bool:
-        """Whether it takes events and streams now."""
+        """Whether it is to get events and streams."""
         return not self.not_ready
 
     @property

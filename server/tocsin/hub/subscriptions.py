@@ -27,6 +27,9 @@ from tocsin.logs import is_wanted
 from tocsin.settings import Settings
 from tocsin.sockets import Sockets
 
+STREAMS_SHARE = 0.9
+"""Of the time that a drain may take: what the streams have. The rest is for answers that are on their way."""
+
 log = logging.getLogger("tocsin.streams")
 
 
@@ -308,7 +311,7 @@ class Subscriptions:
         Reconnection times are spread, so that the next process isn't met by everybody at once.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.drain_timeout
+        deadline = loop.time() + self._settings.drain_timeout * STREAMS_SHARE
         await self._end_all()
         while self.streams and loop.time() < deadline:
             await asyncio.sleep(0.01)

@@ -1,9 +1,10 @@
 """Every setting of the hub, in one frozen and typed record; whence it is read; what it comes to."""
 
 from tocsin.settings.descriptors import RESERVED_DESCRIPTORS, client_limit, raise_descriptor_limit
-from tocsin.settings.layers import ENVIRONMENT_PREFIX, load
+from tocsin.settings.layers import ENVIRONMENT_PREFIX, load, service_links
 from tocsin.settings.schema import (
     FIELDS,
+    GROUPS,
     Settings,
     describe,
     is_repeatable,
@@ -15,6 +16,7 @@ from tocsin.settings.schema import (
 __all__ = [
     "ENVIRONMENT_PREFIX",
     "FIELDS",
+    "GROUPS",
     "RESERVED_DESCRIPTORS",
     "Settings",
     "client_limit",
@@ -24,5 +26,6 @@ __all__ = [
     "is_switch",
     "load",
     "raise_descriptor_limit",
+    "service_links",
     "shown_value",
 ]

@@ -17,6 +17,9 @@ HOST_NAME = rf"^(\*|{_HOST})$"
 URL = rf"^(https?://{_AUTHORITY}(/[^\s?#]*)?)?$"
 """An address without query, or nothing."""
 
+UNIX = "unix:"
+"""What an address to listen on begins with that is the path of a Unix socket."""
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _HOST_AND_PORT = re.compile(rf"({_HOST})(?::([0-9]*))?")
@@ -55,8 +58,10 @@ def host_of(url: str) -> str:
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches what listens on `host`.
 
-    An address of this machine, or `localhost`. Other names are not resolved: what they mean can change.
+    An address of this machine, `localhost`, or a Unix socket. Other names are not resolved: what they mean can change.
     """
+    if host.startswith(UNIX):
+        return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

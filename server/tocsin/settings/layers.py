@@ -60,7 +60,12 @@ def _from_file(path: str | None) -> Layer:
     for key in table:
         if key not in FIELDS:
             raise _unknown(f"{key} in {path}")
-    return {key: (f"{key} in {path}", value) for key, value in table.items()}
+    return {key: (f"{key} in {path}", _as_list(key, value)) for key, value in table.items()}
+
+
+def _as_list(name: str, value: object) -> object:
+    """`value` as what setting `name` holds: one value of several needs no list."""
+    return [value] if is_repeatable(name) and isinstance(value, str) else value
 
 
 def _from_environment(environ: Mapping[str, str]) -> Layer:
@@ -69,12 +74,35 @@ def _from_environment(environ: Mapping[str, str]) -> Layer:
         if not key.startswith(ENVIRONMENT_PREFIX):
             continue
         name = key.removeprefix(ENVIRONMENT_PREFIX).lower()
-        if name == "config":
+        if name == "config" or is_service_link(key, value):
             continue
         if name not in FIELDS:
             raise _unknown(key)
         layer[name] = (key, _listed(value) if is_repeatable(name) else value)
     return layer
+
+
+_SERVICE_LINK = re.compile(
+    r"TOCSIN_(?:[A-Z0-9_]+_)?"
+    r"(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
+_SERVICE_PORT = re.compile(r"TOCSIN_(?:[A-Z0-9_]+_)?PORT")
+_SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://.*")
+
+
+def is_service_link(key: str, value: str) -> bool:
+    """Whether Kubernetes made the variable for a Service named `tocsin` or `tocsin-...`.
+
+    It makes some for each Service of a pod's namespace, such as `TOCSIN_PORT=tcp://10.0.0.1:3000`.
+    """
+    if _SERVICE_LINK.fullmatch(key):
+        return True
+    return bool(_SERVICE_PORT.fullmatch(key) and _SERVICE_ADDRESS.fullmatch(value))
+
+
+def service_links(environ: Mapping[str, str]) -> list[str]:
+    """The variables that are ignored because Kubernetes made them."""
+    return [key for key, value in environ.items() if is_service_link(key, value)]
 
 
 def _listed(text: str) -> list[str]:

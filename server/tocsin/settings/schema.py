@@ -27,10 +27,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """How one hub runs. Times are in seconds unless the name says otherwise, sizes in bytes."""
 
     # http: where the hub listens
-    host: Annotated[str, Meta(min_length=1, description="Address to listen on.")] = "127.0.0.1"
+    host: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(
+            min_length=1,
+            description="Address to listen on, or `unix:PATH`; repeatable, `::` is IPv4 and IPv6.",
+        ),
+    ] = ("127.0.0.1",)
     port: Annotated[
         int, Meta(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     ] = 3000
+    socket_mode: Annotated[
+        str,
+        Meta(pattern=r"^[0-7]{3}$", description="Who may connect to `unix:PATH`, as for chmod."),
+    ] = "660"
     insecure: Annotated[
         bool,
         Meta(
@@ -171,9 +181,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     slow_client_timeout: Annotated[
         Seconds, Meta(description="Seconds without progress after which a slow client is closed.")
     ] = 30.0
+    drain_delay: Annotated[
+        Annotated[float, Meta(ge=0, le=3_600)],
+        Meta(
+            description="Seconds a stop serves on while `/readyz` says 503, before it ends anything."
+        ),
+    ] = 0.0
     drain_timeout: Annotated[
         Annotated[float, Meta(ge=0, le=3_600)],
-        Meta(description="Seconds a stop may take to end the open streams."),
+        Meta(description="Seconds a stop may take to end the open streams and answers."),
     ] = 10.0
     # http: who may read what
     cors_origin: Annotated[
@@ -201,11 +217,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def __post_init__(self) -> None:
         self._put_addresses_in_one_spelling()
-        if not (self.insecure or is_loopback(self.host)):
-            raise ValueError(
-                f"host: {self.host!r}: whoever reaches the hub there could read and publish, as there is no"
-                " authentication yet (it will come); allowed: a loopback address, or any with --insecure"
-            )
+        for host in self.host:
+            self.check_address("host", host)
         self._fill_in_sizes()
         for name in ("history_bytes", "window_bytes"):
             if getattr(self, name) < self.max_event_bytes:
@@ -242,6 +255,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             msgspec.structs.force_setattr(self, f"history_{limit}", history)
             msgspec.structs.force_setattr(self, f"window_{limit}", size)
 
+    def check_address(self, key: str, address: str) -> None:
+        """Judge an address to listen on, which `key` names.
+
+        Raises:
+            ValueError: whoever reaches the hub there could do everything.
+        """
+        if not (self.insecure or is_loopback(address)):
+            raise ValueError(
+                f"{key}: {address!r}: whoever reaches the hub there could read and publish, as there is no"
+                " authentication yet (it will come); allowed: a loopback address, unix:PATH, or any with --insecure"
+            )
+
     def _put_addresses_in_one_spelling(self) -> None:
         try:
             origins = tuple(dict.fromkeys(map(origin_of, self.cors_origin)))
@@ -265,6 +290,25 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         shown = (f"{name}={shown_value(self, name)!r}" for name in self.__struct_fields__)
         return f"Settings({', '.join(shown)})"
 
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Where it listens": (
+        *("host", "port", "socket_mode", "insecure", "public_url", "allowed_host"),
+        *("metrics_listen",),
+    ),
+    "Who may read and publish": ("cors_origin", "metrics_token"),
+    "What is kept": (
+        *("journal", "history_events", "history_bytes", "history_age", "remembered_evictions"),
+    ),
+    "Streams": ("heartbeat", "retry", "slow_client_timeout"),
+    "Limits": (
+        *("max_clients", "max_patterns", "max_event_bytes", "max_batch_events", "max_batch_bytes"),
+        *("max_header_bytes", "max_bodies_bytes", "max_answers_bytes", "keep_alive"),
+    ),
+    "The stop": ("drain_delay", "drain_timeout"),
+    "Running it": ("simulate", "canary", "log_level", "log_format"),
+}
+"""The settings as help shows them; those in no group come behind the others."""
 
 FIELDS: dict[str, Any] = {field.name: field for field in msgspec.structs.fields(Settings)}
 TYPES = get_type_hints(Settings, include_extras=True)

@@ -22,7 +22,7 @@ class HealthRoute(Route):
 
 
 class ReadyRoute(Route):
-    """Whether the hub takes events and streams."""
+    """Whether the hub is to get events and streams."""
 
     name = "ready"
 
@@ -34,7 +34,7 @@ class ReadyRoute(Route):
         reason = self._hub.not_ready
         if not reason:
             return of_json({"status": "ready"})
-        message = f"the hub takes no events now: {reason}"
+        message = f"the hub is not ready: {reason}"
         return refusal(503, message, reason, headers=(("Retry-After", "1"),))
 
 
