@@ -16,6 +16,8 @@ from tornado.ioloop import PeriodicCallback
 from tornado.routing import Rule
 
 from tocsin import systemd
+from tocsin.access.limits import PublishLimits
+from tocsin.access.trusted_proxies import TrustedProxies
 from tocsin.errors import SettingsError
 from tocsin.eventlog.journal import open_journal
 from tocsin.http.access_log import AccessLog
@@ -72,6 +74,9 @@ class Wiring:
         self._access_log = AccessLog()
         self._bodies = ByteBudget(hub.settings.max_bodies_bytes)
         self._answers = ByteBudget(hub.settings.max_answers_bytes)
+        self._limits = PublishLimits(hub.settings)
+        trusted = hub.settings.trusted_proxy
+        self._proxies = TrustedProxies(trusted) if trusted else None
 
     def edge(self, *, with_metrics: bool, hosts: Hosts | None = None) -> Edge:
         """The hub's own edge; `hosts` are those that a request may name, None is any."""
@@ -79,7 +84,7 @@ class Wiring:
         origins = Origins(hub.settings)
         served: dict[str, Route] = {
             "/events": EventsRoute(hub, origins),
-            "/api/notify": NotifyRoute(hub),
+            "/api/notify": NotifyRoute(hub, self._limits),
             "/api/history": HistoryRoute(hub, self._answers),
             "/api/stats": StatsRoute(hub),
             "/healthz": HealthRoute(),
@@ -111,7 +116,17 @@ class Wiring:
         hosts: Hosts | None,
     ) -> Edge:
         log, bodies, answers = self._access_log, self._bodies, self._answers
-        return Edge(served, origins, log, bodies, answers, others, hosts)
+        return Edge(
+            served,
+            origins,
+            log,
+            bodies,
+            answers,
+            others,
+            hosts,
+            limits=self._limits,
+            proxies=self._proxies,
+        )
 
 
 class Server:

@@ -7,6 +7,8 @@ Anything else is a bug and is left to crash loudly.
 
 from __future__ import annotations
 
+import math
+
 
 class TocsinError(Exception):
     """The root of every error that Tocsin raises on purpose."""
@@ -57,6 +59,21 @@ class KeyReused(InvalidInput):
         )
 
 
+class RateLimited(InvalidInput):
+    """A publish (429) that is one too many; nothing of it was published, and it may be tried again.
+
+    Args:
+        limit: the setting.
+        wait_s: when it would be taken, in seconds.
+    """
+
+    def __init__(self, limit: str, wait_s: float) -> None:
+        self.limit = limit
+        self.retry_after_s = max(math.ceil(wait_s), 1)
+        message = f"more was published than {limit} allows; try again in {self.retry_after_s} s"
+        super().__init__(message, code="rate_limited", status=429)
+
+
 class Unavailable(TocsinError):
     """The hub can't do this now: it is draining, or its journal is down.
 
@@ -81,7 +98,8 @@ class Busy(Unavailable):
     """The hub opens no stream now. Its client is to come back, and is told so with status 200.
 
     Args:
-        reason: ``full``, ``draining`` or ``patterns`` (too many topic patterns on all streams together).
+        reason: ``full``, ``draining``, ``patterns`` (too many topic patterns on all streams together), ``principal``
+            or ``address`` (it has too many streams).
         retry_ms: the reconnection time to tell the client, in milliseconds.
     """
 

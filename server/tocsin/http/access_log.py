@@ -33,7 +33,7 @@ HANDLERS = (
     "pages",
     "notfound",
 )
-_FAILURES = ("400", "403", "413", "415", "421", "422", "503")
+_FAILURES = ("400", "403", "413", "415", "421", "422", "429", "503")
 EXPECTED: tuple[Labels, ...] = (
     *((name, "GET", "200") for name in HANDLERS if name not in ("events", "notify", "notfound")),
     *((name, "GET", "500") for name in HANDLERS if name not in ("notify", "notfound")),

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tocsin.errors import InvalidInput, Unavailable
+from tocsin.errors import InvalidInput, RateLimited, Unavailable
 from tocsin.http.request import JSON
 
 FAILED = "the hub failed; its log says why"
@@ -74,6 +74,9 @@ def refusal(
 
 def of_error(error: Exception) -> Answer:
     """What a client is told of `error`; of a bug it never learns what it said."""
+    if isinstance(error, RateLimited):
+        later = (("Retry-After", str(error.retry_after_s)),)
+        return refusal(429, error.message, error.code, headers=later, limit=error.limit)
     if isinstance(error, InvalidInput):
         more: dict[str, Any] = {} if error.index is None else {"index": error.index}
         return refusal(error.status, error.message, error.code, field=error.field, **more)

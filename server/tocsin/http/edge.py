@@ -9,8 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import partial
+from time import monotonic
 
-from tocsin.errors import InvalidInput, Refused, Unavailable
+from tocsin.access.limits import PublishLimits
+from tocsin.access.trusted_proxies import TrustedProxies
+from tocsin.errors import InvalidInput, RateLimited, Refused, Unavailable
 from tocsin.http.access_log import AccessLog
 from tocsin.http.answer import Answer, ClosingStream, Pairs, of_error, refusal
 from tocsin.http.byte_budget import ByteBudget
@@ -39,6 +42,8 @@ class Edge:
         answers: bytes of answers that their readers haven't taken.
         others: answers every other path.
         hosts: that a request may name; None is any.
+        limits: of what is published; None is none.
+        proxies: that are believed whose request it is; None is none.
 
     Attributes:
         answering: requests whose answer waits for something.
@@ -53,6 +58,8 @@ class Edge:
         answers: ByteBudget,
         others: Route | None = None,
         hosts: Hosts | None = None,
+        limits: PublishLimits | None = None,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self.routes = routes
         self.access_log = access_log
@@ -62,6 +69,8 @@ class Edge:
         self._origins = origins
         self._others = others or NotFound()
         self._hosts = hosts
+        self._limits = limits if limits and limits.are_set else None
+        self._proxies = proxies
         unshared = [path for path, route in routes.items() if not route.is_shared]
         self._unshared = frozenset([*unshared, *(path + "/" for path in unshared)])
 
@@ -78,8 +87,9 @@ class Edge:
         route = self.route(request.path)
         try:
             self._check(route, request)
-        except Refused as error:
-            return self._of_error(route, request, error)
+            self._check_limits(route, request)
+        except (Refused, RateLimited) as error:
+            return closing(self._of_error(route, request, error))
         return route.refuse(request, body_bytes, beginning)
 
     def answer(self, request: Request) -> Result | Later:
@@ -92,6 +102,8 @@ class Edge:
                     return self._origins_of(request).preflight(request, route.methods)
                 if method not in route.methods:
                     return not_allowed(method, route.methods)
+            if self._limits and self._check_limits(route, request):
+                self._limits.take("", request.peer, 1, len(request.body), monotonic())
             result = route.answer(request)
         except Exception as error:
             return self._of_error(route, request, error)
@@ -112,6 +124,23 @@ class Edge:
             self._hosts.check(request)
         if not request.media_type and request.method == "POST" and "POST" in route.methods:
             self._origins_of(request).check(request)
+
+    def _check_limits(self, route: Route, request: Request) -> bool:
+        """Judge `request` by what its sender has published lately; False where that isn't limited.
+
+        Raises:
+            RateLimited: it is one too many.
+        """
+        if not self._limits or not route.is_limited or request.is_internal:
+            return False
+        if request.method not in route.methods or request.method == "OPTIONS":
+            return False
+        self._limits.check("", request.peer, monotonic())
+        return True
+
+    def client(self, peer: str, headers: Mapping[str, str]) -> str:
+        """Whose request it is that `peer` sent with `headers`: its own, or that of who is behind a trusted proxy."""
+        return self._proxies.client(peer, headers) if self._proxies else peer
 
     def _origins_of(self, request: Request) -> Origins:
         """Who is granted what at the path of `request`."""

@@ -287,7 +287,7 @@ class FastConnection:
             head.query,
             head.headers,
             body,
-            self._address[0] if self._address else "",
+            self._owner.edge.client(self._address[0] if self._address else "", head.headers),
             head.media_type,
             head.version,
             self._is_internal,

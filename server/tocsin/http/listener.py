@@ -14,6 +14,7 @@ from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.ioloop import PeriodicCallback
 from tornado.web import Application
 
+from tocsin.access.trusted_proxies import UNIX_PEER
 from tocsin.http.edge import Edge
 from tocsin.http.fast_lane import ANSWERED_FIRST, FastConnection, State
 from tocsin.http.patience import HEAD_S
@@ -36,9 +37,6 @@ SWEEP_EVERY_S = 1.0
 
 TORNADO_IDLE_S = 86_400.0
 """Tornado's own limit, which cuts off without a look at what lies in the socket. `end_idle` comes first."""
-
-UNIX_PEER = "unix"
-"""The address of whoever comes by a Unix socket."""
 
 MAPPED = "::ffff:"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,8 +12,8 @@ from tornado.iostream import IOStream
 
 from tocsin.core.filters import Filter
 from tocsin.errors import Busy
-from tocsin.http.answer import ClosingStream, Pairs
-from tocsin.http.http1 import date, encode_fields
+from tocsin.http.answer import ClosingStream, Pairs, of_error
+from tocsin.http.http1 import date, encode_answer, encode_fields
 from tocsin.hub.hub import Hub
 from tocsin.hub.stream import Stream
 from tocsin.hub.welcome import encode_busy
@@ -23,6 +24,13 @@ STREAM_FIELDS = {
     "Cache-Control": "no-cache, no-store, no-transform",
     "X-Accel-Buffering": "no",  # nginx holds every event until the end without it
 }
+
+
+EVENT_STREAMS = frozenset({"text/event-stream", "text/*", "*/*"})
+"""Media ranges that an event stream is of."""
+
+_NONE = re.compile(r"(?:^|;)\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)")
+"""The weight that says: not this one."""
 
 
 class OpenStream(msgspec.Struct, frozen=True, gc=False):
@@ -38,6 +46,8 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
         of_every_answer: header fields.
         second: the Unix time, for `Date`.
         is_internal: asked for by the hub itself.
+        peer: the client's address.
+        is_for_events: whether the client takes an event stream: else it is told by a status that there is none now.
     """
 
     hub: Hub
@@ -49,13 +59,16 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
     of_every_answer: Pairs
     second: int
     is_internal: bool = False
+    peer: str = ""
+    is_for_events: bool = True
 
     def open(self, connection: socket.socket | IOStream) -> Stream | ClosingStream:
         """Open it over `connection`, which the hub owns from here on.
 
         Where the hub takes no more streams, `connection` is still the caller's, and what it should send is
         returned. That is a 200 too: a browser's EventSource gives up for good on any other status (WHATWG HTML,
-        section 9.2.3), so the answer is the event `busy`, a reconnection time, and the end.
+        section 9.2.3), so the answer is the event `busy`, a reconnection time, and the end. Only a client whose
+        `Accept` names no event stream is told 503.
         """
         head = stream_head(self.chunked, self.of_every_answer, self.second)
         if self.is_internal:  # however full the hub is: whether events arrive is another question
@@ -69,10 +82,26 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
                 chunked=self.chunked,
                 presence=self.presence,
                 ignored=self.ignored,
+                address=self.peer,
             )
         except Busy as busy:
+            if not self.is_for_events:
+                return self._refusal(busy)
             body = encode_busy(busy.reason, busy.retry_ms)
             return ClosingStream(stream_head(False, self.of_every_answer, self.second), body)
+
+    def _refusal(self, busy: Busy) -> ClosingStream:
+        """503, for a program that is no event source."""
+        answer = of_error(busy)
+        data = encode_answer(answer, self.of_every_answer, self.second, False, False)
+        return ClosingStream(data)
+
+
+def takes_events(accept: str) -> bool:
+    """Whether a header `Accept` has room for an event stream; none at all has (RFC 9110, section 12.5.1)."""
+    ranges = [part.partition(";") for part in accept.lower().split(",")]
+    taken = [name.strip() for name, _, parameters in ranges if not _NONE.search(parameters)]
+    return not accept.strip() or any(name in EVENT_STREAMS for name in taken)
 
 
 # Cached: all streams that open within a second have the same head, and making one is half of what opening costs.

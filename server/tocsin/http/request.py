@@ -30,7 +30,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         query: what stood behind the first `?`, as sent.
         headers: by name in lower case; what `joined` made of the lines.
         body: whole.
-        peer: the address at the other end, empty where it has none.
+        peer: the client's address, empty where it has none: that of the other end, or what trusted proxies say.
         media_type: `JSON` or `NDJSON`, which the body is said to be; empty where it is anything else.
         version: `HTTP/1.1` or `HTTP/1.0`.
         is_internal: whether the hub itself sent it, over a connection of its own.

@@ -53,7 +53,7 @@ class EdgeHandler(RequestHandler):
     def initialize(self, edge: Edge) -> None:
         """Called by Tornado for each request, with the route's arguments."""
         self._edge = edge
-        self._head = request_of(self.request)
+        self._head = request_of(self.request, edge)
         self._body = bytearray()
         self._counted = 0  # bytes of it in the budget of bodies
         self._thrown_away = 0  # bytes of one that is refused: in no budget
@@ -132,7 +132,7 @@ class EdgeHandler(RequestHandler):
         if self._is_refused:
             self.finish()
             return
-        request = request_of(self.request, bytes(self._body))
+        request = request_of(self.request, self._edge, bytes(self._body))
         self._let_go()
         self._began = time.perf_counter()
         result = self._edge.answer(request)
@@ -240,7 +240,7 @@ class EdgeHandler(RequestHandler):
         return None
 
 
-def request_of(request: HTTPServerRequest, body: bytes = b"") -> Request:
+def request_of(request: HTTPServerRequest, edge: Edge, body: bytes = b"") -> Request:
     """What Tornado read, as the edge takes it."""
     path, query = request.path, request.query
     absolute = ABSOLUTE_FORM.fullmatch(path)
@@ -253,7 +253,7 @@ def request_of(request: HTTPServerRequest, body: bytes = b"") -> Request:
         query,
         headers,
         body,
-        peer_of(request),
+        edge.client(peer_of(request), headers),
         media_type(headers.get("content-type", "")),
         request.version,
     )

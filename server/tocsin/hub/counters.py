@@ -19,9 +19,11 @@ from collections.abc import Callable, Iterable, Sequence
 from tocsin.core.event import Event
 from tocsin.eventlog.resume import Resume
 
-CLOSE_REASONS = ("client", "slow", "shutdown", "error")
-REJECT_REASONS = ("full", "draining", "patterns", "invalid")
-PUBLISH_REJECT_REASONS = ("invalid", "too_large", "unsupported", "forbidden", "unavailable")
+CLOSE_REASONS = ("client", "slow", "shutdown", "error", "age")
+REJECT_REASONS = ("full", "draining", "patterns", "principal", "address", "invalid")
+PUBLISH_REJECT_REASONS = (
+    *("invalid", "too_large", "unsupported", "forbidden", "rate_limited", "unavailable"),
+)
 GAP_REASONS = ("evicted", "restart", "unknown")
 SOURCES = ("api", "simulation", "other")
 DELIVERY_KINDS = ("live", "catchup", "replay")

@@ -133,6 +133,8 @@ class Hub(HubStatus):
         chunked: bool = True,
         presence: bool = False,
         ignored: Sequence[str] = (),
+        principal: str = "",
+        address: str = "",
     ) -> Stream:
         """Open a stream over a connection, and send its opening, as `Subscriptions.open` says.
 
@@ -140,7 +142,8 @@ class Hub(HubStatus):
             Busy: no stream is opened now; the connection is as it was, and still the caller's.
         """
         open = self._subscriptions.open
-        return open(connection, filter, last_event_id, head, chunked, presence, ignored)
+        whose = (principal, address)
+        return open(connection, filter, last_event_id, head, chunked, presence, ignored, whose)
 
     def listen(
         self, connection: socket.socket | IOStream, filter: Filter, *, head: bytes, chunked: bool

@@ -21,6 +21,7 @@ from tocsin.hub.publishing import Publishing
 from tocsin.hub.replay_cache import ReplayCache
 from tocsin.hub.states import State
 from tocsin.hub.stream import Stream
+from tocsin.hub.stream_limits import StreamLimits
 from tocsin.hub.turns import Turn
 from tocsin.hub.welcome import encode_busy, encode_presence, encode_welcome, iso_time
 from tocsin.logs import is_wanted
@@ -29,6 +30,11 @@ from tocsin.sockets import Sockets
 
 STREAMS_SHARE = 0.9
 """Of the time that a drain may take: what the streams have. The rest is for answers that are on their way."""
+
+AGE_SPREAD = 0.2
+"""Share of `max_stream_age` by which a stream's life may be shorter: what opened together must not end together."""
+
+GOLDEN_RATIO = 0.6180339887498949
 
 log = logging.getLogger("tocsin.streams")
 
@@ -70,6 +76,7 @@ class Subscriptions:
         self._presence: dict[Stream, None] = {}
         self._ready: deque[Stream] = deque()  # streams that go on in the loop's next turns
         self._replay_cache = ReplayCache()
+        self._limits = StreamLimits(settings)
         self._ending: asyncio.Task[None] | None = None
 
     # --- admission and opening --------------------------------------------------------------------
@@ -93,6 +100,7 @@ class Subscriptions:
         chunked: bool,
         presence: bool,
         ignored: Sequence[str],
+        whose: tuple[str, str] = ("", ""),
     ) -> Stream:
         """Open a stream over a connection, and send its opening.
 
@@ -108,11 +116,12 @@ class Subscriptions:
             chunked: whether the body is chunked.
             presence: whether the stream also gets `presence` events.
             ignored: what the client asked for and nobody knows; the welcome names it.
+            whose: the principal and the address that it counts for; empty ones aren't limited.
 
         Raises:
             Busy: no stream is opened now; the connection is as it was, and still the caller's.
         """
-        reason = self.refuses(filter, chunked)
+        reason = self.refuses(filter, chunked) or self._limits.refuses(*whose)
         if reason:
             self._counters.rejected[reason] += 1
             raise Busy(reason, self.retry_ms(3.0))
@@ -135,6 +144,7 @@ class Subscriptions:
         stream.looked_to = self._publishing.ring.floor  # `resolve` has looked
         stream.replays = -1 if resume.replayed is None else resume.replayed
         self.streams[stream.number] = stream
+        self._limits.add(stream.number, *whose)
         if presence:
             self._presence[stream] = None
             stream.presence = len(self.streams)
@@ -213,6 +223,7 @@ class Subscriptions:
     def on_closed(self, stream: Stream, reason: str) -> None:
         """Forget the stream, and say so."""
         del self.streams[stream.number]
+        self._limits.remove(stream.number)
         self._presence.pop(stream, None)
         undelivered = stream.undelivered
         self._fan_out.leave(stream.group)
@@ -264,11 +275,12 @@ class Subscriptions:
                 await turn.next()
 
     async def tick(self) -> None:
-        """Once a second: evict by age, close the slow, tell the number of clients to who asked."""
+        """Once a second: evict by age, close the slow, end the old, tell the number of clients to who asked."""
         self._publishing.expire()
         self._counters.sample(asyncio.get_running_loop().time())
         self._replay_cache.clear()
         await self._close_slow()
+        await self._end_old()
         await self._tell_presence()
 
     async def _close_slow(self) -> None:
@@ -286,6 +298,23 @@ class Subscriptions:
             stream.stalled_at = now
         elif stream.stalled_at < now - self._settings.slow_client_timeout:
             stream.close("slow")
+
+    async def _end_old(self) -> None:
+        """End the streams that have lived for `max_stream_age`, each at an age of its own; they come back.
+
+        Only those are looked at that could be old enough: the streams are in the order of their opening.
+        """
+        age_s, now = self._settings.max_stream_age, asyncio.get_running_loop().time()
+        turn = Turn()
+        for stream in tuple(self.streams.values()) if age_s else ():
+            lived_s = now - stream.opened_at
+            if lived_s < age_s * (1 - AGE_SPREAD):
+                break
+            # Multiples of the golden ratio, less their whole parts, lie evenly however many there are.
+            if lived_s >= age_s * (1 - AGE_SPREAD * (stream.number * GOLDEN_RATIO % 1)):
+                self._end(stream, "age", "age")
+            if turn.is_over:
+                await turn.next()
 
     async def _tell_presence(self) -> None:
         turn = Turn()
@@ -336,10 +365,17 @@ class Subscriptions:
             if turn.is_over:
                 await turn.next()
 
-    def _end(self, stream: Stream) -> None:
+    def _end(self, stream: Stream, reason: str = "", closed: str = "shutdown") -> None:
+        """Tell `stream` to come back, and end it.
+
+        Args:
+            stream: that is to end.
+            reason: as its client is told; by default that the hub stops, or begins a new log.
+            closed: as it is counted.
+        """
         before = stream.sent_bytes
-        reason = "draining" if self._publishing.draining else "restart"
-        stream.end("shutdown", encode_busy(reason, self.retry_ms(3.0)))
+        reason = reason or ("draining" if self._publishing.draining else "restart")
+        stream.end(closed, encode_busy(reason, self.retry_ms(3.0)))
         self._counters.sent_bytes["control"] += stream.sent_bytes - before
 
     # --- log lines --------------------------------------------------------------------------------

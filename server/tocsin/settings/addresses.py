@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)"
 _AUTHORITY = rf"{_HOST}(?::[0-9]{{1,5}})?"
@@ -53,6 +54,31 @@ def host_name(host: str) -> str:
 def host_of(url: str) -> str:
     """The same for the host that `url` names; empty if it names none."""
     return host_name(origin_of(url).partition("://")[2])
+
+
+@lru_cache(maxsize=4_096)
+def network_of(address: str) -> str:
+    """What limits by address go by: an address of IPv4 itself, the /64 of one of IPv6; other text as it is."""
+    try:
+        is_ipv6 = ipaddress.ip_address(address).version == 6
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((address, 64), strict=False)) if is_ipv6 else address
+
+
+def check_network(key: str, text: str) -> None:
+    """Judge what `key` names: a network as CIDR, an address, or `unix`.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if text != "unix":
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise ValueError(
+                f"{key}: {text!r}: allowed: a network such as 10.0.0.0/8, or unix"
+            ) from None
 
 
 def is_loopback(host: str) -> bool:

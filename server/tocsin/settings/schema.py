@@ -11,7 +11,14 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from tocsin.settings.addresses import HOST_NAME, ORIGIN, URL, is_loopback, origin_of
+from tocsin.settings.addresses import (
+    HOST_NAME,
+    ORIGIN,
+    URL,
+    check_network,
+    is_loopback,
+    origin_of,
+)
 
 SECRET = {"secret": True}
 HIDDEN = "(hidden)"
@@ -21,6 +28,8 @@ WINDOWS = {"events": (10_000, 1_000_000), "bytes": (64 * 2**20, 2**30)}
 """What is kept unless told otherwise: in memory, and by a journal elsewhere."""
 
 SecondsOrOff = Annotated[float, Meta(ge=0, le=31_536_000)]
+
+Rate = Annotated[float, Meta(ge=0, le=2**40)]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -73,6 +82,24 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             description="Bytes of unread answers, in all, beyond which no page of history is made.",
         ),
     ] = 64 * 1024 * 1024
+    publish_rate_per_principal: Annotated[
+        Rate, Meta(description="Events a second that a principal may publish; 0 is any number.")
+    ] = 0.0
+    publish_rate_per_address: Annotated[
+        Rate, Meta(description="Events a second that an address may publish; 0 is any number.")
+    ] = 0.0
+    publish_bytes_per_principal: Annotated[
+        Rate, Meta(description="Bytes a second that a principal may publish; 0 is any number.")
+    ] = 0.0
+    publish_bytes_per_address: Annotated[
+        Rate, Meta(description="Bytes a second that an address may publish; 0 is any number.")
+    ] = 0.0
+    trusted_proxy: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^(unix|[0-9A-Fa-f:.]+(/[0-9]{1,3})?)$")], ...],
+        Meta(
+            description="Network (CIDR) of proxies that say whose request it is, or `unix`; repeatable."
+        ),
+    ] = ()
     # eventlog: what is kept, and for how long
     journal: Annotated[
         str,
@@ -178,6 +205,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             description="Topic patterns of all open streams at most; equal filters count once.",
         ),
     ] = 1_000_000
+    max_clients_per_principal: Annotated[
+        int, Meta(ge=0, description="Open streams of a principal at most; 0 is any number.")
+    ] = 0
+    max_clients_per_address: Annotated[
+        int, Meta(ge=0, description="Open streams of an address at most; 0 is any number.")
+    ] = 0
+    max_stream_age: Annotated[
+        SecondsOrOff,
+        Meta(
+            description="Seconds after which a stream ends and comes back, less up to a fifth; 0 is never."
+        ),
+    ] = 0.0
     slow_client_timeout: Annotated[
         Seconds, Meta(description="Seconds without progress after which a slow client is closed.")
     ] = 30.0
@@ -217,6 +256,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def __post_init__(self) -> None:
         self._put_addresses_in_one_spelling()
+        for proxy in self.trusted_proxy:
+            check_network("trusted_proxy", proxy)
         for host in self.host:
             self.check_address("host", host)
         self._fill_in_sizes()
@@ -294,15 +335,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 GROUPS: dict[str, tuple[str, ...]] = {
     "Where it listens": (
         *("host", "port", "socket_mode", "insecure", "public_url", "allowed_host"),
-        *("metrics_listen",),
+        *("trusted_proxy", "metrics_listen"),
     ),
     "Who may read and publish": ("cors_origin", "metrics_token"),
     "What is kept": (
         *("journal", "history_events", "history_bytes", "history_age", "remembered_evictions"),
     ),
-    "Streams": ("heartbeat", "retry", "slow_client_timeout"),
+    "Streams": ("heartbeat", "retry", "max_stream_age", "slow_client_timeout"),
     "Limits": (
         *("max_clients", "max_patterns", "max_event_bytes", "max_batch_events", "max_batch_bytes"),
+        *("max_clients_per_principal", "max_clients_per_address"),
+        *("publish_rate_per_principal", "publish_rate_per_address"),
+        *("publish_bytes_per_principal", "publish_bytes_per_address"),
         *("max_header_bytes", "max_bodies_bytes", "max_answers_bytes", "keep_alive"),
     ),
     "The stop": ("drain_delay", "drain_timeout"),

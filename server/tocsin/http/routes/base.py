@@ -20,11 +20,13 @@ class Route:
         name: in the access log and the metrics.
         methods: that it takes; OPTIONS is answered for it.
         takes_any_method: whether `answer` sees to the method itself.
+        is_limited: whether what a client may ask of it has limits by principal and address.
         is_shared: whether pages of other origins may be granted it; those of operators never are.
     """
 
     name = ""
     takes_any_method = False
+    is_limited = False
     is_shared = True
     methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
 

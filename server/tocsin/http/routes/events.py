@@ -7,7 +7,7 @@ import time
 from tocsin.core.filters import Filter
 from tocsin.errors import InvalidInput
 from tocsin.http.answer import ClosingStream
-from tocsin.http.open_stream import OpenStream, stream_head
+from tocsin.http.open_stream import OpenStream, stream_head, takes_events
 from tocsin.http.origins import Origins
 from tocsin.http.parameters import LAST_EVENT_ID, Parameters
 from tocsin.http.request import Request
@@ -53,6 +53,8 @@ class EventsRoute(Route):
             of_every_answer,
             second,
             request.is_internal,
+            peer=request.peer,
+            is_for_events=takes_events(request.headers.get("accept", "")),
         )
 
     def _asked(self, request: Request) -> tuple[Parameters, Filter]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator, Sequence
 from functools import partial
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import msgspec
 
+from tocsin.access.limits import PublishLimits
 from tocsin.core.event import Draft
 from tocsin.core.publish_body import is_array, read_batch, read_event, read_internal
-from tocsin.errors import InvalidInput, Refused
+from tocsin.errors import InvalidInput, RateLimited, Refused
 from tocsin.http.answer import Answer, of_json, refusal
 from tocsin.http.later import Later
 from tocsin.http.request import JSON, NDJSON, Request
@@ -26,10 +27,12 @@ class NotifyRoute(Route):
     """Publishes."""
 
     name = "notify"
+    is_limited = True
     methods = ("POST", "OPTIONS")
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, limits: PublishLimits) -> None:
         self._hub = hub
+        self._limits = limits if limits.are_set else None
         settings = hub.settings
         # The settings that bound a body, by what it is; as long as that isn't known, the larger one does.
         self._of_batch = ("max_batch_bytes", settings.max_batch_bytes)
@@ -78,8 +81,9 @@ class NotifyRoute(Route):
         try:
             next(steps)
         except StopIteration as read:  # small enough to be read in one go
+            self._count(read.value, request)
             return self._publish(read.value, True, began)
-        return Later.of(self._read_on(steps, began))
+        return Later.of(self._read_on(steps, began, request))
 
     def count_refusal(self, error: Exception) -> None:
         """An event, or a batch, that was not published."""
@@ -87,11 +91,13 @@ class NotifyRoute(Route):
             reason = "unavailable"
         elif isinstance(error, Refused):
             reason = "forbidden"
+        elif isinstance(error, RateLimited):
+            reason = "rate_limited"
         else:
             reason = "too_large" if error.status == 413 else "invalid"
         self._hub.counters.publish_rejected[reason] += 1
 
-    async def _read_on(self, steps: Steps, began: float) -> Answer:
+    async def _read_on(self, steps: Steps, began: float, request: Request) -> Answer:
         """Read the rest of a large batch, a slice each turn of the loop."""
         while True:
             await asyncio.sleep(0)
@@ -99,7 +105,13 @@ class NotifyRoute(Route):
                 next(steps)
             except StopIteration as read:
                 drafts = read.value
+                self._count(drafts, request)
                 return self._published(drafts, True, began, await self._hub.append(drafts))
+
+    def _count(self, drafts: Sequence[Draft], request: Request) -> None:
+        """Count the events of a batch in the limits of its publisher; the edge has counted one."""
+        if self._limits:
+            self._limits.take("", request.peer, max(len(drafts) - 1, 0), 0, monotonic())
 
     def _publish(self, drafts: Sequence[Draft], is_batch: bool, began: float) -> Later:
         later = Later(partial(self._published, drafts, is_batch, began))
