@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, Self
@@ -13,11 +14,18 @@ from tocsin import Draft, Settings
 from tocsin.app import Server
 
 
+class Transport:
+    """How tests reach their servers: plainly, until a test says otherwise."""
+
+    settings: ClassVar[dict[str, Any]] = {}
+    ssl: ClassVar[ssl.SSLContext | None] = None
+
+
 @asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[Server]:
     """A server on a free port, with these settings; ends when the block does."""
     settings.setdefault("drain_timeout", 1.0)
-    server = Server(Settings(port=0, **settings))
+    server = Server(Settings(port=0, **Transport.settings, **settings))
     await server.start()
     try:
         yield server
@@ -69,7 +77,12 @@ class StreamClient:
         **headers: str,
     ) -> Self:
         """Connect, send the request, and read the answer's head."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1",
+            server.port,
+            ssl=Transport.ssl,
+            server_hostname="localhost" if Transport.ssl else None,
+        )
         fields = {"Host": "localhost", **{k.replace("_", "-"): v for k, v in headers.items()}}
         lines = [
             f"{method} /events{query} HTTP/{version}",
@@ -90,7 +103,7 @@ class StreamClient:
         while cls.opened:
             writer = cls.opened.pop()._writer
             writer.close()
-            with suppress(ConnectionError):
+            with suppress(OSError):  # of TLS too, whose end may be cut short
                 await writer.wait_closed()
 
     @property

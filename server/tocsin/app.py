@@ -42,6 +42,7 @@ from tocsin.http.routes.history import HistoryRoute
 from tocsin.http.routes.metrics import MetricsRoute
 from tocsin.http.routes.notify import NotifyRoute
 from tocsin.http.routes.pages import PagesRoute
+from tocsin.http.tls import tls_of
 from tocsin.http.tornado_lane import rules
 from tocsin.hub.hub import Hub
 from tocsin.hub.subscriptions import STREAMS_SHARE
@@ -143,16 +144,20 @@ class Server:
         reloads: what SIGHUP has read again; each tells its own failure and keeps what it had.
 
     Raises:
-        SettingsError: an inherited socket is where the settings let the hub not listen.
+        SettingsError: an inherited socket is where the settings let the hub not listen; the certificate is broken.
     """
 
     def __init__(self, settings: Settings, inherited: Sequence[socket.socket] = ()) -> None:
         self.hub = hub = Hub(settings, open_journal(settings))
         self._settings = settings
         self._inherited = inherited
+        self.reloads: list[Callable[[], None]] = []
         hosts = [address_of(each) for each in inherited] or settings.host
         for each in hosts:
             _check_address(settings, each)
+        self._tls = tls_of(settings)
+        if self._tls:
+            self.reloads.append(self._tls.reload)
         wiring = Wiring(hub)
         address = settings.metrics_address
         # Descriptors in reserve are for what is no stream: half of them for connections of the hub's own listener,
@@ -171,7 +176,6 @@ class Server:
         self._canary: Canary | None = None
         self.hosts: list[str] = []
         self.addresses: list[str] = []
-        self.reloads: list[Callable[[], None]] = []
         self.port = 0
         self.metrics_port = 0
 
@@ -227,8 +231,10 @@ class Server:
         port = port_of(sockets[0])
         self.port = self.port or port
         self.hosts.append(host)
-        self.addresses.append(f"http://{_shown(host)}:{port}" if port else host)
-        self._listener.add_sockets(sockets)
+        scheme = "https" if self._tls else "http"
+        self.addresses.append(f"{scheme}://{_shown(host)}:{port}" if port else host)
+        # Who comes by a Unix socket is on this machine: there is nobody to hide from, and no name to prove.
+        self._listener.add_sockets(sockets, self._tls if port else None)
 
     def _listen_for_metrics(self) -> None:
         if not self._settings.metrics_address:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPServerRequest
@@ -17,6 +18,18 @@ def iostream_with(
     stream._read_buffer += data
     stream._read_buffer_size += len(data)
     return stream
+
+
+def secured(
+    sock: socket.socket, context: ssl.SSLContext, *, max_buffer_size: int, chunk_size: int
+) -> SSLIOStream:
+    """An SSLIOStream over `sock`, of which nothing was read; it begins its handshake.
+
+    Raises:
+        OSError: the connection is over already.
+    """
+    wrapped = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+    return SSLIOStream(wrapped, max_buffer_size=max_buffer_size, read_chunk_size=chunk_size)
 
 
 def take_socket(iostream: IOStream) -> socket.socket | None:

@@ -16,6 +16,8 @@ VALUES: dict[str, object] = {
     "socket_mode": "666",
     "insecure": True,
     "public_url": "https://hub.example/tocsin",
+    "tls_cert": "/etc/tocsin/cert.pem",
+    "tls_key": "/etc/tocsin/key.pem",
     "allowed_host": ("hub.internal", "[fe80::1]"),
     "port": 4000,
     "publish_rate_per_principal": 10.0,
@@ -59,6 +61,10 @@ VALUES: dict[str, object] = {
 }
 
 
+NEEDED = {"tls_cert": ("tls_key",), "tls_key": ("tls_cert",)}
+"""What must be set beside a setting."""
+
+
 def toml(value: object) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(toml(item) for item in value) + "]"
@@ -81,9 +87,11 @@ def test_setting_may_be_a_flag_a_variable_or_a_key(name: str, tmp_path: Path) ->
     value = VALUES[name]
     flag = tuple(map(str, value)) if isinstance(value, tuple) else str(value)
     path = file(tmp_path / "hub.toml", f"{name} = {toml(value)}")
-    assert getattr(load(flags={name: flag}), name) == value
-    assert getattr(load(environ={f"TOCSIN_{name.upper()}": text(value)}), name) == value
-    assert getattr(load(path=path), name) == value
+    beside = {other: VALUES[other] for other in NEEDED.get(name, ())}
+    assert getattr(load(flags={name: flag, **beside}), name) == value
+    environ = {f"TOCSIN_{name.upper()}": text(value)}
+    assert getattr(load(flags=beside, environ=environ), name) == value
+    assert getattr(load(flags=beside, path=path), name) == value
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:

@@ -12,16 +12,18 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.ioloop import PeriodicCallback
+from tornado.iostream import SSLIOStream
 from tornado.web import Application
 
 from tocsin.access.trusted_proxies import UNIX_PEER
 from tocsin.http.edge import Edge
 from tocsin.http.fast_lane import ANSWERED_FIRST, FastConnection, State
 from tocsin.http.patience import HEAD_S
+from tocsin.http.tls import HANDSHAKE_S, Tls
 from tocsin.http.tornado_lane import rules
 from tocsin.hub.turns import Turn
 from tocsin.sockets import EndOfTurn, Sockets
-from tocsin.tornado_internals import has_head, iostream_with
+from tocsin.tornado_internals import has_head, iostream_with, secured
 
 ACCEPT_AGAIN_S = 0.5
 """How long nothing is accepted where the system has no descriptor or memory left: trying at once would spin."""
@@ -78,7 +80,8 @@ class Listener:
         self._on_refused = on_refused
         self._keep_alive_s = keep_alive_s
         self.sockets = Sockets(end_of_turn)
-        self._listening: list[socket.socket] = []
+        self._listening: dict[socket.socket, Tls | None] = {}
+        self._handshakes: set[SSLIOStream] = set()
         self._connections: set[FastConnection] = set()
         self._tornado = TornadoServer(edge, max_header_bytes, keep_alive_s)
         self._sweep = PeriodicCallback(self._look, 1000 * SWEEP_EVERY_S)
@@ -86,15 +89,15 @@ class Listener:
     @property
     def open(self) -> int:
         """Connections that are no streams."""
-        return len(self._connections) + self._tornado.open
+        return len(self._connections) + len(self._handshakes) + self._tornado.open
 
-    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept from `sockets`, which listen, from now on."""
+    def add_sockets(self, sockets: Iterable[socket.socket], tls: Tls | None = None) -> None:
+        """Accept from `sockets`, which listen, from now on; with `tls` where there is one."""
         if not self._sweep.is_running():
             self.sockets.start()
             self._sweep.start()
         for listening in sockets:
-            self._listening.append(listening)
+            self._listening[listening] = tls
             self._watch(listening)
 
     def connect(self) -> socket.socket:
@@ -124,6 +127,8 @@ class Listener:
         """Close what waits, let end what is being answered, and close that too."""
         self.is_stopping = True
         self._sweep.stop()
+        for stream in tuple(self._handshakes):
+            stream.close()
         for connection in tuple(self._connections):
             if connection.state not in ANSWERED_FIRST:
                 connection.close()
@@ -160,9 +165,9 @@ class Listener:
                 loop.remove_reader(listening)
                 loop.call_later(ACCEPT_AGAIN_S, self._watch, listening)
                 return
-            self._take(sock, peer_of(listening, address))
+            self._take(sock, peer_of(listening, address), self._listening[listening])
 
-    def _take(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
+    def _take(self, sock: socket.socket, address: tuple[Any, ...], tls: Tls | None) -> None:
         """Serve a connection, or close it at once where there is no room for it."""
         if self._room() <= 0:
             self._on_refused()
@@ -170,9 +175,32 @@ class Listener:
             sock.close()
             return
         sock.setblocking(False)
+        if tls:
+            self._secure(sock, address, tls)
+            return
         connection = FastConnection(self, sock, address)
         self._connections.add(connection)
         connection.on_ready()  # what it asks is mostly there already
+
+    def _secure(self, sock: socket.socket, address: tuple[Any, ...], tls: Tls) -> None:
+        """Let Tornado serve a connection when both sides have agreed on its keys; the fast lane knows plain bytes only."""
+        try:
+            stream = secured(
+                sock, tls.context, max_buffer_size=MAX_BUFFER_BYTES, chunk_size=CHUNK_BYTES
+            )
+        except OSError:  # it was broken off already
+            sock.close()
+            return
+        self._handshakes.add(stream)
+        deadline = asyncio.get_running_loop().call_later(HANDSHAKE_S, stream.close)
+
+        def on_agreed(agreed: asyncio.Future[SSLIOStream]) -> None:
+            deadline.cancel()
+            self._handshakes.discard(stream)
+            if agreed.exception() is None and not stream.closed():
+                self._tornado.handle_stream(stream, address)
+
+        stream.wait_for_handshake().add_done_callback(on_agreed)
 
     # --- what a connection asks of its owner ----------------------------------------------------
 

@@ -59,6 +59,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     public_url: Annotated[
         str, Meta(pattern=URL, description="Where browsers find the hub, if behind a proxy.")
     ] = ""
+    tls_cert: Annotated[
+        str,
+        Meta(description="File of the certificate, as PEM: serves HTTPS. SIGHUP reads it again."),
+    ] = ""
+    tls_key: Annotated[str, Meta(description="File of the certificate's key, as PEM.")] = ""
     allowed_host: Annotated[
         tuple[Annotated[str, Meta(pattern=HOST_NAME)], ...],
         Meta(description="Host name that requests may name; repeatable, `*` is any."),
@@ -256,6 +261,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def __post_init__(self) -> None:
         self._put_addresses_in_one_spelling()
+        if bool(self.tls_cert) != bool(self.tls_key):
+            missing = "tls_key" if self.tls_cert else "tls_cert"
+            raise ValueError(
+                f"{missing}: '': allowed: a file, as the other of tls_cert and tls_key is set"
+            )
         for proxy in self.trusted_proxy:
             check_network("trusted_proxy", proxy)
         for host in self.host:
@@ -335,6 +345,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 GROUPS: dict[str, tuple[str, ...]] = {
     "Where it listens": (
         *("host", "port", "socket_mode", "insecure", "public_url", "allowed_host"),
+        *("tls_cert", "tls_key"),
         *("trusted_proxy", "metrics_listen"),
     ),
     "Who may read and publish": ("cors_origin", "metrics_token"),
