@@ -7,7 +7,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from shlex import quote
 from typing import Any
@@ -151,7 +151,7 @@ class Server:
         self.hub = hub = Hub(settings, open_journal(settings))
         self._settings = settings
         self._inherited = inherited
-        self.reloads: list[Callable[[], None]] = []
+        self.reloads: list[Callable[[], Awaitable[None] | None]] = []
         hosts = [address_of(each) for each in inherited] or settings.host
         for each in hosts:
             _check_address(settings, each)
@@ -243,12 +243,14 @@ class Server:
         self.metrics_port = sockets[0].getsockname()[1]
         self._metrics_listener.add_sockets(sockets)
 
-    def reload(self) -> None:
-        """Have everything in `reloads` read again, whatever becomes of the others."""
+    async def reload(self) -> None:
+        """Have everything in `reloads` read again, one after the other, whatever becomes of the others."""
         systemd.notify_reloading()
         for reload in self.reloads:
             try:
-                reload()
+                pending = reload()
+                if pending is not None:
+                    await pending
             except Exception:  # the hub goes on with what it has
                 log.exception("reading again failed")
         log.info("read again", extra={"what": len(self.reloads)})
@@ -296,7 +298,7 @@ async def serve(settings: Settings) -> None:
     await server.start()
     _spare_the_collector()
     signalled = _catch_signals()  # before anybody is told that it runs
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reload)
+    reloading = _reload_on_hangup(server)
     _tell_started(server)
     _feed_watchdog()
     failure = server.hub.failure
@@ -306,6 +308,7 @@ async def serve(settings: Settings) -> None:
     stopping = asyncio.ensure_future(_stop(server, settings))
     again = asyncio.ensure_future(signalled.wait())
     await asyncio.wait({stopping, again}, return_when="FIRST_COMPLETED")
+    reloading.cancel()
     if stopping.done():
         stopping.result()
     log.info("stopped", extra={"clients": len(server.hub.streams)})
@@ -377,6 +380,20 @@ EVERY = {
     "0.0.0.0": " (every IPv4 address of this machine)",
     "::": " (every address of this machine)",
 }
+
+
+def _reload_on_hangup(server: Server) -> asyncio.Future[None]:
+    """Have `server` read again at each SIGHUP from now on, until what is returned is cancelled."""
+    hung_up = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up.set)
+
+    async def reload_on() -> None:
+        while True:
+            await hung_up.wait()
+            hung_up.clear()  # those that come while it reads are one
+            await server.reload()
+
+    return asyncio.ensure_future(reload_on())
 
 
 def _shown(host: str) -> str:

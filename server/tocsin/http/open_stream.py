@@ -97,6 +97,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
         return ClosingStream(data)
 
 
+@lru_cache(maxsize=64)
 def takes_events(accept: str) -> bool:
     """Whether a header `Accept` has room for an event stream; none at all has (RFC 9110, section 12.5.1)."""
     ranges = [part.partition(";") for part in accept.lower().split(",")]
