@@ -31,7 +31,8 @@ http {{
   server {{
     listen 127.0.0.1:{port};
     location / {{
-      proxy_pass http://127.0.0.1:{hub_port};
+      proxy_pass {upstream};
+      {location}
     }}
   }}
 }}
@@ -39,14 +40,22 @@ http {{
 
 
 class NginxProcess:
-    """Passes on to the hub at `hub_port` with nginx's defaults: HTTP/1.0, `Host` rewritten, buffering on."""
+    """Passes on to a hub with nginx's defaults: HTTP/1.0, `Host` rewritten, buffering on.
 
-    def __init__(self, hub_port: int) -> None:
+    Args:
+        hub: its port, or the path of its Unix socket.
+        location: more lines of configuration.
+    """
+
+    def __init__(self, hub: int | Path, location: str = "") -> None:
+        upstream = f"http://127.0.0.1:{hub}" if isinstance(hub, int) else f"http://unix:{hub}:"
         self._folder = Path(tempfile.mkdtemp(prefix="tocsin-nginx-"))
         (self.port,) = free_ports(1)
         file = self._folder / "nginx.conf"
         file.write_text(
-            CONFIGURATION.format(folder=self._folder, port=self.port, hub_port=hub_port)
+            CONFIGURATION.format(
+                folder=self._folder, port=self.port, upstream=upstream, location=location
+            )
         )
         command = [*TIED, NGINX, "-p", str(self._folder), "-e", "stderr", "-c", str(file)]
         self._log = (self._folder / "log").open("w+")

@@ -280,10 +280,12 @@ class Server:
 
     async def _close_connections(self, listener: Listener) -> None:
         most_s = self._settings.drain_timeout * (1 - STREAMS_SHARE) / 2
+        are_open = listener.open > 0
         try:
             await asyncio.wait_for(listener.close_all_connections(), most_s)
         except TimeoutError:
-            log.warning("connections cut", extra={"after_s": most_s})
+            if are_open:
+                log.warning("connections cut", extra={"after_s": most_s})
 
 
 async def serve(settings: Settings) -> None:
