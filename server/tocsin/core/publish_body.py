@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from tocsin.core.event import Draft, InternalEvent
+from tocsin.core.idempotency import check_key
 from tocsin.core.strict_json import (
     DECODE_ERRORS,
     MAX_DEPTH,
@@ -46,6 +47,7 @@ class PublishBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     message: str = ""
     data: dict[str, Any] = {}
     topic: str = "default"
+    key: str = ""
 
     @property
     def names(self) -> int:
@@ -58,6 +60,8 @@ class PublishBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
         """
         names = 2 if self.type and self.message else bool(self.type) + bool(self.message)
         if self.topic != "default":
+            names += 1
+        if self.key:
             names += 1
         if not self.data:  # as most are, and a batch has a thousand
             return names
@@ -111,6 +115,7 @@ def read_event(body: bytes, timestamp: str, *, max_bytes: int, offset: int = 0) 
         body: the JSON.
         timestamp: when it was accepted.
         max_bytes: what `body` may have, and the event as clients get it: framed, with type and id.
+            An idempotency key in it becomes the draft's, and is no part of what clients get.
         offset: where `body` begins in what was sent; errors tell places there.
 
     Raises:
@@ -192,6 +197,9 @@ def _draft(event: PublishBody, timestamp: str, max_bytes: int) -> Draft:
     size = len(data) + len(event.type) + FRAME_BYTES
     if size > max_bytes:
         raise _too_large(max_bytes, size)
+    if event.key:
+        key = check_key(event.key, "key")
+        return Draft(event.type, data, event.topic, SOURCE, key=key)
     return Draft(event.type, data, event.topic, SOURCE)
 
 

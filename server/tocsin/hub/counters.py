@@ -136,6 +136,7 @@ class Counters:
     def _count_publishing(self) -> None:
         self.published = dict.fromkeys(SOURCES, 0)
         self.published_by_type = dict.fromkeys((*TYPES, "other"), 0)
+        self.published_again = 0
         self.publish_rejected = dict.fromkeys(PUBLISH_REJECT_REASONS, 0)
         self.publish_s = Histogram(LATENCY_BOUNDS_S)
         self.event_bytes = Histogram(SIZE_BOUNDS)

@@ -313,6 +313,7 @@ class Publishing:
             return outcome
         ids = outcome.ids
         if outcome.is_duplicate:
+            self._counters.published_again += 1
             return [Receipt(id, 0, True) for id in ids]
         return list(map(Receipt, ids, self._recipients(ids)))
 

@@ -11,14 +11,18 @@ import msgspec
 
 from tocsin.access.limits import PublishLimits
 from tocsin.core.event import Draft
+from tocsin.core.idempotency import check_key, digest_of
 from tocsin.core.publish_body import is_array, read_batch, read_event, read_internal
 from tocsin.errors import InvalidInput, RateLimited, Refused
+from tocsin.eventlog.journal import Once
 from tocsin.http.answer import Answer, of_json, refusal
 from tocsin.http.later import Later
 from tocsin.http.request import JSON, NDJSON, Request
 from tocsin.http.routes.base import Route, closing, too_large
 from tocsin.hub.hub import Hub
 from tocsin.hub.publishing import Receipt, Receipts
+
+KEY_HEADER = "Idempotency-Key"
 
 Steps = Generator[None, None, Sequence[Draft]]
 
@@ -70,7 +74,7 @@ class NotifyRoute(Route):
         max_bytes = hub.settings.max_event_bytes
         if not is_array(body) and request.media_type == JSON:
             draft = read_event(body, hub.now_iso(), max_bytes=max_bytes)
-            return self._publish((draft,), False, began)
+            return self._publish(request, (draft,), False, began)
         steps = read_batch(
             body,
             hub.now_iso(),
@@ -82,7 +86,7 @@ class NotifyRoute(Route):
             next(steps)
         except StopIteration as read:  # small enough to be read in one go
             self._count(read.value, request)
-            return self._publish(read.value, True, began)
+            return self._publish(request, read.value, True, began)
         return Later.of(self._read_on(steps, began, request))
 
     def count_refusal(self, error: Exception) -> None:
@@ -106,16 +110,19 @@ class NotifyRoute(Route):
             except StopIteration as read:
                 drafts = read.value
                 self._count(drafts, request)
-                return self._published(drafts, True, began, await self._hub.append(drafts))
+                once = _once(request, drafts, is_batch=True)
+                return self._published(drafts, True, began, await self._hub.append(drafts, once))
 
     def _count(self, drafts: Sequence[Draft], request: Request) -> None:
         """Count the events of a batch in the limits of its publisher; the edge has counted one."""
         if self._limits:
             self._limits.take("", request.peer, max(len(drafts) - 1, 0), 0, monotonic())
 
-    def _publish(self, drafts: Sequence[Draft], is_batch: bool, began: float) -> Later:
+    def _publish(
+        self, request: Request, drafts: Sequence[Draft], is_batch: bool, began: float
+    ) -> Later:
         later = Later(partial(self._published, drafts, is_batch, began))
-        self._hub.enqueue(drafts, None, later.give)
+        self._hub.enqueue(drafts, _once(request, drafts, is_batch), later.give)
         return later
 
     def _published(
@@ -139,7 +146,30 @@ class NotifyRoute(Route):
         return closing(answer)
 
 
-class Published(msgspec.Struct, gc=False):
+def _once(request: Request, drafts: Sequence[Draft], is_batch: bool) -> Once | None:
+    """The idempotency key that `drafts` came with, and what they are; None where they came with none.
+
+    Raises:
+        InvalidInput: the key can't be one, stands in an event of a batch, or two differ.
+    """
+    key = request.headers.get(KEY_HEADER.lower(), "")
+    if key:
+        check_key(key, KEY_HEADER)
+    in_body = next((index for index, draft in enumerate(drafts) if draft.key), None)
+    if in_body is not None:
+        if is_batch:
+            raise _bad_key(f"a batch has one key, in the header {KEY_HEADER}").at(in_body)
+        if key not in ("", drafts[0].key):
+            raise _bad_key(f"key is not what the header {KEY_HEADER} says")
+        key = drafts[0].key
+    return Once("", key, digest_of(drafts)) if key else None
+
+
+def _bad_key(message: str) -> InvalidInput:
+    return InvalidInput(message, code="invalid_key", field="key")
+
+
+class Published(msgspec.Struct, gc=False, omit_defaults=True):
     """What the publisher of one event is told."""
 
     success: bool
@@ -147,16 +177,20 @@ class Published(msgspec.Struct, gc=False):
     event: str
     id: str
     topic: str
+    duplicate: bool = False
 
 
 def _of_one(draft: Draft, receipt: Receipt) -> Published:
-    return Published(True, receipt.recipients, draft.type, str(receipt.id), draft.topic)
+    return Published(
+        True, receipt.recipients, draft.type, str(receipt.id), draft.topic, receipt.is_duplicate
+    )
 
 
 def _of_batch(receipts: Sequence[Receipt]) -> dict[str, object]:
-    return {
+    answer: dict[str, object] = {
         "success": True,
         "events": len(receipts),
         "sentTo": [receipt.recipients for receipt in receipts],
         "ids": [str(receipt.id) for receipt in receipts],
     }
+    return answer | {"duplicate": True} if receipts[0].is_duplicate else answer

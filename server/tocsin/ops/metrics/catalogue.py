@@ -172,6 +172,13 @@ CATALOGUE: tuple[Family, ...] = (
         {"reason": counters.PUBLISH_REJECT_REASONS},
     ),
     Family(
+        "tocsin_publish_duplicates_total",
+        "counter",
+        "Publish requests whose idempotency key was known: answered, and nothing published.",
+        PUBLISHED,
+        lambda s: s.hub.counters.published_again,
+    ),
+    Family(
         "tocsin_publish_duration_seconds",
         "histogram",
         "From a publish request's body read to its answer, for those accepted.",
