@@ -26,7 +26,8 @@ CLIENTS: list[Panel] = [
     Lines(
         "Why do streams end?",
         "Streams closed a second. client: it left, or the network cut it. slow: it didn't read. shutdown: the hub"
-        " stopped, and told it when to come back. error: a bug in the hub, which its log tells of.",
+        " stopped, and told it when to come back. journal: what it was to get next couldn't be read. error: a bug in"
+        " the hub, which its log tells of.",
         rates("tocsin_streams_closed_total", "reason"),
         "cps",
     ),
@@ -165,10 +166,57 @@ HISTORY: list[Panel] = [
     Lines(
         "Which limit pushes events out?",
         "Events that left the history a second, by the limit that made them. Raise that one for a longer reach, if"
-        " memory allows.",
+        " memory allows. journal: what a journal keeps; the panel above says which of its limits binds.",
         rates("tocsin_history_evicted_total", "reason"),
         "ops",
         width=24,
         height=6,
+    ),
+    Lines(
+        "How full is the window in memory?",
+        "Events and bytes of the history that are in memory, each as a share of its limit. What is behind them is read"
+        " from the journal, where there is one: see the panels beside and below.",
+        [
+            Query(
+                "max by (instance) (tocsin_window_events{*} / tocsin_window_limit_events{*})",
+                "events, {{instance}}",
+            ),
+            Query(
+                "max by (instance) (tocsin_window_bytes{*} / tocsin_window_limit_bytes{*})",
+                "bytes, {{instance}}",
+            ),
+        ],
+        "percentunit",
+        highest=1,
+        width=12,
+    ),
+    Lines(
+        "Who waits for the journal?",
+        "Streams whose next events left the window, and are read from the journal. After an outage of many clients a"
+        " peak is right; many for long means that the disk is slow, or the window too small for how clients return.",
+        [Query("sum by (instance) (tocsin_history_waiting_clients{*})", "{{instance}}")],
+        "short",
+        width=12,
+    ),
+    Lines(
+        "Do reads of the journal succeed?",
+        "Reads a second, by their outcome. A failed one ends its streams, which come back a moment later; none should"
+        " fail while the journal is up.",
+        rates("tocsin_history_reads_total", "outcome"),
+        "ops",
+        width=12,
+    ),
+    Lines(
+        "How many reads of the journal are under way?",
+        "Seconds of reading in each second. Near 4 for long, as many as are made at once for streams, the journal is"
+        " what returning clients wait for.",
+        [
+            Query(
+                "sum by (instance) (rate(tocsin_history_read_duration_seconds_sum{*}[*]))",
+                "{{instance}}",
+            )
+        ],
+        "short",
+        width=12,
     ),
 ]

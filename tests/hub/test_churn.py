@@ -2,7 +2,8 @@
 or out of order, and each gap true.
 
 The checker is linear in the events: each client knows the place in the log up to which it has all, and what
-it gets next must be the next event that its filter lets through.
+it gets next must be the next event that its filter lets through. The journal of some courses keeps more than the
+window, is slow, fails, trims, and begins new logs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import random
 import socket
 import struct
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
@@ -20,10 +22,12 @@ from unittest import mock
 import pytest
 
 from tests.accounting import assert_conserved
+from tests.eventlog.kept import KeptJournal, window_of
 from tests.hub.hubs import running, tcp_pair
 from tests.patience import PATIENCE_S
 from tests.sse import EventStreamParser, ServerSentEvent
 from tocsin import Draft, EventId, Filter, Hub
+from tocsin.errors import Unavailable
 
 SOAK_S = 600.0
 TOPICS = ("a", "ab", "b", "c/1", "c/2", "d")
@@ -31,15 +35,20 @@ PATTERNS = ("*", "a", "a*", "ab", "b", "c/*", "c/1", "d", "nothing")
 CLIENTS = 60
 
 
+Logs = defaultdict[int, list[Draft]]
+"""All that was published, by epoch."""
+
+
 class Reader:
     """A client that comes back, and checks what it gets against the log."""
 
-    def __init__(self, hub: Hub, log: list[Draft], choose: random.Random) -> None:
-        self._hub, self._log, self._random = hub, log, choose
+    def __init__(self, hub: Hub, logs: Logs, choose: random.Random) -> None:
+        self._hub, self._logs, self._random = hub, logs, choose
         types = choose.choice([(), (), ("t",), ("t", "u")])
         self.filter = Filter(choose.sample(PATTERNS, choose.choice([0, 1, 1, 2, 3])), types)
         self.last_event_id = ""
-        self.place = -1  # it has all up to this seq
+        self.epoch = 0  # of the log that it reads
+        self.place = -1  # it has all of it up to this seq
         self.gaps = 0
         self.connect()
 
@@ -81,8 +90,9 @@ class Reader:
         parsed = EventId.parse(event.last_event_id)
         assert parsed is not None
         if event.type == "connection":
-            self._take_welcome(parsed.seq, event.json["missed"])
+            self._take_welcome(parsed, event.json["missed"])
         else:
+            assert parsed.epoch == self.epoch
             assert parsed.seq > self.place, f"{parsed.seq} after {self.place}"
             assert self.is_for_me(parsed.seq), f"{parsed.seq} was not asked for"
             lost = [seq for seq in range(self.place + 1, parsed.seq) if self.is_for_me(seq)]
@@ -90,25 +100,29 @@ class Reader:
         self.place = parsed.seq
         self.last_event_id = event.last_event_id
 
-    def _take_welcome(self, seq: int, missed: int | None) -> None:
-        if self.place < 0:
-            return
-        if missed == 0:
-            assert seq == self.place
-            return
-        assert any(map(self.is_for_me, range(self.place + 1, seq + 1))), "a gap that isn't"
-        self.gaps += 1
+    def _take_welcome(self, id: EventId, missed: int | None) -> None:
+        if id.epoch != self.epoch:
+            assert (missed is None) == (self.epoch > 0), "told of a new log, if it had another one"
+            self.epoch = id.epoch
+        elif missed == 0:
+            assert id.seq == self.place
+        else:
+            lost = range(self.place + 1, id.seq + 1)
+            assert any(map(self.is_for_me, lost)), "a gap that isn't"
+            self.gaps += 1
 
     def is_for_me(self, seq: int) -> bool:
-        draft = self._log[seq - 1]
+        draft = self._logs[self.epoch][seq - 1]
         return any(self.filter.matches(topic, draft.type) for topic in draft.topics)
 
     def has_all(self) -> bool:
         if self.is_cut:
             self.connect()
         self.read(all=True)
-        rest = range(self.place + 1, len(self._log) + 1)
-        return not self.is_cut and not any(map(self.is_for_me, rest))
+        if self.is_cut or self.epoch != self._hub.ring.epoch:
+            return False
+        rest = range(self.place + 1, len(self._logs[self.epoch]) + 1)
+        return not any(map(self.is_for_me, rest))
 
 
 def some_drafts(choose: random.Random) -> list[Draft]:
@@ -121,12 +135,12 @@ def some_drafts(choose: random.Random) -> list[Draft]:
     return drafts
 
 
-async def act(hub: Hub, readers: list[Reader], log: list[Draft], choose: random.Random) -> None:
+async def act(hub: Hub, readers: list[Reader], logs: Logs, choose: random.Random) -> None:
     """One thing that happens, and what some clients do meanwhile."""
     what = choose.random()
     if what < 0.5:
         drafts = some_drafts(choose)
-        log += drafts
+        logs[hub.ring.epoch] += drafts
         await hub.publish(*drafts)
     elif what < 0.6:
         choose.choice(readers).cut()
@@ -138,43 +152,80 @@ async def act(hub: Hub, readers: list[Reader], log: list[Draft], choose: random.
         if not reader.is_cut:
             reader.read()
         elif choose.random() < 0.1:
-            readers[readers.index(reader)] = Reader(hub, log, choose)
+            readers[readers.index(reader)] = Reader(hub, logs, choose)
         else:
             reader.connect()
     for _ in range(choose.choice([0, 0, 1, 3])):
         await asyncio.sleep(0)
 
 
-async def churn(seed: int, *, steps: int = 0, seconds: float = 0.0) -> None:
-    """Act `steps` times, or for so many seconds, then let everybody read to the end."""
-    choose, log = random.Random(seed), list[Draft]()
-    async with running(history_events=400, slow_client_timeout=0.5) as hub:
-        readers = [Reader(hub, log, choose) for _ in range(CLIENTS)]
+def trouble(journal: KeptJournal, choose: random.Random, resets: float) -> None:
+    """What may happen to a journal between two acts."""
+    history = journal.kept
+    history.turns = choose.choice([0, 1, 5, 50])
+    history.looks = choose.choice([3, 50, 2_000])
+    if choose.random() < 0.1:
+        history.failure = Unavailable("an outage", code="journal_down")
+    elif choose.random() < 0.5:
+        history.failure = None
+    if choose.random() < resets:
+        journal.begin_epoch()
+
+
+async def churn(
+    seed: int,
+    *,
+    steps: int = 0,
+    seconds: float = 0.0,
+    journal: KeptJournal | None = None,
+    resets: float = 0.0,
+) -> None:
+    """Act `steps` times, or for so many seconds, then let everybody read to the end.
+
+    Args:
+        seed: of what happens.
+        steps: acts.
+        seconds: acts go on for as long at least.
+        journal: keeps more than the window, which then is small.
+        resets: how likely a new log begins with each act.
+    """
+    choose, logs = random.Random(seed), Logs(list)
+    window = window_of(40) if journal else {"history_events": 400}
+    async with running(journal, slow_client_timeout=0.5, **window) as hub:
+        readers = [Reader(hub, logs, choose) for _ in range(CLIENTS)]
         ends_at, step = time.monotonic() + seconds, 0
         try:
             while step < steps or time.monotonic() < ends_at:
                 step += 1
-                await act(hub, readers, log, choose)
-                if step % 20 == 0:
+                await act(hub, readers, logs, choose)
+                if journal:
+                    trouble(journal, choose, resets)
+                if step % 20 == 0 and not resets:
                     assert_conserved(hub)
+            if journal:
+                journal.kept.failure, journal.kept.turns, journal.kept.looks = None, 1, 500
             async with asyncio.timeout(PATIENCE_S * 4):
                 while [reader for reader in readers if not reader.has_all()]:
                     await asyncio.sleep(0)
-            assert_conserved(hub)
+            if not resets:
+                assert_conserved(hub)
         finally:
-            print(f"seed {seed}: {step} steps, {len(log)} events, {summary(hub)}")
+            print(f"seed {seed}: {step} steps, {len(logs[hub.ring.epoch])} events, {summary(hub)}")
             for reader in readers:
                 reader.cut()
         assert not hub.failure.done()
         # Or else the course was too tame to show anything.
         assert min(hub.counters.closed["client"], sum(hub.counters.gaps.values())) > 0
+        if journal:
+            assert min(hub.counters.history_reads.values()) > 0
 
 
 def summary(hub: Hub) -> str:
     counters = hub.counters
     return (
         f"live {counters.delivered_live}, catchup {counters.delivered_catchup},"
-        f" replay {counters.delivered_replay}, gaps {counters.gaps}, closed {counters.closed}"
+        f" replay {counters.delivered_replay}, gaps {counters.gaps}, closed {counters.closed},"
+        f" reads {counters.history_reads}"
     )
 
 
@@ -199,12 +250,28 @@ async def test_clients_that_churn_between_any_two_slices_do_too() -> None:
         await churn(seed=2, steps=250)
 
 
+async def test_clients_that_churn_over_a_journal_in_trouble_do_too() -> None:
+    await churn(seed=3, steps=250, journal=KeptJournal(max_events=200))
+
+
+async def test_clients_that_churn_over_a_journal_between_any_two_slices_do_too() -> None:
+    with slices_of_one():
+        await churn(seed=4, steps=250, journal=KeptJournal(max_events=200))
+
+
+async def test_clients_that_churn_over_new_logs_do_too() -> None:
+    with slices_of_one():
+        await churn(seed=5, steps=250, journal=KeptJournal(max_events=200), resets=0.02)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(SOAK_S + 300)
 async def test_clients_that_churn_for_minutes_do_too() -> None:
     """Prints its seed; TOCSIN_SOAK_SEED runs one again, TOCSIN_SOAK_S sets the time."""
     seed = int(os.environ.get("TOCSIN_SOAK_SEED", time.time_ns() % 1_000_000))
-    seconds = float(os.environ.get("TOCSIN_SOAK_S", SOAK_S)) / 2
+    seconds = float(os.environ.get("TOCSIN_SOAK_S", SOAK_S)) / 4
     await churn(seed, seconds=seconds)
+    await churn(seed, seconds=seconds, journal=KeptJournal(max_events=200))
     with slices_of_one():
         await churn(seed, seconds=seconds)
+        await churn(seed, seconds=seconds, journal=KeptJournal(max_events=200), resets=0.01)

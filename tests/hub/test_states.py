@@ -26,6 +26,7 @@ class FakeConnection:
 WAYS: dict[State, list[State]] = {
     State.OPENING: [],
     State.REPLAYING: [State.REPLAYING],
+    State.WAITING: [State.REPLAYING, State.WAITING],
     State.LIVE: [State.REPLAYING, State.LIVE],
     State.JOINING: [State.REPLAYING, State.JOINING],
     State.LAGGING: [State.REPLAYING, State.LIVE, State.LAGGING],

@@ -1,5 +1,6 @@
-"""Where a stream begins: from what a client says it had last, and what the ring still holds.
+"""Where a stream begins: from what a client says it had last, and what the log still keeps.
 
+What left the window in memory may be kept by the journal, which has a `History` then: that is no gap.
 Loss is told in the stream, because a browser's EventSource reads no response header and the standard
 has no signal for "that id is gone".
 """
@@ -13,6 +14,7 @@ import msgspec
 
 from tocsin.core.event import MAX_ID_LENGTH, EventId
 from tocsin.core.filters import Filter
+from tocsin.eventlog.journal import History
 from tocsin.eventlog.ring import RingBuffer
 
 EARLIEST = "earliest"
@@ -57,15 +59,71 @@ class Resume(msgspec.Struct, frozen=True):
     gap: Gap | None = None
 
 
-def resolve(last_event_ids: str | Sequence[str], ring: RingBuffer, filter: Filter) -> Resume:
+def resolve(
+    last_event_ids: str | Sequence[str],
+    ring: RingBuffer,
+    filter: Filter,
+    history: History | None = None,
+) -> Resume:
     """Where a client that names these ids begins. Never raises: any text is an answer.
 
     Of several ids, the newest one of this log counts: the commonest polyfill adds its own to the one in
     the page's address, which then is older at each reconnection. If none is of this log, the first counts.
+
+    Args:
+        last_event_ids: as the client sent them, whatever they hold.
+        ring: the window over the log.
+        filter: what the client gets.
+        history: what the journal keeps behind the window; None where the window is all there is.
     """
     if not isinstance(last_event_ids, str):
         last_event_ids = _newest(last_event_ids, ring)
-    return _resolve(last_event_ids, ring, filter)
+    if not last_event_ids:
+        return Resume(ring.head, str(ring.id_at(ring.head)))
+    floor = (history or ring).floor
+    if last_event_ids == EARLIEST:
+        return _from(floor, str(ring.id_at(floor)), ring, filter)
+    gap = find_gap(last_event_ids, ring, filter, history)
+    if gap is not None:
+        return _from(floor, str(ring.id_at(floor)), ring, filter, gap)
+    requested = EventId.parse(last_event_ids)
+    assert requested is not None
+    # The client's own id, not the floor: it stands for what the client has, whatever was evicted
+    # of other topics since.
+    return _from(max(requested.seq, floor), str(requested), ring, filter)
+
+
+def id_ahead(last_event_ids: str | Sequence[str], ring: RingBuffer) -> EventId | None:
+    """The newest of these ids, if this process has not come to it; else None.
+
+    Where several processes share a log, another one may have sent it.
+    """
+    if isinstance(last_event_ids, str):
+        last_event_ids = (last_event_ids,)
+    parsed = [id for id in map(EventId.parse, last_event_ids) if id is not None]
+    newest = max(parsed, default=None)
+    return newest if newest and newest > ring.id_at(ring.head) else None
+
+
+def find_gap(
+    last_event_id: str, ring: RingBuffer, filter: Filter, history: History | None = None
+) -> Gap | None:
+    """What a client at `last_event_id` has missed for good, or None."""
+    requested = EventId.parse(last_event_id)
+    kept = history or ring
+    missed: int | None = None
+    reason: Reason
+    if requested is None or requested > ring.id_at(ring.head):
+        reason = "unknown"
+    elif requested.epoch < ring.epoch:
+        reason = "restart"
+    elif kept.has_lost(requested.seq, filter):
+        reason = "evicted"
+        missed = kept.floor - requested.seq if filter.is_everything else None
+    else:
+        return None
+    oldest = str(ring.id_at(kept.floor + 1)) if kept.floor < ring.head else None
+    return Gap(reason, last_event_id[:MAX_ID_LENGTH], oldest, missed)
 
 
 def _newest(last_event_ids: Sequence[str], ring: RingBuffer) -> str:
@@ -78,40 +136,14 @@ def _newest(last_event_ids: Sequence[str], ring: RingBuffer) -> str:
     return next((id for id in last_event_ids if id), "")
 
 
-def _resolve(last_event_id: str, ring: RingBuffer, filter: Filter) -> Resume:
-    if not last_event_id:
-        return Resume(ring.head, str(ring.id_at(ring.head)))
-    if last_event_id == EARLIEST:
-        return _from(ring.floor, str(ring.id_at(ring.floor)), ring, filter)
-    gap = find_gap(last_event_id, ring, filter)
-    if gap is not None:
-        return _from(ring.floor, str(ring.id_at(ring.floor)), ring, filter, gap)
-    requested = EventId.parse(last_event_id)
-    assert requested is not None
-    # The client's own id, not the floor: it stands for what the client has, whatever was evicted
-    # of other topics since.
-    return _from(max(requested.seq, ring.floor), str(requested), ring, filter)
-
-
-def find_gap(last_event_id: str, ring: RingBuffer, filter: Filter) -> Gap | None:
-    """What a client at `last_event_id` has missed for good, or None."""
-    requested = EventId.parse(last_event_id)
-    if requested is None or requested > ring.id_at(ring.head):
-        return _gap("unknown", last_event_id, ring)
-    if requested.epoch < ring.epoch:
-        return _gap("restart", last_event_id, ring)
-    if not ring.has_lost(requested.seq, filter):
-        return None
-    missed = ring.floor - requested.seq if filter.is_everything else None
-    return _gap("evicted", last_event_id, ring, missed)
-
-
-def _gap(reason: Reason, requested: str, ring: RingBuffer, missed: int | None = None) -> Gap:
-    oldest = str(ring.id_at(ring.oldest.seq)) if ring.oldest else None
-    return Gap(reason, requested[:MAX_ID_LENGTH], oldest, missed)
-
-
 def _from(
     cursor: int, welcome_id: str, ring: RingBuffer, filter: Filter, gap: Gap | None = None
 ) -> Resume:
-    return Resume(cursor, welcome_id, True, ring.count(cursor, filter), gap)
+    return Resume(cursor, welcome_id, True, _count(cursor, ring, filter), gap)
+
+
+def _count(cursor: int, ring: RingBuffer, filter: Filter) -> int | None:
+    """How many events follow `cursor`; None where that is too much work, as what the journal has of them is."""
+    if filter.is_everything:
+        return ring.head - cursor
+    return None if ring.has_lost(cursor, filter) else ring.count(cursor, filter)

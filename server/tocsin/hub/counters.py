@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from tocsin.core.event import Event
 from tocsin.eventlog.resume import Resume
 
-CLOSE_REASONS = ("client", "slow", "shutdown", "error", "age")
+CLOSE_REASONS = ("client", "slow", "shutdown", "journal", "error", "age")
 REJECT_REASONS = ("full", "draining", "patterns", "principal", "address", "invalid")
 PUBLISH_REJECT_REASONS = (
     *("invalid", "too_large", "unsupported", "forbidden", "rate_limited", "unavailable"),
@@ -28,6 +28,7 @@ GAP_REASONS = ("evicted", "restart", "unknown")
 SOURCES = ("api", "simulation", "other")
 DELIVERY_KINDS = ("live", "catchup", "replay")
 BYTE_KINDS = ("event", "heartbeat", "control")
+READ_OUTCOMES = ("ok", "failed")
 CANARY_OUTCOMES = ("ok", "failed")
 TYPES = ("user_joined", "message_received", "system_alert", "data_updated", "notification")
 MAX_TYPES = 32
@@ -144,6 +145,8 @@ class Counters:
         self.recipients = Histogram(COUNT_BOUNDS)
         self.journal_commit_s = Histogram(LATENCY_BOUNDS_S)
         self.journal_errors = 0
+        self.history_reads = dict.fromkeys(READ_OUTCOMES, 0)
+        self.history_read_s = Histogram(LATENCY_BOUNDS_S)
 
     def _count_streams(self) -> None:
         self.delivered_live = 0
@@ -214,12 +217,16 @@ class Counters:
         self.delivered_replay += events - live
         self.sent_bytes["event"] += size
 
-    def count_opened(self, resume: Resume) -> None:
-        """A stream opened there."""
-        self.opened["resumed" if resume.resumed else "new"] += 1
+    def count_opened(self, is_resumed: bool) -> None:
+        """A stream opened; `is_resumed`: its client named an id."""
+        self.opened["resumed" if is_resumed else "new"] += 1
+
+    def count_resumed(self, resume: Resume) -> None:
+        """A stream was told that it begins there. What is replayed counts when it is known."""
         if resume.resumed:
             self.resumes["gap" if resume.gap else "complete"] += 1
-            self.replayed.observe(resume.replayed or 0)
+            if resume.replayed is not None:
+                self.replayed.observe(resume.replayed)
         if resume.gap:
             self.gaps[resume.gap.reason] += 1
 

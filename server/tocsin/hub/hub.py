@@ -20,6 +20,7 @@ from tocsin.core.event import Draft, InternalEvent
 from tocsin.core.filters import Filter
 from tocsin.eventlog.journal import Journal, MemoryJournal, Once
 from tocsin.hub.counters import Counters
+from tocsin.hub.history_reads import PAGES_AT_ONCE, HistoryReads
 from tocsin.hub.internal_streams import InternalStreams
 from tocsin.hub.loop_lag import LoopLag
 from tocsin.hub.publishing import Answer, Publishing, Receipt, Receipts
@@ -42,6 +43,7 @@ class Hub(HubStatus):
         settings: as given.
         clients_limit: how many streams may be open at once.
         counters: what has happened so far.
+        history_reads: of pages, for who asks for one; streams read apart from it.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Hub(HubStatus):
         limit = self.clients_limit
         subscriptions = Subscriptions(settings, publishing, counters, clock, limit)
         super().__init__(publishing, subscriptions, clock)
+        self.history_reads = HistoryReads(lambda: publishing.history, counters, PAGES_AT_ONCE)
         self._fan_out = publishing.fan_out
         self._internal_streams = InternalStreams(
             publishing.fan_out, subscriptions.sockets, subscriptions.opening_of_internal

@@ -21,24 +21,30 @@ class ReplayCache:
         self.bytes = 0
         self._pieces: dict[tuple[int, Group[Any]], Piece] = {}
 
+    def known(self, group: Group[Any], cursor: int) -> Piece | None:
+        """What comes next for a stream of `group` at `cursor`, where somebody has asked for it before."""
+        return self._pieces.get((cursor, group))
+
     def piece(self, ring: RingBuffer, group: Group[Any], cursor: int) -> Piece:
-        """What comes next for a stream of `group` at `cursor`, which is behind the head of `ring`."""
+        """The same, read from `ring` if need be: it has lost nothing after `cursor`, which is behind its head."""
         known = self._pieces.get((cursor, group))
         if known is not None:
             return known
         reading = ring.read(cursor, group.filter, max_bytes=PIECE_BYTES)
         piece = group.piece(reading.entries, reading.cursor)
-        self._keep((cursor, group), piece)
+        self.keep(group, cursor, piece)
         return piece
+
+    def keep(self, group: Group[Any], cursor: int, piece: Piece) -> None:
+        """Keep `piece`, which begins at `cursor`, and let the oldest go where these are too many bytes."""
+        before = self._pieces.get((cursor, group))
+        self._pieces[cursor, group] = piece
+        self.bytes += len(piece.payload) - (len(before.payload) if before else 0)
+        while self.bytes > MAX_BYTES:
+            oldest = next(iter(self._pieces))
+            self.bytes -= len(self._pieces.pop(oldest).payload)
 
     def clear(self) -> None:
         """Let go of all pieces; once a second, or a storm's would stay until the next one."""
         self._pieces.clear()
         self.bytes = 0
-
-    def _keep(self, key: tuple[int, Group[Any]], piece: Piece) -> None:
-        self._pieces[key] = piece
-        self.bytes += len(piece.payload)
-        while self.bytes > MAX_BYTES:
-            oldest = next(iter(self._pieces))
-            self.bytes -= len(self._pieces.pop(oldest).payload)

@@ -16,6 +16,7 @@ class State(IntEnum):
     | --- | --- | --- |
     | OPENING | its opening isn't with the socket yet | `lagging` |
     | REPLAYING | it gets what came before it opened; it waits for the socket, or for its turn | `lagging` |
+    | WAITING | what it gets next is read from the journal; or it named an id that this process has not come to | `lagging` |
     | LAGGING | its socket did not take everything; it goes on from its own cursor | `lagging` |
     | JOINING | at the head, while something is pending for its group; the next pass makes it live | `group.joining` |
     | LIVE | at its group's mark: a pass sends to it | `group.live` |
@@ -25,11 +26,12 @@ class State(IntEnum):
 
     OPENING = 0
     REPLAYING = 1
-    LAGGING = 2
-    JOINING = 3
-    LIVE = 4
-    ENDING = 5
-    CLOSED = 6
+    WAITING = 2
+    LAGGING = 3
+    JOINING = 4
+    LIVE = 5
+    ENDING = 6
+    CLOSED = 7
 
 
 _AT_HEAD = {State.JOINING, State.LIVE}
@@ -37,8 +39,9 @@ _OVER = {State.ENDING, State.CLOSED}
 
 NEXT: dict[State, frozenset[State]] = {
     State.OPENING: frozenset({State.REPLAYING} | _OVER),
-    State.REPLAYING: frozenset(_AT_HEAD | _OVER),
-    State.LAGGING: frozenset(_AT_HEAD | _OVER),
+    State.REPLAYING: frozenset({State.WAITING} | _AT_HEAD | _OVER),
+    State.WAITING: frozenset({State.REPLAYING, State.LAGGING} | _OVER),
+    State.LAGGING: frozenset({State.WAITING} | _AT_HEAD | _OVER),
     State.JOINING: frozenset({State.LAGGING, State.LIVE} | _OVER),
     State.LIVE: frozenset({State.LAGGING} | _OVER),
     State.ENDING: frozenset({State.CLOSED}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from tocsin.core.event import EventId
 from tocsin.core.filters import Filter
@@ -15,6 +16,15 @@ from tocsin.hub.stream import Stream
 from tocsin.hub.subscriptions import Subscriptions
 from tocsin.hub.welcome import iso_time
 from tocsin.sockets import EndOfTurn
+
+
+class Kept(NamedTuple):
+    """How much of the log is kept: `floor` is the newest seq that isn't, `oldest_time` in Unix seconds."""
+
+    floor: int
+    events: int
+    bytes: int
+    oldest_time: float | None
 
 
 class HubStatus:
@@ -83,6 +93,11 @@ class HubStatus:
         return self._publishing.is_journal_up
 
     @property
+    def waiting(self) -> int:
+        """How many streams wait for a read of the journal, or for an id that this process has not come to."""
+        return self._subscriptions.waiting
+
+    @property
     def lag_events_max(self) -> int:
         """Events between the cursor of the slowest lagging stream and the head; only those are walked."""
         slowest = min((stream.cursor for stream in self.lagging), default=self.ring.head)
@@ -94,16 +109,25 @@ class HubStatus:
         return self.ring.id_at(self.ring.head)
 
     @property
+    def kept(self) -> Kept:
+        """What is kept of the log, in memory or not."""
+        ring, history = self.ring, self.history
+        if history:
+            return Kept(history.floor, history.events, history.bytes, history.oldest_time)
+        oldest = ring.oldest
+        return Kept(ring.floor, len(ring), ring.bytes, oldest.time if oldest else None)
+
+    @property
     def oldest(self) -> EventId | None:
         """The id of the oldest event kept."""
-        entry = self.ring.oldest
-        return self.ring.id_at(entry.seq) if entry else None
+        floor = self.kept.floor
+        return self.ring.id_at(floor + 1) if floor < self.ring.head else None
 
     @property
     def horizon_s(self) -> float | None:
         """For how many seconds a client may have been away and lose nothing; None without events."""
-        oldest = self.ring.oldest
-        return round(max(self._clock() - oldest.time, 0.0), 3) if oldest else None
+        oldest = self.kept.oldest_time
+        return None if oldest is None else round(max(self._clock() - oldest, 0.0), 3)
 
     def refuses(self, filter: Filter) -> str:
         """Why `Hub.subscribe` would raise `Busy` now: its reason; empty if it would not."""

@@ -2,7 +2,8 @@
 
 A stream is *live* when its cursor is at the head and its socket took everything: the fan-out sends to
 it directly. Otherwise it goes on by itself, from its own cursor: it *lags*, or it *replays* what came before
-it opened, which is the same thing begun further back. At most one bounded piece of it is pending. Nothing
+it opened, which is the same thing begun further back. Where what comes next is no longer in memory, it *waits*
+for it to be read. At most one bounded piece of it is pending. Nothing
 is queued per stream, so a slow one costs no memory. `states` has all that it can be.
 
 The stream is the only one that writes to its connection. It knows no filter and no ring: what comes next
@@ -31,7 +32,7 @@ class Log(Protocol):
     """The streams that are neither at the head nor closed."""
 
     def piece_after(self, stream: Stream) -> Piece | None:
-        """What comes next at the stream's cursor; None if it is at the head, or was just ended."""
+        """What comes next at the stream's cursor; None if it is at the head, waits now, or was just ended."""
 
     def on_read(self, stream: Stream, piece: Piece) -> None:
         """The stream was sent `piece`, which `piece_after` gave it."""
@@ -73,7 +74,7 @@ class Stream(Delivered):
         opened_at_seq: the head of the log when it opened.
         replays: events from before it opened, which it gets first; -1 until they are counted.
         stalled_at: when bytes last left for it while it lags, by the loop's clock.
-        looked_to: a floor of the ring up to which nothing was evicted that it still has to get.
+        looked_to: a floor of the log up to which nothing was evicted that it still has to get.
     """
 
     # 10,000 of these: slots keep one at a fifth of what a dictionary would take.
@@ -154,6 +155,12 @@ class Stream(Delivered):
         """Events it got of those published since it opened; the log's order has the others first."""
         return max(self.sent_events - self.replays, 0) if self.replays >= 0 else 0
 
+    def place(self, cursor: int, head: int) -> None:
+        """Be at `cursor` of a log whose newest event is `head`; it was sent no event yet."""
+        self.mark = Mark(cursor, 0, self.mark.bytes)
+        self.since = self.group.meant
+        self.opened_at_seq = head
+
     # --- its states -------------------------------------------------------------------------------
 
     def become(self, state: State) -> None:
@@ -216,6 +223,14 @@ class Stream(Delivered):
                 self._log.on_ready(self)
         elif self.state in (State.REPLAYING, State.LAGGING):
             self._log.on_caught_up(self)
+
+    def go_on(self, piece: Piece) -> None:
+        """Send `piece`, for which the stream waited, and go on from where it leads."""
+        was_replaying = self.cursor < self.opened_at_seq
+        self.become(State.REPLAYING if was_replaying else State.LAGGING)
+        self.stalled_at = asyncio.get_running_loop().time()
+        if self._deliver_read(piece, piece):
+            self._log.on_ready(self)
 
     def deliver(self, piece: Piece) -> bool:
         """Hand `piece` to the socket and move the cursor; False if the stream lags or is over now."""
@@ -296,7 +311,7 @@ class Stream(Delivered):
         return False
 
     def _deliver_read(self, read: Piece, sent: Piece) -> bool:
-        """Deliver `sent`, which holds `read` of the ring, and have it counted where it was taken."""
+        """Deliver `sent`, which holds `read` of the log, and have it counted where it was taken."""
         events = self.sent_events
         whole = self.deliver(sent)
         if self.sent_events > events:

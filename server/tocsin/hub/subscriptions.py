@@ -10,13 +10,19 @@ from collections.abc import Callable, Sequence
 
 from tornado.iostream import IOStream
 
+from tocsin.core.event import EventId
 from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.core.wire import HEARTBEAT, encode_retry, jittered_retry_ms
-from tocsin.errors import Busy
-from tocsin.eventlog.resume import Resume, resolve
-from tocsin.hub.connection import connect
+from tocsin.errors import Busy, Unavailable
+from tocsin.eventlog.journal import History
+from tocsin.eventlog.resume import Resume, id_ahead, resolve
+from tocsin.eventlog.ring import RingBuffer
+from tocsin.hub.ahead import Ahead
+from tocsin.hub.connection import Connection, connect
 from tocsin.hub.counters import Counters
-from tocsin.hub.group import PIECE_BYTES, Piece
+from tocsin.hub.group import PIECE_BYTES, Group, Piece
+from tocsin.hub.history_reads import HistoryReads
+from tocsin.hub.journal_replays import MAX_READS, Found, JournalReplays, Lost
 from tocsin.hub.publishing import Publishing
 from tocsin.hub.replay_cache import ReplayCache
 from tocsin.hub.states import State
@@ -77,6 +83,14 @@ class Subscriptions:
         self._ready: deque[Stream] = deque()  # streams that go on in the loop's next turns
         self._replay_cache = ReplayCache()
         self._limits = StreamLimits(settings)
+        self._replays = JournalReplays(
+            publishing,
+            HistoryReads(lambda: publishing.history, counters, MAX_READS),
+            self._replay_cache,
+            self._on_found,
+            self._on_not_found,
+        )
+        self._ahead = Ahead(lambda: publishing.ring.id_at(publishing.ring.head))
         self._ending: asyncio.Task[None] | None = None
 
     # --- admission and opening --------------------------------------------------------------------
@@ -105,7 +119,8 @@ class Subscriptions:
         """Open a stream over a connection, and send its opening.
 
         The opening is: `head`, the reconnection time, the welcome event `connection`, the event
-        `gap` if something was missed, and the first piece of the replay.
+        `gap` if something was missed, and the first piece of the replay. Where the client names an id that
+        only other processes have yet, the first two go at once, and the others when this one has it too.
 
         Args:
             connection: connected and non-blocking. The hub owns and closes it from here on.
@@ -125,50 +140,129 @@ class Subscriptions:
         if reason:
             self._counters.rejected[reason] += 1
             raise Busy(reason, self.retry_ms(3.0))
-        # An id ahead of this process is `unknown` here. Where several processes share a log it is not:
-        # its stream is to open at the head then, and to be REPLAYING, for a bounded time, until the
-        # process has come to that id.
-        resume = resolve(last_event_id, self._publishing.ring, filter)
+        ahead = self._id_ahead(last_event_id)
+        if ahead:
+            return self._open_ahead(
+                connection, filter, last_event_id, ahead, head, chunked, presence, ignored, whose
+            )
+        resume = self._resolve(last_event_id, filter)
         number, clients = self._last_number + 1, len(self.streams) + 1
-        opening = self._opening(resume, number, clients, ignored)
+        opening = encode_retry(self.retry_ms(1.5)) + self._welcome(resume, number, clients, ignored)
         connected = connect(connection, self.sockets)
         try:
             group = self._fan_out.join(filter, chunked, self._counters)
         except BaseException:
             connected.close(reset=True)
             raise
-        self._last_number += 1
-        now = asyncio.get_running_loop().time()
-        stream = Stream(self._last_number, connected, self, group, cursor=resume.cursor, now=now)
+        stream = self._new_stream(connected, group, resume.cursor, presence, whose)
         stream.opened_at_seq = self._publishing.ring.head
-        stream.looked_to = self._publishing.ring.floor  # `resolve` has looked
-        stream.replays = -1 if resume.replayed is None else resume.replayed
-        self.streams[stream.number] = stream
-        self._limits.add(stream.number, *whose)
-        if presence:
-            self._presence[stream] = None
-            stream.presence = len(self.streams)
-        self._counters.count_opened(resume)
+        self._counters.count_opened(resume.resumed)
         try:
-            self._start(stream, resume, head + group.framed(opening))
+            self._note(stream, resume)
+            self._start(stream, head + group.framed(opening))
         except BaseException:
             stream.close("error")
             raise
         return stream
 
+    def _open_ahead(
+        self,
+        connection: socket.socket | IOStream,
+        filter: Filter,
+        last_event_id: str | Sequence[str],
+        ahead: EventId,
+        head: bytes,
+        chunked: bool,
+        presence: bool,
+        ignored: Sequence[str],
+        whose: tuple[str, str],
+    ) -> Stream:
+        """Open a stream whose client has `ahead`, and send what can be said before this process has it."""
+        connected = connect(connection, self.sockets)
+        # Until it is known where it begins, nothing is for it: so it has a group that is given nothing.
+        group = Group[Stream](filter, chunked, self._publishing.ring.head, self._counters)
+        stream = self._new_stream(connected, group, group.mark.cursor, presence, whose)
+        self._counters.count_opened(True)
+        self._ahead.add(stream, ahead, lambda: self._arrive(stream, last_event_id, ignored))
+        try:
+            self._start(stream, head + group.framed(encode_retry(self.retry_ms(1.5))))
+        except BaseException:
+            stream.close("error")
+            raise
+        return stream
+
+    def _id_ahead(self, last_event_id: str | Sequence[str]) -> EventId | None:
+        """The id that a client names and only other processes may have yet; None where there are none."""
+        history = self._publishing.history
+        if not (history and history.may_be_ahead):
+            return None
+        return id_ahead(last_event_id, self._publishing.ring)
+
+    def _new_stream(
+        self,
+        connected: Connection,
+        group: Group[Stream],
+        cursor: int,
+        presence: bool,
+        whose: tuple[str, str],
+    ) -> Stream:
+        self._last_number += 1
+        now = asyncio.get_running_loop().time()
+        stream = Stream(self._last_number, connected, self, group, cursor=cursor, now=now)
+        self.streams[stream.number] = stream
+        self._limits.add(stream.number, *whose)
+        if presence:
+            self._presence[stream] = None
+            stream.presence = len(self.streams)
+        return stream
+
+    def _start(self, stream: Stream, opening: bytes) -> None:
+        self._counters.sent_bytes["control"] += len(opening)
+        stream.start(opening, self.piece_after(stream))
+
+    def _resolve(self, last_event_id: str | Sequence[str], filter: Filter) -> Resume:
+        return resolve(last_event_id, self._publishing.ring, filter, self._publishing.history)
+
+    def _note(self, stream: Stream, resume: Resume) -> None:
+        """Note where a stream begins that was just resolved."""
+        stream.looked_to = self._kept.floor  # `resolve` has looked
+        stream.replays = -1 if resume.replayed is None else resume.replayed
+        self._counters.count_resumed(resume)
+        if is_wanted(log, "stream opened"):
+            self._log_opened(stream, resume)
+
+    def _arrive(
+        self, stream: Stream, last_event_id: str | Sequence[str], ignored: Sequence[str]
+    ) -> None:
+        """Tell a stream that has waited where it begins: this process has its id, or won't have it."""
+        if stream.number <= self._old_numbers:
+            self._end(stream)
+            return
+        filter, chunked = stream.group.filter, stream.group.chunked
+        if self._fan_out.entries_with(filter, chunked) > self._settings.max_patterns:
+            self._end(stream, "patterns")
+            return
+        resume = self._resolve(last_event_id, filter)
+        stream.group = self._fan_out.join(filter, chunked, self._counters)
+        stream.place(resume.cursor, self._publishing.ring.head)
+        self._note(stream, resume)
+        welcome = self._welcome(resume, stream.number, len(self.streams), ignored)
+        framed = stream.group.framed(welcome)
+        self._counters.sent_bytes["control"] += len(framed)
+        stream.go_on(Piece(framed, resume.cursor, 0))
+
     def opening_of_internal(self) -> bytes:
         """What an internal stream is told first; it is no client, and has no number."""
-        return self._opening(resolve("", self._publishing.ring, EVERYTHING), 0, len(self.streams))
+        resume = resolve("", self._publishing.ring, EVERYTHING)
+        return encode_retry(self.retry_ms(1.5)) + self._welcome(resume, 0, len(self.streams), ())
 
     def retry_ms(self, spread: float) -> int:
         """A jittered reconnection time, in milliseconds."""
         return jittered_retry_ms(self._settings.retry, spread)
 
-    def _opening(
-        self, resume: Resume, number: int, clients: int, ignored: Sequence[str] = ()
-    ) -> bytes:
-        """What a stream is told first."""
-        welcome = encode_welcome(
+    def _welcome(self, resume: Resume, number: int, clients: int, ignored: Sequence[str]) -> bytes:
+        """The events that tell a stream where it begins."""
+        return encode_welcome(
             number=number,
             clients=clients,
             timestamp=iso_time(self._clock()),
@@ -176,41 +270,94 @@ class Subscriptions:
             resume=resume,
             ignored=ignored,
         )
-        return encode_retry(self.retry_ms(1.5)) + welcome
-
-    def _start(self, stream: Stream, resume: Resume, opening: bytes) -> None:
-        if is_wanted(log, "stream opened"):
-            self._log_opened(stream, resume)
-        self._counters.sent_bytes["control"] += len(opening)
-        stream.start(opening, self.piece_after(stream))
 
     # --- what a stream asks of its log ------------------------------------------------------------
 
     def piece_after(self, stream: Stream) -> Piece | None:
-        """The next piece at the stream's cursor; None at the head, or where it had to be ended."""
+        """The next piece at the stream's cursor; None at the head, where it waits, or where it had to be ended."""
         if stream.number <= self._old_numbers:
             self._end(stream)
+            return None
+        if stream in self._ahead.streams:
+            if stream.state != State.OPENING:
+                stream.become(State.WAITING)
             return None
         ring = self._publishing.ring
         if stream.cursor >= ring.head or self._close_if_lost(stream):
             return None
+        if self._has_left_window(stream):
+            return self._piece_of_journal(stream)
         piece = self._replay_cache.piece(ring, stream.group, stream.cursor)
-        if stream.replays < 0 and piece.cursor > stream.opened_at_seq:
+        if self._is_to_count(stream, piece):
             reading = ring.read(stream.cursor, stream.group.filter, max_bytes=PIECE_BYTES)
             before = [e for e in reading.entries if e.seq <= stream.opened_at_seq]
-            stream.replays = stream.sent_events + len(before)
+            self._count_replays(stream, len(before))
         return piece
 
+    def _has_left_window(self, stream: Stream) -> bool:
+        """Whether what comes next for `stream` is in the journal's history alone."""
+        ring = self._publishing.ring
+        if stream.cursor >= ring.floor or self._publishing.history is None:
+            return False
+        return ring.has_lost(stream.cursor, stream.group.filter)
+
+    def _piece_of_journal(self, stream: Stream) -> Piece | None:
+        """The next piece where it has been read already; else None, and the stream waits for it."""
+        piece = self._replay_cache.known(stream.group, stream.cursor)
+        if piece is not None and not self._is_to_count(stream, piece):
+            return piece
+        if stream.state != State.OPENING:  # its opening goes first, and then it asks again
+            self._replays.add(stream)
+        return None
+
+    def _on_found(self, stream: Stream, found: Found) -> None:
+        """Let a stream go on with what was read for it."""
+        if stream.number <= self._old_numbers:
+            self._end(stream)
+            return
+        if self._is_to_count(stream, found.piece):
+            self._count_replays(stream, found.count_up_to(stream.opened_at_seq))
+        stream.go_on(found.piece)
+
+    def _on_not_found(self, stream: Stream, error: Exception) -> None:
+        """End a stream for which nothing was read: it comes back, and is told then of what is lost."""
+        if isinstance(error, Lost):
+            stream.close("slow")
+        elif stream.number <= self._old_numbers:
+            self._end(stream)
+        elif isinstance(error, Unavailable):
+            self._end(stream, error.code, "journal")
+        else:
+            stream.close("error")
+
+    @property
+    def waiting(self) -> int:
+        """How many streams wait for a read of the journal, or for an id that this process has not come to."""
+        return len(self._replays) + len(self._ahead.streams)
+
+    @staticmethod
+    def _is_to_count(stream: Stream, piece: Piece) -> bool:
+        """Whether nobody has counted what is replayed to `stream`, and it ends in `piece`."""
+        return stream.replays < 0 and piece.cursor > stream.opened_at_seq
+
+    def _count_replays(self, stream: Stream, in_piece: int) -> None:
+        """Note how much is replayed to `stream`, of whose next piece so many events came before it opened."""
+        stream.replays = stream.sent_events + in_piece
+        self._counters.replayed.observe(stream.replays)
+
     def on_read(self, stream: Stream, piece: Piece) -> None:
-        """Count what the stream read from the ring, apart for before and after it opened."""
+        """Count what the stream read from the log, apart for before and after it opened."""
         live_events = stream.live_events
         before = max(stream.sent_events - piece.events - stream.replays, 0) if live_events else 0
         self._counters.count_read(piece.events, live_events - before, len(piece.payload))
 
     def on_ready(self, stream: Stream) -> None:
         """Let the stream go on in one of the loop's next turns; at the head there is nothing to wait for."""
-        if stream.cursor >= self._publishing.ring.head and stream.number > self._old_numbers:
-            self._fan_out.let_in(stream)
+        is_at_head = (
+            stream.cursor >= self._publishing.ring.head and stream not in self._ahead.streams
+        )
+        if is_at_head and stream.number > self._old_numbers:
+            self.on_caught_up(stream)
             return
         self._ready.append(stream)
         if len(self._ready) == 1:
@@ -218,6 +365,8 @@ class Subscriptions:
 
     def on_caught_up(self, stream: Stream) -> None:
         """Put the stream (back) into the fan-out."""
+        if stream.replays < 0:  # no piece led beyond where it opened
+            self._count_replays(stream, 0)
         self._fan_out.let_in(stream)
 
     def on_closed(self, stream: Stream, reason: str) -> None:
@@ -225,6 +374,8 @@ class Subscriptions:
         del self.streams[stream.number]
         self._limits.remove(stream.number)
         self._presence.pop(stream, None)
+        self._ahead.discard(stream)
+        self._replays.discard(stream)
         undelivered = stream.undelivered
         self._fan_out.leave(stream.group)
         duration_s = asyncio.get_running_loop().time() - stream.opened_at
@@ -249,19 +400,24 @@ class Subscriptions:
                 break
         asyncio.get_running_loop().call_soon(self._advance)
 
+    @property
+    def _kept(self) -> History | RingBuffer:
+        """What loss is judged by: all that is kept of the log, in memory or not."""
+        return self._publishing.history or self._publishing.ring
+
     def _close_if_lost(self, stream: Stream) -> bool:
         """Close a stream whose next events are gone: it comes back, and is told of the gap.
 
         Only what was evicted since the last look is looked at.
         """
-        ring = self._publishing.ring
+        kept = self._kept
         kept_to = max(stream.cursor, stream.looked_to)
-        if kept_to >= ring.floor:
+        if kept_to >= kept.floor:
             return False
-        if ring.has_lost(kept_to, stream.group.filter):
+        if kept.has_lost(kept_to, stream.group.filter):
             stream.close("slow")
             return True
-        stream.looked_to = ring.floor
+        stream.looked_to = kept.floor
         return False
 
     # --- timers -----------------------------------------------------------------------------------
@@ -292,9 +448,12 @@ class Subscriptions:
                 await turn.next()
 
     def _close_if_stalled(self, stream: Stream) -> None:
-        """Close a lagging stream for which no byte left for as long as a slow client has."""
+        """Close a lagging stream for which no byte left for as long as a slow client has.
+
+        A stream that waits for the journal isn't slow: reads end in bounded time.
+        """
         now = asyncio.get_running_loop().time()
-        if stream.has_moved():
+        if stream.has_moved() or stream.state == State.WAITING:
             stream.stalled_at = now
         elif stream.stalled_at < now - self._settings.slow_client_timeout:
             stream.close("slow")
@@ -349,6 +508,7 @@ class Subscriptions:
             stream.close("shutdown")
             if turn.is_over:
                 await turn.next()
+        await self._replays.stop()
 
     def reset(self) -> None:
         """End the streams of a log that is no more; they resume in the new one, and are told of the gap."""

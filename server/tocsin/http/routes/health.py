@@ -49,7 +49,7 @@ class StatsRoute(Route):
     def answer(self, request: Request) -> Answer:
         """The numbers; the same integers that the metrics show."""
         hub, settings, ring = self._hub, self._hub.settings, self._hub.ring
-        counters = hub.counters
+        kept, counters = hub.kept, hub.counters
         return of_json(
             {
                 "version": VERSION,
@@ -60,14 +60,20 @@ class StatsRoute(Route):
                 "lagging": len(hub.lagging),
                 "head": str(hub.head),
                 "oldest": str(hub.oldest) if hub.oldest else None,
-                "oldestTime": ring.oldest.time if ring.oldest else None,
+                "oldestTime": kept.oldest_time,
                 "history": {
-                    "events": len(ring),
-                    "bytes": ring.bytes,
+                    "events": kept.events,
+                    "bytes": kept.bytes,
                     "limitEvents": settings.history_events,
                     "limitBytes": settings.history_bytes,
                     "limitAge": settings.history_age,
                     "horizonS": hub.horizon_s,
+                },
+                "window": {  # what of the history is in memory
+                    "events": len(ring),
+                    "bytes": ring.bytes,
+                    "limitEvents": settings.window_events,
+                    "limitBytes": settings.window_bytes,
                 },
                 "published": sum(counters.published.values()),
                 "delivered": counters.delivered,

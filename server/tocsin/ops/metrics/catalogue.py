@@ -96,8 +96,14 @@ def _build(_: Source) -> Labelled:
 
 
 def _oldest_time(source: Source) -> float:
-    oldest = source.hub.ring.oldest
-    return oldest.time if oldest else 0.0
+    return source.hub.kept.oldest_time or 0.0
+
+
+def _evicted(source: Source) -> Labelled:
+    hub = source.hub
+    if hub.history is None:
+        return {**hub.ring.evicted, "journal": 0}
+    return {**dict.fromkeys(hub.ring.evicted, 0), "journal": hub.history.floor}
 
 
 # One row is one metric. The order is that of the docs.
@@ -291,16 +297,16 @@ CATALOGUE: tuple[Family, ...] = (
     Family(
         "tocsin_history_events",
         "gauge",
-        "Events kept.",
+        "Events kept, in memory or by the journal.",
         HISTORY,
-        lambda s: len(s.hub.ring),
+        lambda s: s.hub.kept.events,
     ),
     Family(
         "tocsin_history_bytes",
         "gauge",
-        "Encoded bytes of events kept.",
+        "Bytes of events kept.",
         HISTORY,
-        lambda s: s.hub.ring.bytes,
+        lambda s: s.hub.kept.bytes,
     ),
     Family(
         "tocsin_history_limit_events",
@@ -333,10 +339,38 @@ CATALOGUE: tuple[Family, ...] = (
     Family(
         "tocsin_history_evicted_total",
         "counter",
-        "Events that left the history.",
+        "Events that left the history, by the limit that made them; of what a journal keeps, all are `journal`.",
         HISTORY,
-        lambda s: s.hub.ring.evicted,
-        {"reason": ("count", "bytes", "age")},
+        _evicted,
+        {"reason": ("count", "bytes", "age", "journal")},
+    ),
+    Family(
+        "tocsin_window_events",
+        "gauge",
+        "Events of the history that are in memory.",
+        HISTORY,
+        lambda s: len(s.hub.ring),
+    ),
+    Family(
+        "tocsin_window_bytes",
+        "gauge",
+        "Encoded bytes of these.",
+        HISTORY,
+        lambda s: s.hub.ring.bytes,
+    ),
+    Family(
+        "tocsin_window_limit_events",
+        "gauge",
+        "Events in memory at most.",
+        HISTORY,
+        lambda s: s.hub.settings.window_events,
+    ),
+    Family(
+        "tocsin_window_limit_bytes",
+        "gauge",
+        "Bytes in memory at most.",
+        HISTORY,
+        lambda s: s.hub.settings.window_bytes,
     ),
     Family(
         "tocsin_canary_latency_seconds",
@@ -394,6 +428,28 @@ CATALOGUE: tuple[Family, ...] = (
         "Appends that the journal could not commit.",
         JOURNAL,
         lambda s: s.hub.counters.journal_errors,
+    ),
+    Family(
+        "tocsin_history_reads_total",
+        "counter",
+        "Reads of what left the window, from the journal; a failed one ends its streams, which come back.",
+        JOURNAL,
+        lambda s: s.hub.counters.history_reads,
+        {"outcome": counters.READ_OUTCOMES},
+    ),
+    Family(
+        "tocsin_history_read_duration_seconds",
+        "histogram",
+        "How long these reads took, failed ones too, without the wait for their turn.",
+        JOURNAL,
+        lambda s: s.hub.counters.history_read_s,
+    ),
+    Family(
+        "tocsin_history_waiting_clients",
+        "gauge",
+        "Streams that wait for such a read, or for an event that only another process has yet.",
+        JOURNAL,
+        lambda s: s.hub.waiting,
     ),
     Family(
         "tocsin_event_loop_lag_seconds",

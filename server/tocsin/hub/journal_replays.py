@@ -1,0 +1,191 @@
+"""Streams whose next events left the window: these are read from the journal, piece by piece.
+
+A stream waits at a *place*: its cursor, and its group. The places are served in the order in which they came
+up, one piece each, and then their streams queue again: so nobody waits for somebody else's whole replay.
+Streams at the same place share the read and its piece. What is under way is bounded, and nothing is read ahead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from tocsin.core.event import Event
+from tocsin.core.filters import Filter
+from tocsin.errors import Unavailable
+from tocsin.eventlog.entry import Entry
+from tocsin.hub.group import PIECE_BYTES, Group, Piece
+from tocsin.hub.history_reads import HistoryReads, committed
+from tocsin.hub.publishing import Publishing
+from tocsin.hub.replay_cache import ReplayCache
+from tocsin.hub.states import State
+from tocsin.hub.stream import Stream
+from tocsin.hub.turns import Turn
+
+MAX_READS = 4
+"""Reads under way for streams. One place after the other would leave the loop idle while the journal works."""
+
+READ_EVENTS = 1_000
+"""Events of one piece: a millisecond of encoding on the loop, where they are small."""
+
+log = logging.getLogger("tocsin.streams")
+
+Place: TypeAlias = tuple[int, Group[Stream]]
+Streams: TypeAlias = dict[Stream, None]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What was read for a place: the piece, and the seqs of its events, ascending."""
+
+    piece: Piece
+    seqs: Sequence[int]
+
+    def count_up_to(self, seq: int) -> int:
+        """How many of the events are not after `seq`."""
+        return bisect_right(self.seqs, seq)
+
+
+class Lost(Exception):
+    """What a stream was to get next left the journal too, before it was read."""
+
+
+class JournalReplays:
+    """The streams that wait for a read of the journal.
+
+    Args:
+        publishing: whose ring and history it is.
+        reads: of the history.
+        replay_cache: is given what was read.
+        on_found: called for each stream that waits still, when what comes next is there.
+        on_not_found: the same when it isn't: `Lost`, `Unavailable`, or a bug.
+    """
+
+    def __init__(
+        self,
+        publishing: Publishing,
+        reads: HistoryReads,
+        replay_cache: ReplayCache,
+        on_found: Callable[[Stream, Found], None],
+        on_not_found: Callable[[Stream, Exception], None],
+    ) -> None:
+        self._publishing = publishing
+        self._reads = reads
+        self._replay_cache = replay_cache
+        self._on_found = on_found
+        self._on_not_found = on_not_found
+        self._places: dict[Place, Streams] = {}  # in the order in which they are served
+        self._under_way: dict[Place, Streams] = {}
+        self._workers: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        """How many streams wait."""
+        places = (*self._places.values(), *self._under_way.values())
+        return sum([len(streams) for streams in places])
+
+    def add(self, stream: Stream) -> None:
+        """Let `stream` wait for what comes next at its cursor."""
+        stream.become(State.WAITING)
+        place = (stream.cursor, stream.group)
+        known = self._under_way.get(place)
+        if known is None:
+            known = self._places.setdefault(place, {})
+        known[stream] = None
+        if self._places and len(self._workers) < MAX_READS:
+            worker = asyncio.create_task(self._serve_places())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    def discard(self, stream: Stream) -> None:
+        """Forget `stream`, which is over, if it waits."""
+        place = (stream.cursor, stream.group)
+        for places in (self._places, self._under_way):
+            if place in places:
+                places[place].pop(stream, None)
+        if not self._places.get(place, True):
+            del self._places[place]
+
+    async def stop(self) -> None:
+        """Give up what is under way; no stream waits any more."""
+        workers = tuple(self._workers)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _serve_places(self) -> None:
+        while self._places:
+            place = next(iter(self._places))
+            streams = self._under_way[place] = self._places.pop(place)
+            try:
+                found: Found | Exception = await self._read(place)
+            except (Lost, Unavailable) as error:
+                found = error
+            except Exception as error:  # a bug, of which the others that wait must not suffer
+                log.exception("a read of the journal failed; its streams are closed, and resume")
+                found = error
+            finally:
+                del self._under_way[place]
+            await self._hand_out(streams, found)
+
+    async def _read(self, place: Place) -> Found:
+        """What comes next at `place`.
+
+        Raises:
+            Lost: some of it is gone.
+            Unavailable: it can't be read now, or a new log began.
+        """
+        cursor, group = place
+        ring = self._publishing.ring
+        page = await self._reads.read(
+            cursor, group.filter, max_events=READ_EVENTS, max_bytes=PIECE_BYTES
+        )
+        if self._publishing.ring is not ring:
+            raise Unavailable("a new log began", code="restart")
+        events, end = committed(page, ring)
+        self._check_whole(events, cursor, end, group.filter)
+        entries = Entry.of_all(events) if events else []
+        piece = group.piece(entries, end)
+        self._replay_cache.keep(group, cursor, piece)
+        return Found(piece, [entry.seq for entry in entries])
+
+    def _check_whole(self, events: Sequence[Event], cursor: int, end: int, filter: Filter) -> None:
+        """Make sure that `events` are all that `filter` lets through after `cursor` up to `end`.
+
+        Raises:
+            Lost: they aren't, as some were evicted.
+            Unavailable: they aren't, and the journal doesn't say why.
+        """
+        if filter.is_everything and end > cursor and len(events) == end - cursor:
+            return  # each has its own seq: whatever was evicted meanwhile, it is there
+        history = self._publishing.history
+        if history and history.has_lost(cursor, filter):
+            raise Lost
+        if filter.is_everything or end <= cursor:
+            log.error(
+                "the journal did not give what it should keep",
+                extra={"after": cursor, "up_to": end, "events": len(events)},
+            )
+            raise Unavailable("the journal did not give what it keeps", code="journal_down")
+
+    async def _hand_out(self, streams: Streams, found: Found | Exception) -> None:
+        """Give `found` to the streams that wait still, in turns."""
+        turn = Turn()
+        while streams:
+            stream = next(iter(streams))
+            del streams[stream]
+            if stream.state != State.WAITING:
+                continue
+            try:
+                if isinstance(found, Found):
+                    self._on_found(stream, found)
+                else:
+                    self._on_not_found(stream, found)
+            except Exception:  # a bug, of which the other streams must not suffer
+                log.exception("a stream failed; it is closed, and resumes")
+                stream.close("error")
+            if turn.is_over:
+                await turn.next()
