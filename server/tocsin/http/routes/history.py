@@ -1,8 +1,14 @@
-"""``GET /api/history``: what the ring holds, as JSON, for pages and scripts that don't stream."""
+"""``GET /api/history``: what is kept, as JSON, for pages and scripts that don't stream.
+
+It comes from the window in memory, and what is behind it from the journal. An answer is all of one log, whatever
+begins while it is made.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from time import monotonic
 
 import msgspec
 
@@ -11,13 +17,14 @@ from tocsin.core.numbers import whole_number
 from tocsin.core.strict_json import DECODE_ERRORS
 from tocsin.errors import Unavailable
 from tocsin.eventlog.resume import Gap, resolve
-from tocsin.eventlog.ring import Entry
+from tocsin.eventlog.ring import NEWEST_LIMIT, Entry, RingBuffer
 from tocsin.http.answer import Answer, of_json
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.later import Later
 from tocsin.http.parameters import Parameters
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
+from tocsin.hub.history_reads import committed
 from tocsin.hub.hub import Hub
 
 KNOWN = frozenset({"topic", "type", "after", "limit"})
@@ -27,15 +34,31 @@ MAX_LIMIT = 1_000
 PAGE_BYTES = 1024 * 1024
 """Encoded bytes after which a page ends, whatever its `limit`: one event more at most."""
 
+READ_BYTES = 64 * 1024
+"""Of events that are read from the journal at once: encoding them takes a millisecond of the loop."""
+
+PAGE_S = 5.0
+"""Seconds of reading after which a page ends: a filter may let next to nothing through of a long history."""
+
 
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Entries in the log's order; `more`: others that match are kept, behind these or left out of them."""
+    """A part of a log.
 
+    Attributes:
+        ring: the window over the log.
+        entries: in the log's order.
+        more: whether others that match are kept, behind these or left out of them.
+        cursor: the seq that a page begins after to go on; None for the newest page.
+        gap: what is missing before these.
+    """
+
+    ring: RingBuffer
     entries: list[Entry]
     more: bool
+    cursor: int | None = None
     gap: Gap | None = None
 
 
@@ -56,9 +79,11 @@ class HistoryRoute(Route):
     def answer(self, request: Request) -> Later:
         """One page: `events`, `gap`, `oldest`, `head`, and `more` if the page doesn't hold all that it could.
 
+        `next` is the id to ask for what is after; null in the newest page.
+
         Raises:
             InvalidInput: a parameter can't be taken.
-            Unavailable: too many bytes of other answers are still unread.
+            Unavailable: too many bytes of other answers are still unread; or the journal can't be read now.
         """
         parameters = Parameters.read(request, KNOWN)
         limit = whole_number(
@@ -75,50 +100,97 @@ class HistoryRoute(Route):
         if after:
             page = await self._page_after(after, filter, limit)
         else:
-            page = self._newest_page(filter, limit)
-        hub = self._hub
+            page = await self._newest_page(filter, limit)
+        ring, floor = page.ring, self._floor(page.ring)
         answer: dict[str, object] = {
-            "events": [self._event(entry) for entry in page.entries],
+            "events": [_event(ring, entry) for entry in page.entries],
             "gap": page.gap,
-            "oldest": str(hub.oldest) if hub.oldest else None,
-            "head": str(hub.head),
+            "oldest": str(ring.id_at(floor + 1)) if floor < ring.head else None,
+            "head": str(ring.id_at(ring.head)),
+            "next": None if page.cursor is None else str(ring.id_at(page.cursor)),
             "more": page.more,
         }
         if parameters.ignored:
             answer["ignored"] = parameters.ignored
         return of_json(answer)
 
-    def _newest_page(self, filter: Filter, limit: int) -> Page:
-        entries = self._hub.ring.newest(filter, limit, max_bytes=PAGE_BYTES)
+    def _floor(self, ring: RingBuffer) -> int:
+        """The newest seq that is not kept of the log of `ring`; of an earlier log, only `ring` is known."""
+        history = self._hub.history
+        return history.floor if history and self._hub.ring is ring else ring.floor
+
+    async def _newest_page(self, filter: Filter, limit: int) -> Page:
+        """The newest entries; what the window lacks is read from the journal."""
+        ring, history = self._hub.ring, self._hub.history
+        entries = ring.newest(filter, limit, max_bytes=PAGE_BYTES)
+        room = PAGE_BYTES - _size(entries)
+        if history and len(entries) < limit and room > 0 and history.floor < ring.floor:
+            # The window was searched to its end, unless it is longer than what one search looks at.
+            before = ring.floor + 1 if len(ring) <= NEWEST_LIMIT else _first_seq(entries, ring)
+            events = await self._hub.history_reads.newest(
+                filter, limit - len(entries), max_bytes=room, before=before
+            )
+            if all(event.id.epoch == ring.epoch for event in events):
+                entries = Entry.of_all(events) + entries
         is_cut = len(entries) < limit and _size(entries) >= PAGE_BYTES
-        return Page(entries, is_cut)
+        return Page(ring, entries, is_cut)
 
     async def _page_after(self, after: str, filter: Filter, limit: int) -> Page:
-        """At most `limit` entries after the id `after`; the loop has its turn between two looks at the ring."""
-        ring = self._hub.ring
-        resume = resolve(after, ring, filter)
+        """At most `limit` entries after the id `after`; the loop has its turn between two looks at the log."""
+        ring, ends_at = self._hub.ring, monotonic() + PAGE_S
+        resume = resolve(after, ring, filter, self._hub.history)
         cursor = resume.cursor
         entries: list[Entry] = []
         room = PAGE_BYTES
-        while cursor < ring.head and len(entries) < limit and room > 0:
+        while cursor < ring.head and len(entries) < limit and room > 0 and monotonic() < ends_at:
             if cursor > resume.cursor:
                 await asyncio.sleep(0)
-                if ring.has_lost(cursor, filter):  # meanwhile: who asks for what is behind is told
+                if self._is_lost(ring, cursor, filter):  # who asks for what is behind is told
                     break
-            reading = ring.read(cursor, filter, max_bytes=room, max_events=limit - len(entries))
-            entries += reading.entries
-            room -= _size(reading.entries)
-            cursor = reading.cursor
-        return Page(entries, ring.count(cursor, filter) != 0, resume.gap)
+            found, end = await self._next(ring, cursor, filter, limit - len(entries), room)
+            if end <= cursor:
+                break
+            entries += found
+            room -= _size(found)
+            cursor = end
+        return Page(ring, entries, self._is_more(ring, cursor, filter), cursor, resume.gap)
 
-    def _event(self, entry: Entry) -> dict[str, object]:
-        return {
-            "id": str(self._hub.ring.id_at(entry.seq)),
-            "topic": entry.topic,
-            "type": entry.type,
-            "time": entry.time,
-            "data": _as_json(entry.data),
-        }
+    async def _next(
+        self, ring: RingBuffer, cursor: int, filter: Filter, limit: int, room: int
+    ) -> tuple[Sequence[Entry], int]:
+        """What one look finds after `cursor`, and the cursor behind it; the same cursor if it is lost."""
+        if self._hub.history is None or not ring.has_lost(cursor, filter):
+            reading = ring.read(cursor, filter, max_bytes=room, max_events=limit)
+            return reading.entries, reading.cursor
+        page = await self._hub.history_reads.read(
+            cursor, filter, max_events=limit, max_bytes=min(room, READ_BYTES)
+        )
+        if self._is_lost(ring, cursor, filter):
+            return (), cursor
+        events, end = committed(page, ring)
+        return Entry.of_all(events), end
+
+    def _is_lost(self, ring: RingBuffer, cursor: int, filter: Filter) -> bool:
+        """Whether something after `cursor` is gone, or the log of `ring` is."""
+        if self._hub.ring is not ring:
+            return self._hub.history is not None or ring.has_lost(cursor, filter)
+        return (self._hub.history or ring).has_lost(cursor, filter)
+
+    def _is_more(self, ring: RingBuffer, cursor: int, filter: Filter) -> bool:
+        """Whether something after `cursor` is kept, or nobody knows that none is."""
+        if self._hub.history and ring.has_lost(cursor, filter):
+            return True
+        return ring.count(cursor, filter) != 0
+
+
+def _event(ring: RingBuffer, entry: Entry) -> dict[str, object]:
+    return {
+        "id": str(ring.id_at(entry.seq)),
+        "topic": entry.topic,
+        "type": entry.type,
+        "time": entry.time,
+        "data": _as_json(entry.data),
+    }
 
 
 def _as_json(data: bytes) -> msgspec.Raw | str:
@@ -131,5 +203,9 @@ def _as_json(data: bytes) -> msgspec.Raw | str:
     return msgspec.Raw(data)
 
 
-def _size(entries: list[Entry]) -> int:
+def _first_seq(entries: list[Entry], ring: RingBuffer) -> int:
+    return entries[0].seq if entries else ring.head + 1
+
+
+def _size(entries: Sequence[Entry]) -> int:
     return sum([len(entry.block) for entry in entries])

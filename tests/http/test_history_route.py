@@ -1,0 +1,188 @@
+"""Pages of what left the window: read from the journal, bounded, and all of one log."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from tests.eventlog.kept import KeptJournal, window_of
+from tests.hub.hubs import drafts, running
+from tests.serving import eventually
+from tocsin import Draft, Hub
+from tocsin.errors import Unavailable
+from tocsin.http.byte_budget import ByteBudget
+from tocsin.http.request import Request
+from tocsin.http.routes.history import HistoryRoute
+from tocsin.hub.history_reads import MAX_WAITING, PAGES_AT_ONCE
+
+EPOCH = 1_000
+LARGE = b'"' + b"x" * 100_000 + b'"'
+
+
+async def page(hub: Hub, query: str = "") -> dict[str, Any]:
+    """The answer, as JSON; raises what the route does."""
+    later = HistoryRoute(hub, ByteBudget(2**30)).answer(Request("GET", "/api/history", query))
+    later.settle = lambda value: value
+    answer: Any = await later.result()
+    if isinstance(answer, Exception):
+        raise answer
+    assert answer.status == 200
+    return cast(dict[str, Any], msgspec.json.decode(answer.body))
+
+
+def seqs(page: dict[str, Any]) -> list[int]:
+    found = []
+    for event in page["events"]:
+        epoch, seq = map(int, event["id"].split("-"))
+        assert f"{epoch}-" == page["head"][: len(str(epoch)) + 1]
+        found.append(seq)
+    return found
+
+
+async def test_page_after_an_id_behind_the_window_goes_through_the_journal_into_the_window() -> (
+    None
+):
+    async with running(KeptJournal(), **window_of(10)) as hub:
+        await hub.publish(*drafts(50))
+        found = await page(hub, f"after={EPOCH}-20")
+        assert seqs(found) == list(range(21, 51))
+        assert (found["gap"], found["more"], found["oldest"]) == (None, False, f"{EPOCH}-1")
+        found = await page(hub, f"after={EPOCH}-20&limit=25")
+        assert seqs(found) == list(range(21, 46))
+        assert (found["more"], found["next"]) == (True, f"{EPOCH}-45")
+
+
+async def test_newest_page_takes_what_the_window_lacks_from_the_journal() -> None:
+    async with running(KeptJournal(), **window_of(10)) as hub:
+        await hub.publish(*drafts(30, "a"), *drafts(30, "b"))
+        assert seqs(await page(hub, "limit=25")) == list(range(36, 61))
+        assert seqs(await page(hub, "limit=25&topic=a")) == list(range(6, 31))
+        assert hub.counters.history_reads == {"ok": 2, "failed": 0}
+        assert seqs(await page(hub, "limit=5")) == list(range(56, 61))
+        assert hub.counters.history_reads["ok"] == 2
+
+
+@pytest.mark.parametrize("query", ["limit=1000", f"limit=1000&after={EPOCH}-1"])
+async def test_page_of_large_events_is_bounded_wherever_they_come_from(query: str) -> None:
+    async with running(KeptJournal(), **window_of(5)) as hub:
+        await hub.publish(*drafts(40, data=LARGE))
+        found = await page(hub, query)
+        assert len(found["events"]) == 11
+        assert found["more"]
+
+
+async def test_pages_from_next_to_next_are_the_whole_log() -> None:
+    async with running(KeptJournal(), **window_of(10)) as hub:
+        await hub.publish(*drafts(500, "a"), *drafts(500, "b"))
+        found, after = list[int](), "earliest"
+        for _ in range(200):
+            got = await page(hub, f"after={after}&limit=70&topic=b")
+            found += seqs(got)
+            after = got["next"]
+            if not got["more"]:
+                break
+        assert found == list(range(501, 1_001))
+
+
+async def test_page_that_takes_too_long_ends_and_says_where_to_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tocsin.http.routes.history.PAGE_S", 0.0)
+    async with running(KeptJournal(), **window_of(10)) as hub:
+        await hub.publish(*drafts(50))
+        found = await page(hub, "after=earliest")
+        assert (found["events"], found["more"], found["next"]) == ([], True, f"{EPOCH}-0")
+
+
+async def test_id_that_left_the_journal_is_a_gap() -> None:
+    async with running(KeptJournal(max_events=30), **window_of(10)) as hub:
+        await hub.publish(*drafts(50))
+        found = await page(hub, f"after={EPOCH}-5")
+        assert seqs(found) == list(range(21, 51))
+        assert found["gap"]["missed"] == 15
+        assert found["oldest"] == found["gap"]["oldest"] == f"{EPOCH}-21"
+
+
+@pytest.mark.parametrize("query", [f"after={EPOCH}-5", "limit=40"])
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_page_that_waits_while_a_new_log_begins_is_of_the_old_one_alone(
+    query: str, is_told: bool
+) -> None:
+    journal = KeptJournal()
+    async with running(journal, **window_of(10)) as hub:
+        await hub.publish(*drafts(50))
+        gate = journal.kept.gate = asyncio.Event()
+        asked = asyncio.ensure_future(page(hub, query))
+        await eventually(lambda: journal.kept.under_way)
+        journal.begin_epoch(is_told=is_told)
+        if is_told:
+            await hub.publish(*drafts(20))
+        else:
+            journal.commit(drafts(60))
+        gate.set()
+        if query.startswith("after") and not is_told:
+            with pytest.raises(Unavailable):  # nobody can say what there was
+                await asked
+            return
+        found = await asked
+        assert found["head"] == f"{EPOCH}-50"
+        assert seqs(found) == ([] if query.startswith("after") else list(range(41, 51)))
+
+
+async def test_page_of_the_ring_alone_is_of_one_log_when_a_new_one_begins_between_two_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journal = KeptJournal()
+    journal.history = None
+    async with running(journal, **window_of(10_000)) as hub:
+        common = [Draft("b" if n % 2 else "a", b"{}", f"t/{n % 2}") for n in range(2_000)]
+        for _ in range(4):  # each look finds something, and the looks are many
+            await hub.publish(*common, Draft("a", b"{}", "t/1"))
+        looks = []
+        read = hub.ring.read
+
+        def look(*args: Any, **limits: Any) -> Any:
+            looks.append(args)
+            return read(*args, **limits)
+
+        monkeypatch.setattr(hub.ring, "read", look)
+        asked = asyncio.ensure_future(page(hub, "after=earliest&topic=t/1&type=a"))
+        while not looks:
+            await asyncio.sleep(0)
+        assert not asked.done()
+        journal.begin_epoch()
+        await hub.publish(*drafts(3))
+        found = await asked
+        assert found["head"] == f"{EPOCH}-8004"
+        assert seqs(found) == [2_001, 4_002, 6_003, 8_004]
+
+
+async def test_journal_that_can_not_be_read_is_said() -> None:
+    journal = KeptJournal()
+    async with running(journal, **window_of(10)) as hub:
+        await hub.publish(*drafts(50))
+        journal.kept.failure = Unavailable("the disk is gone", code="journal_down")
+        for query in ("after=earliest", "limit=50"):
+            with pytest.raises(Unavailable, match="the disk is gone"):
+                await page(hub, query)
+        assert hub.counters.history_reads == {"ok": 0, "failed": 2}
+
+
+async def test_reads_for_pages_are_bounded_and_too_many_are_refused() -> None:
+    journal = KeptJournal()
+    async with running(journal, **window_of(10)) as hub:
+        await hub.publish(*drafts(50))
+        gate = journal.kept.gate = asyncio.Event()
+        asked = [
+            asyncio.ensure_future(page(hub, "after=earliest"))
+            for _ in range(PAGES_AT_ONCE + MAX_WAITING + 3)
+        ]
+        await eventually(lambda: sum(each.done() for each in asked) == 3)
+        assert journal.kept.under_way == PAGES_AT_ONCE
+        assert all(isinstance(each.exception(), Unavailable) for each in asked if each.done())
+        gate.set()
+        answered = await asyncio.gather(*asked, return_exceptions=True)
+        assert sum(isinstance(each, dict) for each in answered) == PAGES_AT_ONCE + MAX_WAITING
