@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from tocsin.core.event import Draft, Event, EventId
@@ -25,6 +29,7 @@ from tocsin.eventlog.journal import (
 )
 from tocsin.eventlog.journal.keys import Appended, KnownKeys
 from tocsin.eventlog.journal.memory import KEYS, KEYS_WINDOW_S
+from tocsin.eventlog.journal.sqlite import Limits, SqliteJournal
 
 
 class Store(Protocol):
@@ -66,6 +71,47 @@ class MemoryStore:
 
     async def crash(self, *, committed: Sequence[Draft] = ()) -> None:
         pass
+
+    def break_down(self, reason: str) -> None:
+        pass
+
+    def begin_epoch(self) -> None:
+        pass
+
+
+class SqliteStore:
+    """`sqlite:` in a folder of its own, with the same unsteady clock."""
+
+    is_durable = True
+    has_outages = has_resets = False
+
+    def __init__(self) -> None:
+        self._clock = unsteady_clock()
+        folder = tempfile.mkdtemp()
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._path = Path(folder) / "journal.db"
+        self._journal: SqliteJournal | None = None
+
+    def open(self) -> Journal:
+        self._journal = SqliteJournal(self._path, Limits(), clock=self._clock)
+        return self._journal
+
+    async def crash(self, *, committed: Sequence[Draft] = ()) -> None:
+        """Go on with copies of the files as they are now, which is what `kill -9` leaves."""
+        assert self._journal
+        old = self._path
+        self._path = old.with_name("next-" + old.name)
+        for suffix in ("-wal", ""):
+            copy = self._path.with_name(self._path.name + suffix)
+            copy.write_bytes(old.with_name(old.name + suffix).read_bytes())
+        writer = self._journal._writer  # who is dead tells nobody of what it goes on to commit
+        writer._ends = writer._ends._replace(written=lambda written: None)
+        await self._journal.stop()
+        if committed:
+            journal = SqliteJournal(self._path, Limits(), clock=self._clock)
+            await journal.start(lambda events: None, lambda opening: None, Window(1, 1))
+            await journal.append([Append(committed)])
+            await journal.stop()
 
     def break_down(self, reason: str) -> None:
         pass
@@ -273,6 +319,7 @@ def unsteady_clock() -> Callable[[], float]:
 
 STORES: dict[str, Callable[[], Store]] = {
     "memory": MemoryStore,
+    "sqlite": SqliteStore,
     "failing": ListStore,
     "slow": lambda: ListStore(turns=5),
 }

@@ -41,6 +41,9 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
 _encode = msgspec.msgpack.Encoder().encode
 _decode_version = msgspec.msgpack.Decoder(_Version).decode
 _decode = msgspec.msgpack.Decoder(_Record).decode
+_decode_all = msgspec.msgpack.Decoder(list[_Record]).decode
+_ARRAY_32 = b"\xdd"
+"""What an array of up to 2**32 elements begins with, before their number."""
 
 
 def encode_record(event: Event) -> bytes:
@@ -85,7 +88,29 @@ def decode_record(record: bytes) -> Event:
         raise RecordError(f"not the record of an event: {error}") from None
 
 
-def _event(record: _Record) -> Event:
+def decode_records(records: bytes | None, count: int, epoch: int) -> list[Event]:
+    """The events of `count` records that stand one behind the other, with ids of `epoch`; None is none.
+
+    A record costs a third of what `decode_record` takes.
+
+    Raises:
+        RecordError: as there.
+    """
+    if not records:
+        return []
+    try:
+        found = _decode_all(_ARRAY_32 + count.to_bytes(4, "big") + records)
+        for record in found:
+            if record.version != RECORD_VERSION:
+                raise RecordError(
+                    f"a record of version {record.version}; this Tocsin reads version {RECORD_VERSION}"
+                )
+        return [_event(record, epoch) for record in found]
+    except (msgspec.MsgspecError, InvalidInput) as error:
+        raise RecordError(f"not the records of events: {error}") from None
+
+
+def _event(record: _Record, epoch: int | None = None) -> Event:
     if not record.topics:
         raise RecordError("not the record of an event: it has no topic")
     topic, *more_topics = record.topics
@@ -100,4 +125,5 @@ def _event(record: _Record) -> Event:
         record.key,
         record.final,
     )
-    return Event(EventId(record.epoch, record.seq), draft, record.time)
+    id = EventId(record.epoch if epoch is None else epoch, record.seq)
+    return Event(id, draft, record.time)

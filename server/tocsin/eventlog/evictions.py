@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
+from typing import Protocol
 
 from tocsin.core.filters import Filter
-from tocsin.eventlog.entry import Entry
 from tocsin.eventlog.sorted_names import SortedNames
 
 FIRST_LOOKS = 500
@@ -19,6 +19,19 @@ FIRST_LOOKS = 500
 
 MAX_LOOKUPS = 20_000
 """Pairs that are looked up one by one: 3 ms. Where a filter makes more of them, the others are walked."""
+
+
+class Gone(Protocol):
+    """What is asked of an evicted event; or of a pair, whose newest event it stands for."""
+
+    @property
+    def seq(self) -> int: ...  # noqa: D102
+    @property
+    def topic(self) -> str: ...  # noqa: D102
+    @property
+    def type(self) -> str: ...  # noqa: D102
+    @property
+    def more_topics(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
 class Evictions:
@@ -38,7 +51,7 @@ class Evictions:
         self._types: dict[str, int] = {}
         self._names = SortedNames(self._topics)
 
-    def remember(self, gone: Sequence[Entry], *, several: bool) -> None:
+    def remember(self, gone: Sequence[Gone], *, several: bool) -> None:
         """Note these, which left the ring in this order. Noting them again changes nothing.
 
         Args:
@@ -66,6 +79,10 @@ class Evictions:
     def distrust(self) -> None:
         """Noting was cut off, and is about to be done again."""
         self._names.distrust()
+
+    def newest(self, topic: str, type: str) -> int:
+        """The newest evicted seq of this pair; 0 if it isn't remembered. Any thread may ask."""
+        return self._pairs.get((topic, type), 0)
 
     def has_lost(self, cursor: int, filter: Filter) -> bool:
         """Whether an event that `filter` lets through was evicted after `cursor`.

@@ -1,5 +1,7 @@
 """Journals: what makes the log durable or shared. `open_journal` finds the one that the settings name."""
 
+from pathlib import Path
+
 from tocsin.errors import SettingsError
 from tocsin.eventlog.journal.base import (
     Append,
@@ -15,6 +17,7 @@ from tocsin.eventlog.journal.base import (
     Window,
 )
 from tocsin.eventlog.journal.memory import MemoryJournal
+from tocsin.eventlog.journal.sqlite import Limits, SqliteJournal
 from tocsin.settings import Settings
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Reset",
+    "SqliteJournal",
     "Window",
     "open_journal",
 ]
@@ -43,4 +47,20 @@ def open_journal(settings: Settings) -> Journal:
     keys, window_s = settings.idempotency_keys, settings.idempotency_window
     if settings.journal == "memory:":
         return MemoryJournal(keys=keys, keys_window_s=window_s)
-    raise SettingsError(f"journal: {settings.journal!r} is not a journal; allowed: 'memory:'")
+    scheme, _, path = settings.journal.partition(":")
+    if scheme == "sqlite":
+        return SqliteJournal(Path(path), _limits(settings))
+    raise SettingsError(
+        f"journal: {settings.journal!r} is not a journal; allowed: 'memory:', 'sqlite:PATH'"
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        events=settings.history_events,
+        bytes=settings.history_bytes,
+        age_s=settings.history_age,
+        remembered_evictions=settings.remembered_evictions,
+        keys=settings.idempotency_keys,
+        key_window_s=settings.idempotency_window,
+    )

@@ -1,0 +1,144 @@
+"""Opens a journal's file: who may have written there, and what is wrong with it, in words.
+
+It never opens the file but through SQLite: closing a descriptor of one's own would drop the locks that
+SQLite holds in this process (POSIX fcntl).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from urllib.parse import quote
+
+from tocsin.errors import SettingsError, Unavailable
+
+BUSY_S = 2.0
+"""How long a transaction waits for another program that holds the file."""
+
+_CACHED_STATEMENTS = 256  # one for each number of rows that an INSERT has, and the others
+
+
+def connect(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
+    """A connection that commits each statement by itself, and is synced at each commit.
+
+    Raises:
+        sqlite3.Error: it can't be had.
+    """
+    db = sqlite3.connect(
+        # Never a new file: where the path names none any more, that is to be said.
+        f"file:{quote(str(path.absolute()))}?mode=rw",
+        uri=True,
+        timeout=busy_s,
+        isolation_level=None,
+        cached_statements=_CACHED_STATEMENTS,
+    )
+    try:
+        db.execute("PRAGMA synchronous = FULL")
+        # A checkpoint runs where the writer says: by itself it would run within a commit, and the
+        # publishers of that commit would wait for it.
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        # What is left of the write-ahead log after a burst, and at the end.
+        db.execute("PRAGMA journal_size_limit = 16777216")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def prepare(path: Path) -> None:
+    """Look at the file and its folder, and make an empty file of mode 0600 where there is none.
+
+    Raises:
+        SettingsError: one of them can't be used, or others could put something else in their place.
+    """
+    folder = path.parent
+    try:
+        of_folder = folder.stat()
+    except OSError as error:
+        raise _refused(path, f"its folder can't be used: {error.strerror}") from None
+    if not stat.S_ISDIR(of_folder.st_mode):
+        raise _refused(path, "its folder is none")
+    if of_folder.st_mode & stat.S_IWOTH and not of_folder.st_mode & stat.S_ISVTX:
+        raise _refused(
+            path, "everybody may write to its folder; allowed: one that only the hub's user can"
+        )
+    for suffix in ("", "-wal", "-shm"):
+        _check_file(path, path.with_name(path.name + suffix))
+    if not path.exists():
+        _create(path)
+
+
+def _check_file(path: Path, file: Path) -> None:
+    try:
+        found = file.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _refused(path, f"{file.name} can't be looked at: {error.strerror}") from None
+    if stat.S_ISLNK(found.st_mode):
+        raise _refused(path, f"{file.name} is a symbolic link; allowed: a file")
+    if not stat.S_ISREG(found.st_mode):
+        raise _refused(path, f"{file.name} is no file")
+    if found.st_uid not in (os.geteuid(), 0):
+        raise _refused(path, f"{file.name} belongs to another user")
+    # Asked of the mode, as root may write to anything.
+    if not found.st_mode & stat.S_IWUSR or not os.access(file, os.W_OK):
+        raise _refused(path, f"{file.name} is read-only")
+
+
+def _create(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(
+                folder
+            )  # else a loss of power could lose the file with all that was acknowledged
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise _refused(path, f"it can't be made: {error.strerror}") from None
+
+
+def _refused(path: Path, why: str) -> SettingsError:
+    return SettingsError(f"journal: {str(path)!r}: {why}")
+
+
+def cannot_open(path: Path, error: Exception) -> SettingsError:
+    """What the operator is told of `error`, which came up while the file was opened."""
+    why = str(error)
+    code = _code(error)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        why = f"it is damaged ({error}); nothing was changed, and `tocsin journal check` says more"
+    elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        why = f"another program has held it for {BUSY_S:g} s"
+    return _refused(path, why)
+
+
+def unavailable(path: Path, error: Exception) -> Unavailable:
+    """What publishers are told of `error`, which came up while the journal ran."""
+    code = _code(error)
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
+        return Unavailable(
+            "the journal's disk is full", code="journal_full", retry_after_s=5, status=507
+        )
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        why = "another program holds the journal's file"
+    else:
+        why = f"the journal's file can't be used ({error})"
+    return Unavailable(why, code="journal_down", retry_after_s=2)
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary result code; 0 where it is none of its errors."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _is_full(path: Path) -> bool:
+    """Whether nothing is left on the disk: SQLite calls some of these failures I/O errors."""
+    try:
+        return os.statvfs(path).f_bavail == 0
+    except OSError:
+        return False

@@ -1,0 +1,101 @@
+"""What the file keeps, as the loop knows it, and the readings of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from tocsin.core.event import Event
+from tocsin.core.filters import Filter
+from tocsin.eventlog.evictions import Evictions
+from tocsin.eventlog.journal.base import Page
+from tocsin.eventlog.journal.sqlite.reader import Reader
+from tocsin.eventlog.journal.sqlite.store import Pair
+
+NEWEST_ROWS = 200_000
+"""Events that a search for the newest looks at: 40 ms in the reader's thread."""
+
+
+class SqliteHistory:
+    """The log in the file, up to what was delivered. All of it is called on the loop.
+
+    Args:
+        reader: reads the file.
+        evictions: of the log.
+        floor: the newest seq that was evicted.
+        head: the newest seq that was delivered.
+
+    Attributes:
+        bytes: of the records kept.
+        oldest_time: Unix time of the oldest event kept, in seconds; None where none is.
+    """
+
+    may_be_ahead = False
+
+    def __init__(self, reader: Reader, evictions: Evictions, floor: int, head: int) -> None:
+        self._reader = reader
+        self._evictions = evictions
+        self.floor = floor
+        self.head = head
+        self.bytes = 0
+        self.oldest_time: float | None = None
+
+    @property
+    def events(self) -> int:
+        """How many are kept."""
+        return self.head - self.floor
+
+    def note(
+        self, head: int, floor: int, bytes: int, oldest_time: float | None, gone: Sequence[Pair]
+    ) -> None:
+        """Take over what a transaction has come to, of which `gone` was evicted."""
+        self.head, self.floor, self.bytes, self.oldest_time = head, floor, bytes, oldest_time
+        if gone:
+            self._evictions.remember(gone, several=False)
+
+    def has_lost(self, seq: int, filter: Filter) -> bool:
+        """Whether a stream of `filter` at `seq` has lost something for good; in doubt it has."""
+        if seq >= self.floor:
+            return False
+        return filter.is_everything or self._evictions.has_lost(seq, filter)
+
+    async def read(self, after: int, filter: Filter, *, max_events: int, max_bytes: int) -> Page:
+        """Events after `after`, oldest first.
+
+        What is evicted while it is read is missing from the page. Then `floor` is beyond `after` when the
+        page is here, and `has_lost` says whether it matters.
+
+        Raises:
+            Unavailable: the file can't be read now.
+        """
+        found = await self._reader.read(
+            after, self.head, filter, max_events=max_events, max_bytes=max_bytes
+        )
+        # The reader may see an eviction that the loop isn't told of yet. It is about to be.
+        while found.floor > self.floor:
+            await asyncio.sleep(0.001)
+        return Page(found.events, found.cursor)
+
+    async def newest(
+        self, filter: Filter, count: int, *, max_bytes: int, before: int
+    ) -> Sequence[Event]:
+        """The newest `count` events with a seq below `before`, oldest first.
+
+        Fewer where they pass `max_bytes`, which the oldest of them may, or where `NEWEST_ROWS` events were
+        looked at.
+
+        Raises:
+            Unavailable: the file can't be read now.
+        """
+        found: list[Event] = []
+        room = max_bytes
+        before = min(before, self.head + 1)
+        last = max(self.floor, before - 1 - NEWEST_ROWS)
+        while before - 1 > last and len(found) < count and room > 0:
+            some = await self._reader.newest(
+                before, filter, max_events=count - len(found), max_bytes=room
+            )
+            found = [*some.events, *found]
+            room -= some.bytes
+            before = some.before
+        return found

@@ -1,0 +1,156 @@
+"""The journal in a file: what the hub talks to, on the loop. The disk is waited for in other threads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tocsin.errors import Unavailable
+from tocsin.eventlog.journal.base import Append, Deliver, Opening, Outcome, Reset, Window
+from tocsin.eventlog.journal.sqlite.file import prepare
+from tocsin.eventlog.journal.sqlite.history import SqliteHistory
+from tocsin.eventlog.journal.sqlite.limits import Limits
+from tocsin.eventlog.journal.sqlite.lock import FileLock
+from tocsin.eventlog.journal.sqlite.reader import Reader
+from tocsin.eventlog.journal.sqlite.store import Pair
+from tocsin.eventlog.journal.sqlite.writer import Ends, Group, Opened, State, Writer, Written
+
+
+class SqliteJournal:
+    """Committed is what a crash of the machine leaves: each transaction is synced before it is told.
+
+    Args:
+        path: of the file; made where there is none.
+        limits: what is kept.
+        clock: Unix time in seconds.
+        monotonic: seconds of a clock that can't be set, by which events and keys age.
+
+    Attributes:
+        history: what the file keeps; None until it is started.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        limits: Limits,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._limits = limits
+        self._clock = clock
+        self._monotonic = monotonic
+        self._down: Unavailable | None = Unavailable(
+            "the journal is not started", code="journal_down"
+        )
+        self.history: SqliteHistory | None = None
+        self._lock: FileLock | None = None
+        self._writer: Writer
+        self._reader: Reader
+        self._deliver: Deliver
+        self._loop: asyncio.AbstractEventLoop
+        self._opened: asyncio.Future[Opened]
+        self._stopped: asyncio.Future[None]
+
+    @property
+    def status(self) -> str:
+        """Empty while an append would be tried."""
+        return self._down.message if self._down else ""
+
+    async def start(self, deliver: Deliver, reset: Reset, window: Window) -> Opening:
+        """Open the file; there is never a new epoch while it runs.
+
+        Raises:
+            SettingsError: it can't be used, or another hub uses it. Nothing in it was changed.
+        """
+        self._loop = loop = asyncio.get_running_loop()
+        self._deliver = deliver
+        self._opened, self._stopped = loop.create_future(), loop.create_future()
+        prepare(self._path)
+        self._lock = FileLock(self._path)
+        ends = Ends(
+            self._opened.set_result,
+            self._opened.set_exception,
+            self._on_written,
+            self._on_failed,
+            self._on_recovered,
+            lambda: self._stopped.set_result(None),
+        )
+        self._writer = Writer(
+            self._path, self._limits, window, ends, loop, self._clock, self._monotonic
+        )
+        try:
+            opening, state, evictions = await self._opened
+        except BaseException:
+            self._lock.release()
+            raise
+        self._reader = Reader(self._path, opening.floor.epoch, loop)
+        self.history = SqliteHistory(self._reader, evictions, state.floor, state.head)
+        self._note(state, ())
+        self._down = None
+        return opening
+
+    def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
+        """Hand a group to the writer; it is committed with whatever else waits then."""
+        if self._down:
+            raise self._why_down()
+        future: asyncio.Future[Sequence[Outcome]] = self._loop.create_future()
+        self._writer.put(Group(appends, future))
+        return future
+
+    async def stop(self) -> None:
+        """Commit and deliver what is under way, then close the file and let others have it."""
+        if self._lock is None or self._stopped.done():
+            return
+        self._down = Unavailable("the journal is stopped", code="journal_down")
+        # The last connection that is closed puts the write-ahead log into the file: that should be the writer's.
+        self._reader.stop()
+        await asyncio.to_thread(self._reader.join)
+        self._writer.stop()
+        await self._stopped
+        self._writer.join()
+        self._lock.release()
+
+    # --- what the writer tells ----------------------------------------------------------------
+
+    def _on_written(self, written: Written) -> None:
+        try:
+            if written.events:
+                self._deliver(written.events)
+            self._note(written.state, written.gone)
+        except Exception as error:
+            # They are in the file: whoever runs the hub knows by now that it failed.
+            for group, _ in written.groups:
+                if not group.future.done():
+                    group.future.set_exception(error)
+            raise
+        for group, outcomes in written.groups:
+            if not group.future.done():
+                group.future.set_result(outcomes)
+
+    def _on_failed(self, groups: Sequence[Group], why: Unavailable) -> None:
+        if self._down is None or self._down.code in ("journal_down", "journal_full"):
+            self._down = why
+        self._reader.distrust()
+        for group in groups:
+            if not group.future.done():
+                group.future.set_exception(self._why_down())
+
+    def _on_recovered(self, state: State, gone: Sequence[Pair]) -> None:
+        self._note(state, gone)
+        self._down = None
+
+    def _note(self, state: State, gone: Sequence[Pair]) -> None:
+        assert self.history
+        self.history.note(*state, gone)
+
+    def _why_down(self) -> Unavailable:
+        """A new exception each time: one that is raised twice holds two tracebacks."""
+        why = self._down
+        assert why
+        return Unavailable(
+            why.message, code=why.code, retry_after_s=why.retry_after_s, status=why.status
+        )

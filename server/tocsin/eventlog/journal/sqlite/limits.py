@@ -1,0 +1,25 @@
+"""What a journal on disk keeps."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes and times; each is what the setting of the like name says.
+
+    Attributes:
+        events: kept at most, and up to a hundredth more at times.
+        bytes: of their records, and up to a hundredth more.
+        age_s: seconds an event is kept; 0 keeps it however old.
+        remembered_evictions: pairs of topic and type of which it is known what was evicted last.
+        keys: idempotency keys kept at most.
+        key_window_s: seconds a key is kept.
+    """
+
+    events: int = 1_000_000
+    bytes: int = 2**30
+    age_s: float = 0.0
+    remembered_evictions: int = 100_000
+    keys: int = 100_000
+    key_window_s: float = 86_400.0

@@ -1,0 +1,110 @@
+"""The tables of a journal's file, their version, and the way from the version before.
+
+`events.total` is the bytes of all records up to this one and with it, so that what a span of the log takes
+is a subtraction, and no start has to add up a million rows. `seq` and `total` only grow, and `time` never
+goes back: a limit by bytes or age is found by bisection.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+APPLICATION_ID = 0x746F6373
+"""In the file's header: the letters "tocs"."""
+
+VERSION = 2
+
+_LOG = """CREATE TABLE log (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch INTEGER NOT NULL,
+    floor INTEGER NOT NULL,
+    floor_total INTEGER NOT NULL,
+    floor_time REAL NOT NULL,
+    forgotten INTEGER NOT NULL,
+    is_copy INTEGER NOT NULL
+)"""
+_EVENTS = """CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    time REAL NOT NULL,
+    total INTEGER NOT NULL,
+    several INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    type TEXT NOT NULL,
+    record BLOB NOT NULL
+)"""
+# What was evicted last, of each topic and type. Rows are only added: where a newer one of the same pair
+# stands further on, the older is removed later. Updated in place, a thousand topics would be a thousand
+# pages to write each time.
+_EVICTED = """CREATE TABLE evicted (
+    place INTEGER PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    type TEXT NOT NULL
+)"""
+_KEYS = """CREATE TABLE keys (
+    place INTEGER PRIMARY KEY,
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    first INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    time REAL NOT NULL,
+    UNIQUE (scope, key)
+)"""
+
+_CREATE = {
+    1: (_LOG, _EVENTS, _EVICTED),
+    2: (_KEYS,),
+}
+"""What each version added to the one before. Version 1 knew no idempotency keys; it was never released."""
+
+
+class UnknownVersion(Exception):
+    """The file is of a version that this Tocsin can't read. The message says which."""
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    """The file's version, 0 where nothing is in it yet.
+
+    Raises:
+        UnknownVersion: it is newer, or the file belongs to another program.
+    """
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    owner = int(db.execute("PRAGMA application_id").fetchone()[0])
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if tables and owner != APPLICATION_ID:
+        raise UnknownVersion("it is a database of another program")
+    if version > VERSION:
+        raise UnknownVersion(
+            f"it is of version {version}, and this Tocsin reads up to version {VERSION}"
+        )
+    return version
+
+
+def upgrade(db: sqlite3.Connection, epoch: int, version: int = VERSION) -> None:
+    """Bring the file to `version` in one transaction; an empty one becomes a log that begins with `epoch`.
+
+    Raises:
+        UnknownVersion: as `version_of`.
+    """
+    before = version_of(db)
+    if before == version:
+        return
+    if not before:
+        # Has to be said before the first table is made; it lets the file shrink again.
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for number in range(before + 1, version + 1):
+            for statement in _CREATE[number]:
+                db.execute(statement)
+        if not before:
+            db.execute("INSERT INTO log VALUES (1, ?, 0, 0, 0.0, 0, 0)", (epoch,))
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {version}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise

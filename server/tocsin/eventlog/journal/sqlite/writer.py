@@ -1,0 +1,419 @@
+"""The thread that writes the file: all groups that wait become one transaction.
+
+It decides ids and times, because only what is committed may use them up. The loop hears once of each
+transaction. While the file can't be written, groups are refused at once, and the file is opened again
+and again, with growing pauses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from tocsin.core.event import Event, EventId
+from tocsin.core.record import RecordError
+from tocsin.errors import Unavailable
+from tocsin.eventlog.evictions import Evictions
+from tocsin.eventlog.journal.base import Append, Committed, Opening, Outcome, Window
+from tocsin.eventlog.journal.sqlite import schema
+from tocsin.eventlog.journal.sqlite.file import cannot_open, connect, unavailable
+from tocsin.eventlog.journal.sqlite.limits import Limits
+from tocsin.eventlog.journal.sqlite.store import ROWS, STEP, Pair, Store, cut
+
+TICK_S = 1.0
+"""How often the thread looks at ages when nothing comes in."""
+
+PAUSE_S = 0.01
+"""Between two steps where more is left to evict or to give back."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+"""Before the file is opened again after a failure."""
+
+RETRY_BUSY_S = 0.5
+"""How long the opening after a failure waits for another program, which the publishers don't wait for."""
+
+CHECKPOINT_PAGES = 2_000
+"""Pages in the write-ahead log after which they are moved into the file: 8 MiB."""
+
+FREE_PAGES = 1_000
+"""Unused pages that stay in the file for what comes next."""
+
+GIVEN_BACK = 200
+"""Pages that are given back to the disk in one step."""
+
+log = logging.getLogger("tocsin")
+
+
+class Group(NamedTuple):
+    """What came in during one turn of the loop, and where its outcomes go."""
+
+    appends: Sequence[Append]
+    future: asyncio.Future[Sequence[Outcome]]
+
+
+class Opened(NamedTuple):
+    """What the file held when it was opened."""
+
+    opening: Opening
+    state: State
+    evictions: Evictions
+
+
+class State(NamedTuple):
+    """What the file has come to."""
+
+    head: int
+    floor: int
+    bytes: int
+    oldest_time: float | None
+
+
+class Written(NamedTuple):
+    """What one transaction did."""
+
+    events: Sequence[Event]
+    groups: Sequence[tuple[Group, Sequence[Outcome]]]
+    state: State
+    gone: Sequence[Pair]
+
+
+class Ends(NamedTuple):
+    """Where the thread tells the loop what happened; each is called on the loop.
+
+    Attributes:
+        opened: once, when the file is open.
+        refused: instead, if it can't be.
+        written: after each transaction.
+        failed: these groups weren't committed. The error stands until `recovered`.
+        recovered: the file is written again, and has come to this.
+        stopped: once, at the end.
+    """
+
+    opened: Callable[[Opened], None]
+    refused: Callable[[Exception], None]
+    written: Callable[[Written], None]
+    failed: Callable[[Sequence[Group], Unavailable], None]
+    recovered: Callable[[State, Sequence[Pair]], None]
+    stopped: Callable[[], None]
+
+
+class Writer:
+    """Starts the thread, which opens the file.
+
+    Args:
+        path: of the file; it exists, may be empty, and is locked.
+        limits: what is kept.
+        window: what of it is wanted at the start.
+        ends: on the loop.
+        loop: the running one.
+        clock: Unix time in seconds.
+        monotonic: seconds of a clock that can't be set.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        limits: Limits,
+        window: Window,
+        ends: Ends,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._path = path
+        self._limits = limits
+        self._window = window
+        self._ends = ends
+        self._loop = loop
+        self._clock = clock
+        self._monotonic = monotonic
+        self._groups: SimpleQueue[Group | None] = SimpleQueue()
+        self._db: sqlite3.Connection | None = None
+        self._store: Store
+        self._evictions: Evictions
+        self._stopping = False
+        self._next_tick = 0.0
+        self._file = (0, 0)
+        self._told: State
+        self._frames = 0  # pages written to the write-ahead log since the last checkpoint, about
+        self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
+        self._thread.start()
+
+    def put(self, group: Group) -> None:
+        """Commit `group` with the next transaction. Never waits."""
+        self._groups.put(group)
+
+    def stop(self) -> None:
+        """Commit what was put so far, then close the file and end the thread."""
+        self._groups.put(None)
+
+    def join(self) -> None:
+        """Wait for the thread, which has said that it is at its end."""
+        self._thread.join()
+
+    # --- the thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            opened = self._open_first()
+        except Exception as error:
+            self._close()
+            self._call(self._ends.refused, error)
+            return
+        self._call(self._ends.opened, opened)
+        while not self._stopping:
+            groups: Sequence[Group] = self._take()
+            try:
+                if groups:
+                    self._commit(groups)
+                    groups = ()  # they are told; what fails from here on is not their failure
+                if self._frames >= CHECKPOINT_PAGES:
+                    self._checkpoint()
+                if time.monotonic() >= self._next_tick:
+                    self._tidy()
+            except Exception as error:
+                self._recover(groups, error)
+        self._close()
+        self._call(self._ends.stopped)
+
+    def _open_first(self) -> Opened:
+        try:
+            self._db = db = connect(self._path)
+            schema.upgrade(db, int(self._clock() * 1000))
+            if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                raise schema.UnknownVersion("its file system can't hold a write-ahead log")
+            store = self._store = self._make_store(db)
+            if store.is_copy:
+                store.begin_epoch(int(self._clock() * 1000))
+            self._evictions = store.load_evictions(self._limits.remembered_evictions)
+            events = store.newest(*self._window)
+        except (sqlite3.Error, schema.UnknownVersion, RecordError) as error:
+            raise cannot_open(self._path, error) from error
+        floor = events[0].id.seq - 1 if events else store.head
+        opening = Opening(EventId(store.epoch, floor), events)
+        self._file = self._file_now()
+        self._told = self._state()
+        return Opened(opening, self._told, self._evictions)
+
+    def _make_store(self, db: sqlite3.Connection) -> Store:
+        return Store(db, self._limits, self._clock(), self._monotonic())
+
+    def _state(self) -> State:
+        store = self._store
+        return State(store.head, store.floor, store.bytes, store.oldest_time)
+
+    def _call(self, end: Callable[..., None], *arguments: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(end, *arguments)
+        except RuntimeError:  # the loop is closed: the process ends
+            self._stopping = True
+
+    def _take(self) -> list[Group]:
+        """All groups that wait; none where a tick is due. Waits for either."""
+        try:
+            group = self._groups.get(timeout=max(self._next_tick - time.monotonic(), 0.0))
+        except Empty:
+            return []
+        groups = []
+        while group:
+            groups.append(group)
+            try:
+                group = self._groups.get_nowait()
+            except Empty:
+                return groups
+        self._stopping = True
+        return groups
+
+    # --- a transaction ------------------------------------------------------------------------
+
+    def _commit(self, groups: Sequence[Group]) -> None:
+        """Write these groups, and tell the loop when they are on the disk."""
+        db, store = self._connection(), self._store
+        count = sum([len(append.drafts) for group in groups for append in group.appends])
+        # Nothing of what comes with it: if this commit fails, the log still ends where it did.
+        surplus = store.surplus_to
+        has_keys = any(append.once for group in groups for append in group.appends)
+        # One statement commits by itself, which spares two turns of waiting for the interpreter's lock.
+        is_plain = count <= ROWS and not has_keys and surplus <= store.floor
+        if not is_plain:
+            db.execute("BEGIN IMMEDIATE")
+        events: list[Event] = []
+        outcomes = self._add(groups, events)
+        gone: Sequence[Pair] = ()
+        if not is_plain:
+            if surplus > store.floor:
+                gone = store.evict(min(surplus, store.floor + STEP + count), self._evictions)
+            db.execute("COMMIT")
+        self._frames += 4 + len(events) // 8 + 2 * len(gone)
+        self._tell(events, list(zip(groups, outcomes, strict=True)), gone)
+
+    def _tell(
+        self,
+        events: Sequence[Event],
+        groups: Sequence[tuple[Group, Sequence[Outcome]]],
+        gone: Sequence[Pair],
+    ) -> None:
+        """Tell the loop of a transaction that is on the disk."""
+        self._told = self._state()
+        self._call(self._ends.written, Written(events, groups, self._told, gone))
+
+    def _add(self, groups: Sequence[Group], events: list[Event]) -> list[Sequence[Outcome]]:
+        """Add what is new of `groups` to the file and to `events`; their outcomes."""
+        store = self._store
+        epoch, seq = store.epoch, store.head
+        now = max(store.time, self._clock())
+        steady = self._monotonic()
+        outcomes: list[Sequence[Outcome]] = []
+        added = 0
+        for group in groups:
+            of_group: list[Outcome] = []
+            for append in group.appends:
+                drafts, once = append.drafts, append.once
+                if once:
+                    known = store.find_key(once, steady)
+                    if known:
+                        of_group.append(known.outcome(once))
+                        continue
+                    if drafts:
+                        store.add_key(once, seq + 1, len(drafts), steady)
+                ids = []
+                for draft in drafts:
+                    seq += 1
+                    id = EventId(epoch, seq)
+                    ids.append(id)
+                    events.append(Event(id, draft, now))
+                of_group.append(Committed(ids))
+                # In parts: between them the loop gets the interpreter's lock.
+                while len(events) - added >= ROWS:
+                    store.add(events[added : added + ROWS])
+                    added += ROWS
+            outcomes.append(of_group)
+        if added < len(events):
+            store.add(events[added:])
+        return outcomes
+
+    def _connection(self) -> sqlite3.Connection:
+        assert self._db, "the file is closed"
+        return self._db
+
+    # --- what isn't waited for ----------------------------------------------------------------
+
+    def _tidy(self) -> None:
+        """A tick: evict what is too old or too much, forget old keys, give back what is free."""
+        db, store = self._connection(), self._store
+        if self._file_now() != self._file:
+            raise FileNotFoundError("it was moved away or replaced")
+        steady = self._monotonic()
+        store.look_at_ages(steady)
+        surplus = store.surplus_to
+        has_old_keys = store.has_old_keys(steady)
+        if surplus > store.floor or has_old_keys:
+            db.execute("BEGIN IMMEDIATE")
+            gone: Sequence[Pair] = ()
+            if surplus > store.floor:
+                gone = store.evict(min(surplus, store.floor + STEP), self._evictions)
+            store.drop_keys(steady)
+            db.execute("COMMIT")
+            self._frames += 2 * len(gone) + 10
+            self._tell((), (), gone)
+        free = db.execute("PRAGMA freelist_count").fetchone()[0]
+        if free > FREE_PAGES + GIVEN_BACK:
+            # `execute` would take the first step of it, which gives one page back.
+            db.executescript(f"PRAGMA incremental_vacuum({GIVEN_BACK})")
+            self._frames += 2 * GIVEN_BACK
+        is_more_left = store.surplus_to > store.floor or free > FREE_PAGES + 2 * GIVEN_BACK
+        self._next_tick = time.monotonic() + (PAUSE_S if is_more_left else TICK_S)
+
+    def _file_now(self) -> tuple[int, int]:
+        """Which file the path names. One that was removed could still be written, and would be lost."""
+        found = os.stat(self._path)
+        return found.st_dev, found.st_ino
+
+    def _checkpoint(self) -> None:
+        """Move what is in the write-ahead log into the file, so that the log begins anew."""
+        busy, frames, moved = (
+            self._connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        )
+        # Where a reader held up the rest, it is tried again as soon as a part of a log has come in.
+        self._frames = 0 if not busy and frames == moved else CHECKPOINT_PAGES * 3 // 4
+
+    # --- failures -----------------------------------------------------------------------------
+
+    def _recover(self, groups: Sequence[Group], error: Exception) -> None:
+        """Refuse `groups` and what comes, until the file can be written again.
+
+        The connection is given up: after an error of fsync, what it holds for written may not be on the disk.
+        """
+        why = self._fail(groups, error)
+        pause = FIRST_PAUSE_S
+        while True:
+            self._refuse_for(pause, why)
+            if self._stopping:
+                return
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+            try:
+                gone = self._open_again()
+            except Exception as still:
+                why = self._fail((), still, why)
+            else:
+                log.warning("the journal is up again")
+                self._call(self._ends.recovered, self._told, gone)
+                return
+
+    def _fail(
+        self, groups: Sequence[Group], error: Exception, known: Unavailable | None = None
+    ) -> Unavailable:
+        """Close the file, and tell the loop why; in the log too, unless it is as known."""
+        self._close()
+        why = unavailable(self._path, error)
+        if known is None or why.message != known.message:
+            # A traceback only where it is no failure of the disk but one of ours.
+            is_bug = not isinstance(error, (sqlite3.Error, OSError))
+            log.error("the journal is down: %s", why.message, exc_info=error if is_bug else None)
+            self._call(self._ends.failed, groups, why)
+        return why
+
+    def _refuse_for(self, pause_s: float, why: Unavailable) -> None:
+        """For so long, refuse what was put before the loop knew."""
+        end = time.monotonic() + pause_s
+        while not self._stopping:
+            try:
+                group = self._groups.get(timeout=max(end - time.monotonic(), 0.0))
+            except Empty:
+                return
+            if group:
+                self._call(self._ends.failed, (group,), why)
+            else:
+                self._stopping = True
+
+    def _open_again(self) -> Sequence[Pair]:
+        """Open the file and bring it to what was told; the pairs that were evicted without being told."""
+        told, epoch = self._told, self._store.epoch
+        self._db = db = connect(self._path, busy_s=RETRY_BUSY_S)
+        if schema.version_of(db) != schema.VERSION:
+            raise FileNotFoundError("it was replaced")
+        cut(db, told.head)
+        store = self._make_store(db)
+        if (store.epoch, store.head) != (epoch, told.head):
+            raise FileNotFoundError("it was replaced")
+        self._store = store
+        self._file = self._file_now()
+        self._told = self._state()
+        return store.pairs_after(told.floor) if store.floor > told.floor else ()
+
+    def _close(self) -> None:
+        db, self._db = self._db, None
+        if db is None:
+            return
+        try:
+            db.close()
+        except sqlite3.Error as error:
+            log.warning("the journal's file was closed with an error: %s", error)

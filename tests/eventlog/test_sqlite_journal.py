@@ -1,0 +1,452 @@
+"""What the journal in a file keeps, lets go and remembers. What every journal promises: the contract's tests."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serving import eventually
+from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.filters import EVERYTHING, Filter
+from tocsin.errors import Unavailable
+from tocsin.eventlog.journal import Append, Committed, Once, Opening, Window
+from tocsin.eventlog.journal.sqlite import Limits, SqliteJournal
+from tocsin.eventlog.journal.sqlite.file import connect
+from tocsin.eventlog.journal.sqlite.schema import upgrade
+
+
+class Clock:
+    """Unix time and a clock that can't be set, both moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall = 1_000_000.0
+        self.steady = 50.0
+
+    def move(self, seconds: float) -> None:
+        self.wall += seconds
+        self.steady += seconds
+
+
+class Log:
+    """A journal in `folder`, with what it delivered."""
+
+    def __init__(self, folder: Path, clock: Clock | None = None, **limits: float) -> None:
+        self.clock = clock or Clock()
+        self.path = folder / "journal.db"
+        self.journal = SqliteJournal(
+            self.path,
+            Limits(**limits),  # type: ignore[arg-type]
+            clock=lambda: self.clock.wall,
+            monotonic=lambda: self.clock.steady,
+        )
+        self.delivered: list[Event] = []
+
+    async def start(self, events: int = 1_000, bytes: int = 2**30) -> Opening:
+        window = Window(events, bytes)
+        return await self.journal.start(self.delivered.extend, lambda opening: None, window)
+
+    async def append(self, *drafts: Draft, once: Once | None = None) -> Committed:
+        (outcome,) = await self.journal.append([Append(drafts, once)])
+        assert isinstance(outcome, Committed)
+        return outcome
+
+    @property
+    def history(self):  # type: ignore[no-untyped-def]
+        assert self.journal.history
+        return self.journal.history
+
+    async def read_all(self, after: int, filter: Filter = EVERYTHING) -> list[Event]:
+        found: list[Event] = []
+        while after < self.history.head:
+            page = await self.history.read(after, filter, max_events=500, max_bytes=65_536)
+            assert page.cursor > after
+            found += page.events
+            after = page.cursor
+        return found
+
+
+def ticks(count: int, topic: str = "t/1", type: str = "tick", size: int = 10) -> list[Draft]:
+    return [Draft(type, b"x" * size, topic) for _ in range(count)]
+
+
+def seqs(events: Sequence[Event]) -> list[int]:
+    return [event.id.seq for event in events]
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+async def test_history_keeps_to_its_limit_by_count(tmp_path: Path) -> None:
+    log = Log(tmp_path, events=500)
+    await log.start()
+    for _ in range(20):
+        await log.append(*ticks(100))
+    await eventually(lambda: log.history.events <= 503)
+    assert log.history.head == 2_000
+    assert seqs(await log.read_all(log.history.floor)) == [*range(log.history.floor + 1, 2_001)]
+    await log.journal.stop()
+
+
+async def test_history_keeps_to_its_limit_by_bytes(tmp_path: Path) -> None:
+    log = Log(tmp_path, bytes=100_000)
+    await log.start()
+    for _ in range(50):
+        await log.append(*ticks(10, size=1_000))
+    await eventually(lambda: log.history.bytes <= 101_000)
+    assert log.history.events >= 90
+    await log.journal.stop()
+
+
+async def test_old_events_go_by_a_clock_that_cannot_be_set(tmp_path: Path) -> None:
+    log = Log(tmp_path, age_s=100.0)
+    await log.start()
+    await log.append(*ticks(10))
+    await asyncio.sleep(1.1)  # a tick of the writer, which notes when these were there
+    log.clock.move(90.0)
+    await log.append(*ticks(5))
+    log.clock.wall += 86_400.0
+    log.clock.steady += 15.0
+    await eventually(lambda: log.history.floor == 10)
+    assert log.history.events == 5
+    await log.journal.stop()
+
+
+async def test_log_that_seems_too_old_at_the_start_goes_a_minute_at_a_time(tmp_path: Path) -> None:
+    log = Log(tmp_path, age_s=3_600.0)
+    await log.start()
+    for _ in range(10):
+        await log.append(*ticks(1))
+        log.clock.move(50.0)
+    await log.journal.stop()
+    log.clock.wall += 86_400.0
+    again = Log(tmp_path, log.clock, age_s=3_600.0)
+    await again.start()
+    await eventually(lambda: again.history.floor > 0)
+    assert again.history.floor == 2
+    await again.journal.stop()
+
+
+async def test_only_the_newest_window_is_loaded(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    await log.append(*ticks(100, size=1_000))
+    await log.journal.stop()
+    for window, floor in (((30, 2**30), 70), ((1_000, 20_000), 81), ((1_000, 10), 100)):
+        again = Log(tmp_path)
+        opening = await again.start(*window)
+        assert opening.floor.seq == floor
+        assert seqs(opening.events) == [*range(floor + 1, 101)]
+        assert (again.history.floor, again.history.events) == (0, 100)
+        await again.journal.stop()
+
+
+async def test_file_shrinks_when_less_is_to_be_kept(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    for _ in range(20):
+        await log.append(*ticks(1_000, size=1_000))
+    await log.journal.stop()
+    large = log.path.stat().st_size
+    small = Log(tmp_path, events=100)
+    await small.start()
+    await eventually(lambda: small.history.events <= 100)
+    await eventually(lambda: free_pages(small.path) < 1_500)
+    await small.journal.stop()
+    assert large > 20_000_000
+    assert small.path.stat().st_size < large / 2
+    assert not small.path.with_name("journal.db-wal").exists()
+
+
+def free_pages(path: Path) -> int:
+    db = connect(path)
+    try:
+        return int(db.execute("PRAGMA freelist_count").fetchone()[0])
+    finally:
+        db.close()
+
+
+# --- what was lost --------------------------------------------------------------------------------
+
+
+async def test_loss_is_told_of_the_topics_and_types_that_it_befell(tmp_path: Path) -> None:
+    log = Log(tmp_path, events=100)
+    await log.start()
+    await log.append(*ticks(1, "quiet"), Draft("tick", b"x", "one", more_topics=("two",)))
+    for _ in range(10):
+        await log.append(*ticks(50, "loud", "tock"))
+    await eventually(lambda: log.history.floor >= 400)
+
+    def check(history) -> None:  # type: ignore[no-untyped-def]
+        assert history.has_lost(1, EVERYTHING)
+        assert [history.has_lost(0, Filter([topic])) for topic in ("quiet", "two", "none")] == [
+            True,
+            True,
+            False,
+        ]
+        assert not history.has_lost(1, Filter(["quiet"]))
+        assert not history.has_lost(2, Filter(["one", "two"]))
+        assert history.has_lost(2, Filter(["lo*"]))
+        assert not history.has_lost(2, Filter(types=["tick"]))
+        assert not history.has_lost(history.floor, EVERYTHING)
+
+    check(log.history)
+    await log.journal.stop()
+    again = Log(tmp_path, events=100)
+    await again.start()
+    check(again.history)
+    await again.journal.stop()
+
+
+async def test_no_more_pairs_are_remembered_than_the_limit_says(tmp_path: Path) -> None:
+    log = Log(tmp_path, events=10, remembered_evictions=50)
+    await log.start()
+    for n in range(40):
+        await log.append(*[Draft("tick", b"x", f"t/{n}/{k}") for k in range(20)])
+    await eventually(lambda: log.history.events <= 10)
+    await log.journal.stop()
+    db = connect(log.path)
+    assert db.execute("SELECT count(*) FROM evicted").fetchone()[0] < 200
+    db.close()
+    again = Log(tmp_path, events=10, remembered_evictions=50)
+    await again.start()
+    floor = again.history.floor
+    assert not again.history.has_lost(floor - 10, Filter(["none"]))
+    assert again.history.has_lost(0, Filter(["none"]))  # in doubt
+    await again.journal.stop()
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+async def test_filtered_read_finds_what_the_filter_lets_through(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    for n in range(300):
+        await log.append(
+            Draft("tick", b"%d" % n, f"t/{n % 7}", more_topics=("m/1",) if n % 5 == 0 else ()),
+            Draft("tock", b"%d" % n, f"u/{n % 3}"),
+        )
+    for filter in (
+        Filter(["t/3"]),
+        Filter(["t/*", "u/1"]),
+        Filter(["m/*"]),
+        Filter(["m/1"], ["tock"]),
+        Filter(types=["tock"]),
+        Filter(["*"], ["tick"]),
+        Filter(["none"]),
+    ):
+        wanted = [
+            event.id.seq
+            for event in log.delivered
+            if filter.matches(event.draft.topic, event.draft.type, event.draft.more_topics)
+        ]
+        assert seqs(await log.read_all(0, filter)) == wanted
+        newest = await log.history.newest(filter, 25, max_bytes=10**6, before=500)
+        assert seqs(newest) == [seq for seq in wanted if seq < 500][-25:]
+    await log.journal.stop()
+
+
+async def test_page_ends_behind_the_event_that_fills_it(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    await log.append(*ticks(5, size=40_000), *ticks(100))
+    page = await log.history.read(0, EVERYTHING, max_events=500, max_bytes=65_536)
+    assert (seqs(page.events), page.cursor) == ([1, 2], 2)
+    page = await log.history.read(5, EVERYTHING, max_events=7, max_bytes=65_536)
+    assert (seqs(page.events), page.cursor) == ([*range(6, 13)], 12)
+    page = await log.history.read(105, EVERYTHING, max_events=7, max_bytes=65_536)
+    assert (seqs(page.events), page.cursor) == ([], 105)
+    few = await log.history.newest(EVERYTHING, 50, max_bytes=80_000, before=6)
+    assert seqs(few) == [4, 5]
+    await log.journal.stop()
+
+
+async def test_large_events_are_passed_in_bounded_pieces(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    for _ in range(10):
+        await log.append(*ticks(10, size=60_000))
+    page = await log.history.read(0, Filter(["none"]), max_events=500, max_bytes=65_536)
+    assert 60 <= page.cursor < 75
+    assert await log.read_all(0, Filter(["none"])) == []
+    await log.journal.stop()
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+async def test_key_is_forgotten_after_its_window(tmp_path: Path) -> None:
+    log = Log(tmp_path, key_window_s=100.0)
+    await log.start()
+    once = Once("", "k", b"1" * 16)
+    await log.append(*ticks(1), once=once)
+    log.clock.move(99.0)
+    assert (await log.append(*ticks(1), once=once)).is_duplicate
+    log.clock.wall += 86_400.0  # setting the clock changes nothing
+    assert (await log.append(*ticks(1), once=once)).is_duplicate
+    log.clock.move(2.0)
+    assert not (await log.append(*ticks(1), once=once)).is_duplicate
+    assert (await log.append(*ticks(1), once=once)).is_duplicate
+    await log.journal.stop()
+
+
+async def test_no_more_keys_are_kept_than_the_limit_says(tmp_path: Path) -> None:
+    log = Log(tmp_path, keys=10)
+    await log.start()
+    keys = [Once("", f"{n}", b"1" * 16) for n in range(30)]
+    for once in keys:
+        await log.append(*ticks(1), once=once)
+    assert (await log.append(*ticks(1), once=keys[20])).is_duplicate
+    assert not (await log.append(*ticks(1), once=keys[19])).is_duplicate
+    await log.journal.stop()
+    db = connect(log.path)
+    assert db.execute("SELECT count(*) FROM keys").fetchone()[0] == 10
+    db.close()
+
+
+async def test_old_keys_leave_the_file(tmp_path: Path) -> None:
+    log = Log(tmp_path, key_window_s=10.0)
+    await log.start()
+    await log.append(*ticks(1), once=Once("", "k", b"1" * 16))
+    log.clock.move(11.0)
+    db = connect(log.path)
+    await eventually(lambda: not db.execute("SELECT count(*) FROM keys").fetchone()[0])
+    db.close()
+    await log.journal.stop()
+
+
+# --- the file while it is used --------------------------------------------------------------------
+
+
+async def test_file_that_another_program_holds_is_waited_for_and_then_refused(
+    tmp_path: Path,
+) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    other = sqlite3.connect(log.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    turns = 0
+    future = log.journal.append([Append(ticks(1))])
+    later = log.journal.append([Append(ticks(1))])
+    while not (future.done() and later.done()):
+        await asyncio.sleep(0.001)
+        turns += 1
+    for each in (future, later):
+        with pytest.raises(Unavailable) as caught:
+            each.result()
+        assert (caught.value.code, caught.value.status) == ("journal_down", 503)
+    assert turns > 100  # the loop went on meanwhile
+    assert "another program" in log.journal.status
+    with pytest.raises(Unavailable):
+        log.journal.append([Append(ticks(1))])
+    other.execute("ROLLBACK")
+    other.close()
+    await eventually(lambda: not log.journal.status)
+    assert (await log.append(*ticks(1))).ids[0].seq == 1
+    await log.journal.stop()
+
+
+async def test_file_that_is_moved_away_is_missed(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    await log.append(*ticks(3))
+    away = log.path.with_name("away")
+    log.path.rename(away)
+    await eventually(lambda: log.journal.status)
+    away.rename(log.path)
+    await eventually(lambda: not log.journal.status)
+    assert (await log.append(*ticks(1))).ids[0].seq == 4
+    await log.journal.stop()
+
+
+async def test_commit_that_failed_but_is_in_the_file_is_taken_back(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    await log.append(*ticks(2))
+    writer: Any = log.journal._writer
+    tell = writer._tell
+
+    def fail(*written: object) -> None:
+        writer._tell = tell
+        raise sqlite3.OperationalError("disk I/O error")
+
+    writer._tell = fail
+    with pytest.raises(Unavailable):
+        await log.journal.append([Append(ticks(5), Once("", "k", b"1" * 16))])
+    await eventually(lambda: not log.journal.status)
+    again = await log.append(*ticks(1), once=Once("", "k", b"2" * 16))
+    assert again == Committed([EventId(log.delivered[0].id.epoch, 3)])
+    assert seqs(log.delivered) == seqs(await log.read_all(0)) == [1, 2, 3]
+    await log.journal.stop()
+
+
+async def test_files_are_for_the_hubs_user_alone(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    await log.append(*ticks(1))
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(
+        ["journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock"], 0o600
+    )
+    await log.journal.stop()
+
+
+# --- versions -------------------------------------------------------------------------------------
+
+
+async def test_file_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    await log.append(*ticks(3))
+    await log.journal.stop()
+    # As version 1 was: without the table of keys.
+    db = connect(log.path)
+    db.execute("DROP TABLE keys")
+    db.execute("PRAGMA user_version = 1")
+    db.close()
+    again = Log(tmp_path)
+    opening = await again.start()
+    assert opening.events == log.delivered
+    once = Once("", "k", b"1" * 16)
+    assert not (await again.append(*ticks(1), once=once)).is_duplicate
+    assert (await again.append(*ticks(1), once=once)).is_duplicate
+    await again.journal.stop()
+
+
+def test_version_before_is_what_it_is_made_from(tmp_path: Path) -> None:
+    def tables(version: int) -> set[str]:
+        path = tmp_path / f"{version}.db"
+        path.touch()
+        db = connect(path)
+        upgrade(db, 1, version)
+        found = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+        db.close()
+        return found
+
+    assert tables(1) == {"log", "events", "evicted"}
+    assert tables(2) - tables(1) == {"keys"}
+
+
+async def test_copy_that_is_put_in_place_goes_on_as_another_log(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    opening = await log.start()
+    await log.append(*ticks(3))
+    await log.journal.stop()
+    db = connect(log.path)
+    db.execute("UPDATE log SET is_copy = 1")
+    db.close()
+    again = Log(tmp_path)
+    later = await again.start()
+    assert later.floor.epoch > opening.floor.epoch
+    assert [event.id for event in later.events] == [
+        EventId(later.floor.epoch, seq) for seq in (1, 2, 3)
+    ]
+    await again.journal.stop()
+    third = Log(tmp_path)
+    assert (await third.start()).floor == later.floor
+    await third.journal.stop()
