@@ -108,7 +108,7 @@ async def test_append_that_the_journal_refuses_is_unavailable_and_counted() -> N
             await answer
         assert (hub.not_ready, hub.counters.journal_errors) == ("journal_down", 1)
         with pytest.raises(Unavailable) as refused:
-            hub.append(drafts(1))
+            await hub.append(drafts(1))
         assert refused.value.code == "journal_down"
         store.break_down("")
         assert len(await hub.publish(*drafts(1))) == 1
