@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 # What the tests start for real. nodejs and npm are taken as they are where they exist.
-DEBIAN := chromium-headless-shell firefox-esr prometheus nginx-light systemd openssl
+DEBIAN := chromium-headless-shell firefox-esr prometheus nginx-light systemd openssl strace
 # Tests wait for processes as often as they compute: a few more workers than cores, and each file on one
 # of them, so that a file's fixtures are made once.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))

@@ -122,7 +122,7 @@ def unavailable(path: Path, error: Exception) -> Unavailable:
     code = _code(error)
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
         return Unavailable(
-            "the journal's disk is full", code="journal_full", retry_after_s=5, status=507
+            "the journal's disk is full", code="storage_full", retry_after_s=5, status=507
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         why = "another program holds the journal's file"

@@ -132,7 +132,7 @@ class SqliteJournal:
                 group.future.set_result(outcomes)
 
     def _on_failed(self, groups: Sequence[Group], why: Unavailable) -> None:
-        if self._down is None or self._down.code in ("journal_down", "journal_full"):
+        if self._down is None or self._down.code in ("journal_down", "storage_full"):
             self._down = why
         self._reader.distrust()
         for group in groups:

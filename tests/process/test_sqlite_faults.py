@@ -1,0 +1,201 @@
+"""A hub on `sqlite:` whose disk fails: what publishers are told, what is published, and how it comes back.
+
+Faults are injected into the running hub's system calls by strace.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import StartHub
+from tests.hub_process import HubProcess
+from tests.patience import PATIENCE_S, wait_until
+
+Inject = Callable[[HubProcess, str], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def inject(tmp_path: Path) -> Iterator[Inject]:
+    """Let system calls of a hub fail: `inject(hub, "fdatasync:error=EIO")`. Ends when its process is ended."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(hub: HubProcess, what: str) -> subprocess.Popen[bytes]:
+        output = tmp_path / f"strace-{len(started)}"
+        command = ["strace", "-f", "-o", str(output), "-p", str(hub.pid)]
+        call = what.partition(":")[0]
+        strace = subprocess.Popen(
+            [*command, "-e", f"trace={call}", "-e", f"inject={what}"], stderr=subprocess.PIPE
+        )
+        assert strace.stderr
+        said = strace.stderr.readline()
+        assert b"attached" in said, said
+        started.append(strace)
+        return strace
+
+    yield start
+    for strace in started:
+        end(strace)
+
+
+def end(strace: subprocess.Popen[bytes]) -> None:
+    strace.terminate()
+    strace.communicate(timeout=PATIENCE_S)
+
+
+def post(hub: HubProcess, message: str = "a") -> tuple[int, dict[str, Any]]:
+    connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=PATIENCE_S)
+    body = json.dumps({"type": "tick", "message": message})
+    connection.request("POST", "/api/notify", body, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+    connection.close()
+    return response.status, answer
+
+
+def messages(hub: HubProcess) -> list[str]:
+    page = hub.get("/api/history?limit=1000")
+    return [event["data"]["message"] for event in page["events"]]
+
+
+def readiness(hub: HubProcess) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=PATIENCE_S)
+    connection.request("GET", "/readyz")
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return response.status
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        ("pwrite64:error=ENOSPC", 507, "storage_full"),
+        ("pwrite64:error=EIO", 503, "journal_down"),
+        ("fdatasync:error=EIO", 503, "journal_down"),
+    ],
+)
+def test_failing_disk_publishes_nothing_and_the_hub_recovers(
+    start_hub: StartHub, tmp_path: Path, inject: Inject, fault: str, status: int, code: str
+) -> None:
+    flags = ("--journal", f"sqlite:{tmp_path}/journal.db", "--canary", "0")
+    hub = start_hub(*flags)
+    assert post(hub, "before")[0] == 200
+    strace = inject(hub, fault)
+    for _ in range(3):
+        answer = post(hub, "lost")
+        assert (answer[0], answer[1]["code"]) == (status, code)
+    assert messages(hub) == ["before"]
+    assert readiness(hub) == 503
+    assert hub.metric("tocsin_journal_up") == 0
+    end(strace)
+    wait_until(lambda: readiness(hub) == 200, what="recovery")
+    assert hub.metric("tocsin_journal_up") == 1
+    found, after = post(hub, "after")
+    assert (found, after["id"].rpartition("-")[2]) == (200, "2")
+    assert messages(hub) == ["before", "after"]
+    hub.restart()
+    assert messages(hub) == ["before", "after"]
+    assert "Traceback" not in hub.log(), hub.log()
+
+
+def test_acknowledged_is_synced(start_hub: StartHub, tmp_path: Path, inject: Inject) -> None:
+    hub = start_hub("--journal", f"sqlite:{tmp_path}/journal.db", "--canary", "0")
+    strace = inject(hub, "fdatasync:delay_enter=1000")
+    for n in range(20):  # one after the other: each is a transaction of its own
+        assert post(hub, f"{n}")[0] == 200
+    end(strace)
+    calls = (tmp_path / "strace-0").read_text().count("fdatasync(")
+    assert calls >= 20
+
+
+def test_second_hub_on_one_file_does_not_start(start_hub: StartHub, tmp_path: Path) -> None:
+    journal = f"sqlite:{tmp_path}/journal.db"
+    hub = start_hub("--journal", journal)
+    said = refused(journal)
+    assert "in use by another hub" in said
+    hub.kill()
+    start_hub("--journal", journal)
+
+
+def test_restart_goes_on_with_the_log(start_hub: StartHub, tmp_path: Path) -> None:
+    hub = start_hub("--journal", f"sqlite:{tmp_path}/journal.db")
+    first = hub.publish_at_once("tick", *(f"{n}" for n in range(100)))
+    assert hub.stop() == 0
+    hub.restart()
+    assert messages(hub) == [f"{n}" for n in range(100)]
+    epoch, _, seq = hub.publish("tick")["id"].partition("-")
+    assert (epoch, seq) == (first[0].partition("-")[0], "101")
+
+
+def refused(journal: str) -> str:
+    """What a hub says that can't start with this journal: one line, and exit code 2."""
+    command = [sys.executable, "-m", "tocsin", "serve", "--port", "0", "--journal", journal]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 2, done
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tocsin: journal: "), line
+    return line
+
+
+def a_journal(path: Path, hub: HubProcess) -> None:
+    """Leave a file with some hundred pages, as after a clean end."""
+    for _ in range(3):
+        hub.publish_at_once("tick", *("x" * 1_000 for _ in range(100)))
+    assert hub.stop() == 0
+    assert path.stat().st_size > 300_000
+
+
+def overwrite(path: Path, at: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
+
+
+def set_version(path: Path, version: int) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA user_version = {version}")
+    db.close()
+
+
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "truncated": (lambda path: os.truncate(path, 200_000), "damaged"),
+    "no database": (lambda path: overwrite(path, 0, b"x" * 100), "damaged"),
+    "broken pages": (lambda path: overwrite(path, 4_096, b"x" * 200_000), "damaged"),
+    "newer": (lambda path: set_version(path, 3), "version 3"),
+    "read-only": (lambda path: path.chmod(0o444), "read-only"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "no file"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_file_that_cannot_be_used_is_named_and_left_as_it_is(
+    start_hub: StartHub, tmp_path: Path, how: str
+) -> None:
+    path = tmp_path / "journal.db"
+    a_journal(path, start_hub("--journal", f"sqlite:{path}", "--canary", "0"))
+    break_it, said = BROKEN[how]
+    break_it(path)
+    before = path.read_bytes() if path.is_file() else b""
+    line = refused(f"sqlite:{path}")
+    assert said in line
+    assert str(path) in line
+    assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+def test_place_where_others_could_put_something_is_refused(tmp_path: Path) -> None:
+    assert "folder can't be used" in refused(f"sqlite:{tmp_path}/none/journal.db")
+    (tmp_path / "link.db").symlink_to(tmp_path / "elsewhere")
+    assert "symbolic link" in refused(f"sqlite:{tmp_path}/link.db")
+    assert not (tmp_path / "elsewhere").exists()
+    tmp_path.chmod(0o777)
+    assert "everybody may write" in refused(f"sqlite:{tmp_path}/journal.db")

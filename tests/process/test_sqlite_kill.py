@@ -1,0 +1,63 @@
+"""A hub on `sqlite:` that is killed under load again and again: clients resume and have lost nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StartHub
+from tests.soak.checker import Checker
+from tests.soak.test_soak_history import FLAGS, Size, Soak, figures
+
+
+@dataclass
+class Kills(Soak):
+    """A soak in which nothing happens to the hub but `kill -9`."""
+
+    async def _let_happen(self) -> None:
+        for _ in range(self.size.incidents):
+            await asyncio.sleep(self.dice.uniform(0.05, 0.5))
+            self.incidents["kill"] += 1
+            self.hub.kill()
+            await asyncio.to_thread(self.hub.restart)
+
+
+def size(kills: int) -> Size:
+    return Size(0, 30, 1_000, kills, 0)
+
+
+@pytest.mark.parametrize(
+    ("size", "limits"),
+    [
+        pytest.param(size(17), ()),
+        # So small a history is trimmed all the time; who is away for long is told of the gap.
+        pytest.param(size(3), ("--history-events", "2000", "--window-events", "2000")),
+        pytest.param(size(200), (), marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
+    ],
+    ids=["17 kills", "3 kills while it is trimmed", "200 kills"],
+)
+async def test_nothing_is_lost_repeated_out_of_order_or_told_to_be_lost(
+    start_hub: StartHub, tmp_path: Path, size: Size, limits: tuple[str, ...]
+) -> None:
+    seed = int(os.environ.get("SOAK_SEED") or random.randrange(2**32))
+    limits = limits or ("--window-events", "1000000")
+    hub = start_hub(*FLAGS, "--journal", f"sqlite:{tmp_path}/journal.db", *limits)
+    kills = Kills(hub, size, random.Random(seed))
+    await kills.run()
+    assert hub.stop() == 0
+    checker = Checker(kills.history)
+    faults = checker.check() + [odd for publisher in kills.publishers for odd in publisher.odd]
+    shown = figures(kills.history, checker)
+    print(f"\nSOAK_SEED={seed}, {shown}")
+    assert not faults, f"{len(faults)} faults with SOAK_SEED={seed}:\n" + "\n".join(faults[:20])
+    assert "Traceback" not in hub.log(), hub.log()
+    assert shown["restart"] == 0, "a log that goes on was told as another"
+    if "2000" not in limits:
+        assert shown["evicted"] == 0
+    assert shown["acknowledged"] > size.incidents
+    assert shown["resumed"] > size.incidents
