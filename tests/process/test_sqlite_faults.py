@@ -167,13 +167,18 @@ def set_version(path: Path, version: int) -> None:
     db.close()
 
 
+def put_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (lambda path: os.truncate(path, 200_000), "damaged"),
     "no database": (lambda path: overwrite(path, 0, b"x" * 100), "damaged"),
     "broken pages": (lambda path: overwrite(path, 4_096, b"x" * 200_000), "damaged"),
     "newer": (lambda path: set_version(path, 3), "version 3"),
     "read-only": (lambda path: path.chmod(0o444), "read-only"),
-    "a folder": (lambda path: (path.unlink(), path.mkdir()), "no file"),
+    "a folder": (put_a_folder, "no file"),
 }
 
 

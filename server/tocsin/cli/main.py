@@ -15,6 +15,7 @@ from tocsin import logs
 from tocsin.app import serve as serve_hub
 from tocsin.bench import BenchError
 from tocsin.bench import bench as run_bench
+from tocsin.cli.journal import journal
 from tocsin.errors import PortTaken, SettingsError
 from tocsin.settings import (
     ENVIRONMENT_PREFIX,
@@ -181,6 +182,9 @@ def bench(url: str, **load: Any) -> None:
         _fail(f"bench: {error}", FAILED)
     if outcome.missing or outcome.errors:
         sys.exit(FAILED)
+
+
+tocsin.add_command(journal)
 
 
 def _fail(message: str, code: int) -> None:

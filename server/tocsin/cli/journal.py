@@ -1,0 +1,55 @@
+"""The commands ``tocsin journal``: what an operator does with a journal's file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from tocsin.eventlog.journal.sqlite import transfer
+
+FILE = click.Path(path_type=Path)
+UNSOUND = 1
+
+
+@click.group()
+def journal() -> None:
+    """Check, copy, export or import the file of `--journal sqlite:PATH`."""
+
+
+@journal.command()
+@click.argument("path", type=FILE)
+def check(path: Path) -> None:
+    """Read all of PATH and say what it holds; exit code 1 if it is damaged. The hub may run."""
+    try:
+        found = transfer.check(path)
+    except transfer.Unsound as error:
+        click.echo(f"tocsin: journal: {str(path)!r} is {error}", err=True)
+        sys.exit(UNSOUND)
+    span = f", {found.oldest} to {found.newest}" if found.events else ""
+    click.echo(f"{path}: sound; {found.events} events{span}, {found.bytes} bytes of records")
+
+
+@journal.command()
+@click.argument("path", type=FILE)
+@click.argument("target", type=FILE)
+def backup(path: Path, target: Path) -> None:
+    """Write a copy of PATH to TARGET, a new file. The hub may run."""
+    transfer.backup(path, target)
+    click.echo(f"{target}: written")
+
+
+@journal.command("export")
+@click.argument("path", type=FILE)
+def export_(path: Path) -> None:
+    """Write PATH to standard output as NDJSON: a line for the log, and one for each event. The hub may run."""
+    transfer.export(path, sys.stdout.buffer)
+
+
+@journal.command("import")
+@click.argument("path", type=FILE)
+def import_(path: Path) -> None:
+    """Make PATH, a new file, from NDJSON on standard input, as `export` writes it."""
+    count = transfer.read_in(path, sys.stdin.buffer)
+    click.echo(f"{path}: {count} events")

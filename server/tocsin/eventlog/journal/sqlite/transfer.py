@@ -1,0 +1,305 @@
+"""A journal's file from outside: is it sound, a copy while the hub runs, and the way to and from NDJSON.
+
+A line of NDJSON is an event; the first line is the log. So nobody is locked in: any language reads it.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, TypeVar
+
+import msgspec
+
+from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.record import RecordError, decode_records
+from tocsin.errors import InvalidInput, SettingsError
+from tocsin.eventlog.journal.sqlite import schema
+from tocsin.eventlog.journal.sqlite.file import cannot_open, connect, prepare
+from tocsin.eventlog.journal.sqlite.limits import Limits
+from tocsin.eventlog.journal.sqlite.lock import FileLock
+from tocsin.eventlog.journal.sqlite.store import ROWS, Store
+
+Parsed = TypeVar("Parsed")
+
+PIECE = 1_000
+"""Events that are read or written at a time."""
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What a file holds: ids of the oldest and the newest event, None where none is; events, bytes of records."""
+
+    oldest: str | None
+    newest: str | None
+    events: int
+    bytes: int
+
+
+class Header(msgspec.Struct, frozen=True, tag_field="kind", tag="log"):
+    """The first line of an export: the log, and the newest seq that was evicted from it."""
+
+    epoch: int
+    floor: int
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An event of an export. `data` is text; `data_base64` stands there instead where it isn't UTF-8."""
+
+    seq: int
+    time: float
+    type: str
+    topics: tuple[str, ...]
+    data: str = ""
+    data_base64: str = ""
+    source: str = "api"
+    principal: str = ""
+    traceparent: str = ""
+    key: str = ""
+    final: bool = False
+
+
+class Unsound(Exception):
+    """What a check found. The message is one line."""
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_header = msgspec.json.Decoder(Header).decode
+_decode_line = msgspec.json.Decoder(Line).decode
+
+
+def check(path: Path) -> Summary:
+    """Read all of the file at `path`; the hub may run meanwhile.
+
+    Raises:
+        SettingsError: it can't be opened.
+        Unsound: it is damaged, or what is in it makes no log.
+    """
+    db = _open(path)
+    try:
+        db.execute("BEGIN")  # one state, whatever the hub does meanwhile
+        for (said,) in db.execute("PRAGMA integrity_check(1)"):
+            if said != "ok":
+                raise Unsound(f"damaged: {said.splitlines()[-1]}")
+        return _check_log(db)
+    except (sqlite3.Error, RecordError) as error:
+        raise Unsound(f"damaged: {error}") from error
+    finally:
+        db.close()
+
+
+def _check_log(db: sqlite3.Connection) -> Summary:
+    epoch, floor, total = _log(db)
+    first_total, seq, time = total, floor, 0.0
+    for event, at in _events(db, epoch, floor):
+        if event.id.seq != seq + 1:
+            raise Unsound(f"event {seq + 1} is missing; {event.id.seq} is the next")
+        if event.time < time:
+            raise Unsound(f"event {event.id.seq} is older than the one before it")
+        if at <= total:
+            raise Unsound(f"event {event.id.seq} is counted with {at - total} bytes")
+        seq, time, total = event.id.seq, event.time, at
+    return Summary(
+        str(EventId(epoch, floor + 1)) if seq > floor else None,
+        str(EventId(epoch, seq)) if seq > floor else None,
+        seq - floor,
+        total - first_total,
+    )
+
+
+def backup(path: Path, target: Path) -> None:
+    """Write a copy of the file to `target`, which is not there yet; the hub may run meanwhile.
+
+    A hub that is given the copy goes on as another log: ids that the first one gave since stay its own.
+
+    Raises:
+        SettingsError: the file can't be read, or the copy can't be written.
+    """
+    source = _open(path)
+    try:
+        # Made anew, as nobody shall write into a file that is there.
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        source.execute("VACUUM INTO ?", (str(target),))
+        copy = connect(target)
+        try:
+            copy.execute("PRAGMA journal_mode = WAL")
+            copy.execute("UPDATE log SET is_copy = 1")
+            copy.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # and synced
+        finally:
+            copy.close()
+    except OSError as error:
+        raise SettingsError(
+            f"journal: {str(target)!r} can't be written: {error.strerror}"
+        ) from None
+    except sqlite3.Error as error:
+        raise SettingsError(f"journal: {str(target)!r} can't be written: {error}") from None
+    finally:
+        source.close()
+
+
+def export(path: Path, output: IO[bytes]) -> int:
+    """Write the log to `output` as NDJSON; how many events it was. The hub may run meanwhile.
+
+    Raises:
+        SettingsError: the file can't be read.
+    """
+    db = _open(path)
+    try:
+        db.execute("BEGIN")
+        epoch, floor, _ = _log(db)
+        output.write(_encode(Header(epoch, floor)) + b"\n")
+        count = 0
+        for event, _ in _events(db, epoch, floor):
+            output.write(_encode(_line(event)) + b"\n")
+            count += 1
+        return count
+    except (sqlite3.Error, RecordError) as error:
+        raise cannot_open(path, error) from error
+    finally:
+        db.close()
+
+
+def read_in(path: Path, lines: Iterable[bytes]) -> int:
+    """Make a new file at `path` from the lines of an export; how many events it holds.
+
+    Idempotency keys are not in an export, so they are known no more. The log goes on under the same ids.
+
+    Raises:
+        SettingsError: there is a file already, it can't be made, or a line is none of an export. What was
+            made is removed again.
+    """
+    if path.exists():
+        raise SettingsError(f"journal: {str(path)!r} is there already; allowed: a new file")
+    prepare(path)
+    lock = FileLock(path)
+    try:
+        return _read_in(path, lines)
+    except BaseException:
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        raise
+    finally:
+        lock.release()
+
+
+def _read_in(path: Path, lines: Iterable[bytes]) -> int:
+    numbered = enumerate(lines, 1)
+    header = _parse(_decode_header, *next(numbered, (1, b"")))
+    db = connect(path)
+    try:
+        schema.upgrade(db, header.epoch)
+        db.execute("UPDATE log SET floor = ?, forgotten = ?", (header.floor, header.floor))
+        store = Store(db, Limits(), 0.0, 0.0)
+        db.execute("BEGIN")
+        some: list[Event] = []
+        for number, text in numbered:
+            some.append(_event(header.epoch, store, len(some), number, text))
+            if len(some) == ROWS:
+                store.add(some)
+                some = []
+        if some:
+            store.add(some)
+        db.execute("COMMIT")
+        return store.events
+    except sqlite3.Error as error:
+        raise cannot_open(path, error) from error
+    finally:
+        db.close()
+
+
+def _event(epoch: int, store: Store, waiting: int, number: int, text: bytes) -> Event:
+    line = _parse(_decode_line, number, text)
+    due = store.head + waiting + 1
+    if line.seq != due:
+        raise SettingsError(f"journal: line {number}: seq is {line.seq}; allowed: {due}, the next")
+    try:
+        data = base64.b64decode(line.data_base64) if line.data_base64 else line.data.encode()
+        topic, *more = line.topics
+        draft = Draft(
+            line.type,
+            data,
+            topic,
+            line.source,
+            tuple(more),
+            line.principal,
+            line.traceparent,
+            line.key,
+            line.final,
+        )
+    except (InvalidInput, ValueError) as error:
+        raise SettingsError(f"journal: line {number}: {error}") from None
+    return Event(EventId(epoch, line.seq), draft, max(line.time, store.time))
+
+
+def _parse(decode: Callable[[bytes], Parsed], number: int, text: bytes) -> Parsed:
+    try:
+        return decode(text)
+    except msgspec.MsgspecError as error:
+        raise SettingsError(f"journal: line {number} is none of an export: {error}") from None
+
+
+def _line(event: Event) -> Line:
+    draft = event.draft
+    try:
+        text, encoded = draft.data.decode(), ""
+    except UnicodeDecodeError:
+        text, encoded = "", base64.b64encode(draft.data).decode()
+    return Line(
+        event.id.seq,
+        event.time,
+        draft.type,
+        draft.topics,
+        text,
+        encoded,
+        draft.source,
+        draft.principal,
+        draft.traceparent,
+        draft.key,
+        draft.final,
+    )
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """A connection to a journal's file of this version.
+
+    Raises:
+        SettingsError: there is none, or it is something else.
+    """
+    if not path.is_file():
+        raise SettingsError(f"journal: {str(path)!r} is no file")
+    try:
+        db = connect(path)
+        version = schema.version_of(db)
+    except (sqlite3.Error, schema.UnknownVersion) as error:
+        raise cannot_open(path, error) from error
+    if version != schema.VERSION:
+        db.close()
+        raise SettingsError(
+            f"journal: {str(path)!r} is of version {version}; a hub that is started with it brings it"
+            f" to version {schema.VERSION}"
+        )
+    return db
+
+
+def _log(db: sqlite3.Connection) -> tuple[int, int, int]:
+    epoch, floor, total = db.execute("SELECT epoch, floor, floor_total FROM log").fetchone()
+    return epoch, floor, total
+
+
+def _events(db: sqlite3.Connection, epoch: int, after: int) -> Iterator[tuple[Event, int]]:
+    """All events, each with its `total`."""
+    while True:
+        rows = db.execute(
+            "SELECT seq, total, record FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, PIECE),
+        ).fetchall()
+        if not rows:
+            return
+        events = decode_records(b"".join([record for _, _, record in rows]), len(rows), epoch)
+        for (seq, total, _), event in zip(rows, events, strict=True):
+            if event.id.seq != seq:
+                raise RecordError(f"row {seq} holds event {event.id.seq}")
+            yield event, total
+        after = rows[-1][0]

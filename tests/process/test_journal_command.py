@@ -1,0 +1,94 @@
+"""`tocsin journal`: check, backup, export and import, as an operator uses them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import StartHub
+from tests.patience import PATIENCE_S
+
+
+def journal(
+    *arguments: object, given: bytes = b"", code: int = 0
+) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "tocsin", "journal", *map(str, arguments)]
+    done = subprocess.run(command, input=given, capture_output=True, timeout=PATIENCE_S)
+    assert done.returncode == code, done
+    assert b"Traceback" not in done.stderr
+    return done
+
+
+def test_file_is_checked_and_copied_and_exported_while_the_hub_runs(
+    start_hub: StartHub, tmp_path: Path
+) -> None:
+    path, copy = tmp_path / "journal.db", tmp_path / "copy.db"
+    flags = ("--canary", "0", "--journal")
+    hub = start_hub(*flags, f"sqlite:{path}")
+    ids = hub.publish_at_once("tick", *(f"é{n}" for n in range(50)))
+    said = journal("check", path).stdout.decode()
+    assert f"sound; 50 events, {ids[0]} to {ids[-1]}" in said
+    journal("backup", path, copy)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert b"sound; 50 events" in journal("check", copy).stdout
+    assert b"exists" in journal("backup", path, copy, code=2).stderr
+    log, *events = map(json.loads, journal("export", path).stdout.splitlines())
+    assert log == {"kind": "log", "epoch": int(ids[0].partition("-")[0]), "floor": 0}
+    assert [event["seq"] for event in events] == [*range(1, 51)]
+    assert json.loads(events[7]["data"])["message"] == "é7"
+    # The copy goes on as another log: what the first one gave since can't be given again.
+    hub.publish("tick")
+    other = start_hub(*flags, f"sqlite:{copy}")
+    epoch, _, seq = other.publish("tick")["id"].partition("-")
+    assert int(epoch) > log["epoch"]
+    assert seq == "51"
+
+
+def test_export_makes_the_same_log_again(start_hub: StartHub, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.db", tmp_path / "second.db"
+    hub = start_hub("--canary", "0", "--journal", f"sqlite:{first}", "--history-events", "1000")
+    for n in range(15):
+        ids = hub.publish_at_once("tick", *(f"{n} {k}" for k in range(100)))
+    assert hub.stop() == 0
+    exported = journal("export", first).stdout
+    floor = json.loads(exported.partition(b"\n")[0])["floor"]
+    assert 400 <= floor <= 500
+    assert b"%d events" % (1_500 - floor) in journal("import", second, given=exported).stdout
+    assert journal("export", second).stdout == exported
+    assert b"sound" in journal("check", second).stdout
+    hub = start_hub("--canary", "0", "--journal", f"sqlite:{second}")
+    assert hub.publish("tick")["id"] == ids[-1].replace("-1500", "-1501")
+
+
+def test_what_is_no_export_makes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    log = b'{"kind":"log","epoch":1,"floor":0}\n'
+    event = b'{"seq":%d,"time":1,"type":"tick","topics":["t"]}\n'
+    for given, said in (
+        (b"", "line 1"),
+        (b"nonsense\n", "line 1"),
+        (log + event % 2, "line 2: seq is 2; allowed: 1"),
+        (log + event % 1 + b"{}\n", "line 3"),
+        (log + (event % 1).replace(b"tick", b"gap"), "reserved"),
+    ):
+        done = journal("import", path, given=given, code=2)
+        assert said in done.stderr.decode()
+        assert not path.exists()
+    journal("import", path, given=log + event % 1)
+    assert b"there already" in journal("import", path, given=log, code=2).stderr
+
+
+def test_damage_is_found(start_hub: StartHub, tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    hub = start_hub("--journal", f"sqlite:{path}")
+    hub.publish_at_once("tick", *("x" * 1_000 for _ in range(300)))
+    assert hub.stop() == 0
+    with path.open("r+b") as file:
+        file.seek(150_000)
+        file.write(b"y" * 20_000)
+    assert b"damaged" in journal("check", path, code=1).stderr
+    assert b"no file" in journal("check", tmp_path / "none", code=2).stderr
+    (tmp_path / "text").write_text("x" * 10_000)
+    journal("export", tmp_path / "text", code=2)
