@@ -31,6 +31,12 @@ from tocsin.eventlog.journal.sqlite.store import ROWS, STEP, Pair, Store, cut
 TICK_S = 1.0
 """How often the thread looks at ages when nothing comes in."""
 
+GATHER_SHARE = 0.25
+GATHER_S = 0.001
+"""Where several publishers wait, the next transaction begins later by this share of what the last one took, and
+no more than that. Those who were just answered come back meanwhile: else they and the others would take turns, and
+each transaction would have half of them."""
+
 PAUSE_S = 0.01
 """Between two steps where more is left to evict or to give back."""
 
@@ -143,6 +149,7 @@ class Writer:
         self._next_tick = 0.0
         self._file = (0, 0)
         self._told: State
+        self._pause_s = 0.0  # before what waits is taken
         self._frames = 0  # pages written to the write-ahead log since the last checkpoint, about
         self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
         self._thread.start()
@@ -222,6 +229,8 @@ class Writer:
             group = self._groups.get(timeout=max(self._next_tick - time.monotonic(), 0.0))
         except Empty:
             return []
+        if self._pause_s:
+            time.sleep(self._pause_s)
         groups = []
         while group:
             groups.append(group)
@@ -236,6 +245,7 @@ class Writer:
 
     def _commit(self, groups: Sequence[Group]) -> None:
         """Write these groups, and tell the loop when they are on the disk."""
+        began = time.monotonic()
         db, store = self._connection(), self._store
         count = sum([len(append.drafts) for group in groups for append in group.appends])
         # Nothing of what comes with it: if this commit fails, the log still ends where it did.
@@ -254,6 +264,9 @@ class Writer:
             db.execute("COMMIT")
         self._frames += 4 + len(events) // 8 + 2 * len(gone)
         self._tell(events, list(zip(groups, outcomes, strict=True)), gone)
+        has_several = len(groups) > 1 or len(groups[0].appends) > 1
+        took_s = time.monotonic() - began
+        self._pause_s = min(took_s * GATHER_SHARE, GATHER_S) if has_several else 0.0
 
     def _tell(
         self,
