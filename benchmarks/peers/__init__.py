@@ -6,6 +6,7 @@ from peers.base import Peer
 from peers.centrifugo import CENTRIFUGO
 from peers.cloop import CLOOP, CLOOP_BATCH
 from peers.hub import HUBS
+from peers.nats import NATS
 from peers.nchan import NCHAN
 from peers.node import BETTER_SSE, EXPRESS
 from peers.starlette import SSE_STARLETTE
@@ -21,4 +22,5 @@ ALL: tuple[Peer, ...] = (
     BETTER_SSE,
     TORNADO,
     SSE_STARLETTE,
+    NATS,
 )

@@ -136,6 +136,13 @@ class Server:
                 ran_ns += int((thread / "schedstat").read_text().split()[0])
         return ran_ns / 1e9
 
+    def free_threads(self) -> None:
+        """Let all threads but the first of each process run on the generator's core too."""
+        for pid in self._pids():
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                if int(thread.name) != pid:
+                    os.sched_setaffinity(int(thread.name), {SERVER_CORE, LOAD_CORE})
+
     @property
     def turns(self) -> Turns:
         """How long its loop's turns take; of a hub that is started with them timed."""

@@ -1,7 +1,7 @@
 """Tocsin itself, with its default settings: metrics, log, limits and checks are on.
 
 Which Tocsin, a `Build` tells: of any commit, under any interpreter and loop. How it is started, a kind:
-as people do, with a switch for its metrics, or with its loop's turns timed.
+as people do, with a switch for its metrics, with its loop's turns timed, or with its log in a file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ WITH_LOOP = CHECKOUT / "benchmarks" / "with_loop.py"
 UVLOOP = "uvloop==0.23.0"
 UVLOOP_HOME = CACHE / "uvloop"
 
-TOCSIN, SWITCHED, TIMED = KINDS = ("tocsin", "tocsin-switched", "tocsin-timed")
+TOCSIN, SWITCHED, TIMED, SQLITE = KINDS = (
+    "tocsin",
+    "tocsin-switched",
+    "tocsin-timed",
+    "tocsin-sqlite",
+)
+
+JOURNALS = CACHE / "journals"
+"""Where hubs with a journal on the disk keep it."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,7 @@ def _interpreter(name: str) -> str:
 class Hub(Peer):
     def __init__(self, kind: str, build: Build = THIS) -> None:
         self.name = kind
-        self.title = build.name
+        self.title = build.name + (", sqlite:" if kind == SQLITE else "")
         self.build = build
 
     @property
@@ -138,10 +146,18 @@ class Hub(Peer):
         )
 
     def command(self, port: int) -> list[str]:
-        return [self.build.python, *self._program(port), "serve", "--port", str(port)]
+        program = [self.build.python, *self._program(port), "serve", "--port", str(port)]
+        return [*program, *(("--journal", self._new_journal()) if self.name == SQLITE else ())]
+
+    def _new_journal(self) -> str:
+        """An empty log on the disk, in place of the last one."""
+        folder = JOURNALS / self.log_name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return f"sqlite:{folder / 'journal.db'}"
 
     def _program(self, port: int) -> list[str]:
-        if self.name == TOCSIN:
+        if self.name in (TOCSIN, SQLITE):
             return [str(WITH_LOOP), "uvloop"] if self.build.uvloop else ["-m", "tocsin"]
         if self.build.uvloop:
             raise BenchError(f"{self.name} needs asyncio's loop")

@@ -52,13 +52,14 @@ def encode_record(event: Event) -> bytes:
     A store that gives ids itself encodes with an id of its choice, and puts the true one in place after
     decoding (`msgspec.structs.replace`).
     """
-    id, draft, time = event.id, event.draft, event.time
+    id, draft = event.id, event.draft
+    # A tuple is encoded as `_Record` is, and costs a quarter less.
     return _encode(
-        _Record(
+        (
             RECORD_VERSION,
             id.epoch,
             id.seq,
-            time,
+            event.time,
             draft.type,
             draft.topics,
             draft.data,

@@ -31,7 +31,7 @@ from tocsin.eventlog.journal.sqlite.store import ROWS, STEP, Pair, Store, cut
 TICK_S = 1.0
 """How often the thread looks at ages when nothing comes in."""
 
-GATHER_SHARE = 0.25
+GATHER_SHARE = 0.5
 GATHER_S = 0.001
 """Where several publishers wait, the next transaction begins later by this share of what the last one took, and
 no more than that. Those who were just answered come back meanwhile: else they and the others would take turns, and
