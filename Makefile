@@ -7,7 +7,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 # What the tests start for real. nodejs and npm are taken as they are where they exist.
-DEBIAN := chromium-headless-shell firefox-esr prometheus nginx-light systemd openssl strace
+DEBIAN := chromium-headless-shell firefox-esr prometheus nginx-light systemd openssl strace haproxy faketime
+# What `make soak` starts beside them: the other proxies of config/proxies/, bad clients, networks of their own.
+DEBIAN_SOAK := caddy varnish apache2 slowhttptest iproute2 nftables
 # Tests wait for processes as often as they compute: a few more workers than cores, and each file on one
 # of them, so that a file's fixtures are made once.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
@@ -40,7 +42,8 @@ test: $(INSTALLED_DEV) packages ## install what the tests need and run all of th
 	@echo "All tests on $(WORKERS) workers: about 4 minutes on two cores"
 	$(BIN)/python -m pytest $(IN_PARALLEL)
 
-soak: $(INSTALLED_DEV) packages ## the tests that take minutes, and their figures; SOAK_SEED and SOAK_SECONDS are those of tests/soak
+soak: $(INSTALLED_DEV) ## the tests that take minutes, and their figures; SOAK_SEED and SOAK_SECONDS are those of tests/soak
+	@sh tests/packages.sh $(DEBIAN) $(DEBIAN_SOAK)
 	$(BIN)/python -m pytest -m soak -s --timeout 900
 
 check: $(INSTALLED_DEV) $(TSC) ## format, lint, strict types

@@ -45,6 +45,10 @@ apt install -y --no-install-recommends $missing >/dev/null
 
 # Debian starts a packaged server as a service; tests and benchmarks start their own, on free ports.
 for package in $missing; do
-	case $package in prometheus) service=prometheus ;; nginx-*) service=nginx ;; *) continue ;; esac
+	case $package in
+	prometheus | haproxy | caddy | varnish | apache2) service=$package ;;
+	nginx-*) service=nginx ;;
+	*) continue ;;
+	esac
 	$root service "$service" stop >/dev/null 2>&1 || true
 done

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from tests.patience import PATIENCE_S
 from tests.sse import EventStreamParser, ServerSentEvent
@@ -53,6 +53,12 @@ async def eventually(condition: Callable[[], object], what: str = "") -> None:
             await asyncio.sleep(0.005)
 
 
+class Listening(Protocol):
+    """Whatever listens on a port of this machine: a server, a hub's process, a proxy."""
+
+    port: int
+
+
 class StreamClient:
     """One open stream, read by the reference parser. Takes chunked and close-delimited bodies."""
 
@@ -70,7 +76,7 @@ class StreamClient:
     @classmethod
     async def open(
         cls,
-        server: Server,
+        server: Server | Listening,
         query: str = "",
         version: str = "1.1",
         method: str = "GET",

@@ -107,9 +107,11 @@ async def firefox() -> AsyncIterator[Firefox]:
             address = await _address(process, profile / "log")
             socket = await websocket_connect(f"{address}/session")
             browser = Firefox(socket)
-            await browser.begin()
-            yield browser
-            socket.close()
+            try:
+                await browser.begin()
+                yield browser
+            finally:
+                socket.close()
         finally:
             process.terminate()
             process.wait(PATIENCE_S)

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.dashboard import Dashboard
 from tests.conftest import StartHub
 from tests.hub_process import HubProcess
-from tests.nginx_process import NginxProcess
+from tests.proxy_process import DefaultNginx, proxy_process
 
 
 @pytest.fixture
@@ -19,13 +19,12 @@ def hub(start_hub: StartHub) -> HubProcess:
 
 
 @pytest.fixture
-def nginx(hub: HubProcess) -> Iterator[NginxProcess]:
-    nginx = NginxProcess(hub.port)
-    yield nginx
-    nginx.close()
+def nginx(hub: HubProcess) -> Iterator[DefaultNginx]:
+    with proxy_process(DefaultNginx, hub.port) as nginx:
+        yield nginx
 
 
-def test_pages_own_posts_and_stream_work(hub: HubProcess, nginx: NginxProcess, page: Page) -> None:
+def test_pages_own_posts_and_stream_work(hub: HubProcess, nginx: DefaultNginx, page: Page) -> None:
     dashboard = Dashboard(page, nginx)
     dashboard.wait_live()
     dashboard.message.fill("through nginx")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import StartHub
 from tests.hub_process import HubProcess
-from tests.nginx_process import NginxProcess
+from tests.proxy_process import DefaultNginx
 from tests.patience import PATIENCE_S, wait_until
 from tests.raw import get, notice, post, read_answer
 
@@ -30,13 +30,13 @@ def hub(start_hub: StartHub, path: Path) -> HubProcess:
 
 
 @pytest.fixture
-def nginx(hub: HubProcess, path: Path) -> Iterator[NginxProcess]:
-    nginx = NginxProcess(path, LOCATION)
+def nginx(hub: HubProcess, path: Path) -> Iterator[DefaultNginx]:
+    nginx = DefaultNginx(path, LOCATION)
     yield nginx
     nginx.close()
 
 
-def ask(nginx: NginxProcess, request: bytes, source: str = "127.0.0.1") -> socket.socket:
+def ask(nginx: DefaultNginx, request: bytes, source: str = "127.0.0.1") -> socket.socket:
     """A connection of the client `source` that has sent `request`."""
     connection = socket.create_connection(("127.0.0.1", nginx.port), PATIENCE_S, (source, 0))
     connection.sendall(request)
@@ -52,7 +52,7 @@ def read_until(connection: socket.socket, wanted: bytes) -> None:
 
 
 def test_address_is_that_of_who_asked_the_proxy_whatever_it_says_itself(
-    hub: HubProcess, nginx: NginxProcess
+    hub: HubProcess, nginx: DefaultNginx
 ) -> None:
     request = post(notice(), "X-Forwarded-For: 203.0.113.9", "Connection: close")
     with closing(ask(nginx, request, "127.0.0.3")) as client:
@@ -62,7 +62,7 @@ def test_address_is_that_of_who_asked_the_proxy_whatever_it_says_itself(
     assert line.endswith(" remote=127.0.0.3")
 
 
-def test_clients_behind_the_proxy_are_limited_each_by_its_own_address(nginx: NginxProcess) -> None:
+def test_clients_behind_the_proxy_are_limited_each_by_its_own_address(nginx: DefaultNginx) -> None:
     stream = get("/events")
     with (
         closing(ask(nginx, stream)) as first,
