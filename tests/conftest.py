@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from tests.cutter import Cutter
+from tests.fault_proxy import NONE, FaultProxy, Plan
 from tests.hub_process import HubProcess
 
 StartHub = Callable[..., HubProcess]
+StartFaultProxy = Callable[..., FaultProxy]
 
 
 @pytest.fixture
@@ -28,14 +30,13 @@ def start_hub() -> Iterator[StartHub]:
 
 
 @pytest.fixture
-def cutter() -> Iterator[Callable[..., Cutter]]:
-    """Start cutters: `cutter(port, cut_after=None)`."""
-    made: list[Cutter] = []
+def fault_proxy() -> Iterator[StartFaultProxy]:
+    """Start proxies that do what bad networks do: `fault_proxy(port, plan)`. All of them are stopped."""
+    with ExitStack() as stack:
 
-    def make(port: int, cut_after: int | None = None) -> Cutter:
-        made.append(Cutter(port, cut_after))
-        return made[-1]
+        def start(port: int, plan: Plan = lambda target, number: NONE) -> FaultProxy:
+            proxy = FaultProxy(port, plan)
+            stack.callback(proxy.close)
+            return proxy
 
-    yield make
-    for each in made:
-        each.close()
+        yield start

@@ -11,8 +11,7 @@ from tests.browser.conftest import NewPage, Watch
 from tests.browser.listener import Listener
 from tests.browser.publisher import Publisher
 from tests.browser.scripted_hub import Answer, Script, ScriptedHub, note, on_stream, welcome
-from tests.conftest import StartHub
-from tests.cutter import Cutter
+from tests.conftest import StartFaultProxy, StartHub
 from tests.patience import wait_until
 
 Id = tuple[int, int]
@@ -102,12 +101,12 @@ def test_cut_connections_lose_nothing(
     start_hub: StartHub,
     new_page: NewPage,
     watch: Watch,
-    cutter: Callable[..., Cutter],
+    fault_proxy: StartFaultProxy,
     cuts: int,
 ) -> None:
     watch.allow_lost_hub()
     hub = start_hub("--retry", "1000")
-    network = cutter(hub.port)
+    network = fault_proxy(hub.port)
     listeners = open_listeners(new_page, network.url)
     with Publisher(hub.port) as publisher:
         for _ in range(cuts):

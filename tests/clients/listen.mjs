@@ -1,10 +1,57 @@
-// Listens with the npm package eventsource and prints each event as a line of JSON.
-// usage: node listen.mjs URL
-import { EventSource } from "eventsource";
+// Listens at each URL with an npm package, and prints each event as a line of JSON: which URL it was, type, data, id.
+// usage: node listen.mjs PACKAGE URL...
+import { createRequire } from "node:module";
 
-const stream = new EventSource(process.argv[2]);
-for (const type of ["connection", "gap", "notification", "message", "busy"]) {
-  stream.addEventListener(type, ({ type, data, lastEventId }) => {
-    process.stdout.write(`${JSON.stringify({ type, data, lastEventId })}\n`);
-  });
+const [, , name, ...urls] = process.argv;
+const TYPES = ["connection", "gap", "notification", "message", "busy"];
+const require = createRequire(import.meta.url);
+
+function print(stream, type, data, lastEventId) {
+  process.stdout.write(`${JSON.stringify({ stream, type, data, lastEventId })}\n`);
 }
+
+// As browsers have it: it reconnects by itself.
+function listenWith(EventSource) {
+  return (url, stream) => {
+    const source = new EventSource(url);
+    for (const type of TYPES) {
+      source.addEventListener(type, (event) => print(stream, type, event.data, event.lastEventId));
+    }
+    source.onerror = () => {}; // launchdarkly-eventsource throws where nobody listens
+  };
+}
+
+// With `onclose` an orderly end is an error, after which it comes back; without it, it stops there.
+function fetchWith(options) {
+  const { fetchEventSource } = require("@microsoft/fetch-event-source");
+  globalThis.window ??= globalThis; // it is made for browsers
+  globalThis.document ??= { hidden: false, addEventListener() {}, removeEventListener() {} };
+  return (url, stream) =>
+    fetchEventSource(url, {
+      openWhenHidden: true,
+      onmessage: ({ event, data, id }) => print(stream, event, data, id),
+      ...options,
+    }).then(() => process.exit());
+}
+
+const clients = {
+  eventsource: async () => listenWith((await import("eventsource")).EventSource),
+  undici: async () => listenWith((await import("undici")).EventSource),
+  "launchdarkly-eventsource": async () => listenWith(require("launchdarkly-eventsource").EventSource),
+  "eventsource-client": async () => {
+    const { createEventSource } = await import("eventsource-client");
+    return (url, stream) =>
+      createEventSource({ url, onMessage: ({ event, data, id }) => print(stream, event, data, id ?? "") });
+  },
+  "@microsoft/fetch-event-source": async () =>
+    fetchWith({
+      onclose() {
+        throw new Error("the hub ended the stream");
+      },
+    }),
+  "@microsoft/fetch-event-source without onclose": async () => fetchWith({}),
+};
+
+setInterval(() => {}, 60_000); // undici's wait for the next attempt doesn't keep a process
+const listen = await clients[name]();
+urls.forEach((url, stream) => void listen(url, stream));

@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import StartHub
 from tests.hub_process import HubProcess
-from tests.proxy_process import DefaultNginx
 from tests.patience import PATIENCE_S, wait_until
+from tests.proxy_process import DefaultNginx
 from tests.raw import get, notice, post, read_answer
 
 LOCATION = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"

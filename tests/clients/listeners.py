@@ -1,0 +1,254 @@
+"""Clients that others wrote, all in one form: what each has seen, stream by stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import aiohttp_sse_client.client
+import httpx
+import httpx_sse
+import ld_eventsource
+import ld_eventsource.config
+import requests
+import requests_sse
+import sseclient
+
+from tests.browser.chromium import Chromium, chromium
+from tests.browser.firefox import Firefox, firefox
+from tests.patience import PATIENCE_S
+from tests.tied import TIED
+
+HERE = Path(__file__).parent
+
+Seen = tuple[str, str, dict[str, Any]]
+"""Event type, last event id, data."""
+
+
+class Listener:
+    """A client with a stream at each of some URLs.
+
+    Attributes:
+        streams: what each stream has seen.
+    """
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self.streams: list[list[Seen]] = [[] for _ in urls]
+        self.stopped = False
+
+    @property
+    def seen(self) -> list[Seen]:
+        """What the first stream has seen."""
+        return self.streams[0]
+
+    def of(self, type: str, stream: int = 0) -> list[Seen]:
+        return [seen for seen in self.streams[stream] if seen[0] == type]
+
+    def ids(self, stream: int = 0) -> list[str]:
+        return [id for _, id, _ in self.of("notification", stream)]
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+Browse = Callable[[], AbstractAsyncContextManager[Chromium | Firefox]]
+
+Connect = Callable[[str, str], Iterator[Seen]]
+"""From a URL and the last event id, empty if there is none, to what comes on one connection, or on several."""
+
+FAILURES = (
+    httpx.HTTPError,
+    httpx_sse.SSEError,
+    requests.RequestException,
+    aiohttp.ClientError,
+    ConnectionError,
+)
+
+
+class PythonListener(Listener):
+    """A Python library, a thread a stream; where it gives up, it is asked again, from the last event id."""
+
+    def __init__(self, urls: Sequence[str], connect: Connect) -> None:
+        super().__init__(urls)
+        self._connect = connect
+        for url, stream in zip(urls, self.streams, strict=True):
+            threading.Thread(target=self._listen, args=(url, stream), daemon=True).start()
+
+    def _listen(self, url: str, stream: list[Seen]) -> None:
+        last_event_id = ""
+        while not self.stopped:
+            with suppress(*FAILURES):
+                for seen in self._connect(url, last_event_id):
+                    if self.stopped:
+                        return
+                    stream.append(seen)
+                    last_event_id = seen[1] or last_event_id  # of sseclient-py, an id is not sticky
+            time.sleep(0.2)
+
+
+class NodeListener(Listener):
+    """An npm package."""
+
+    def __init__(self, node: str, package: str, urls: Sequence[str]) -> None:
+        super().__init__(urls)
+        command = [*TIED, node, "listen.mjs", package, *urls]
+        self._process = subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            event = json.loads(line)
+            seen = event["type"], event["lastEventId"], json.loads(event["data"])
+            self.streams[event["stream"]].append(seen)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the package says that it is done."""
+        return self._process.poll() is not None
+
+    def stop(self) -> None:
+        super().stop()
+        self._process.kill()
+        self._process.wait(PATIENCE_S)
+        self._thread.join(PATIENCE_S)
+        assert self._process.stdout
+        self._process.stdout.close()
+
+
+class BrowserListener(Listener):
+    """A browser's own EventSource, in a page of the origin of the first URL."""
+
+    OPEN = """(urls) => {
+      globalThis.seen = [];
+      JSON.parse(urls).forEach((url, stream) => {
+        const source = new EventSource(url);
+        for (const type of ["connection", "gap", "notification", "message", "busy"]) {
+          source.addEventListener(type, ({ data, lastEventId }) => {
+            globalThis.seen.push([stream, type, lastEventId, data]);
+          });
+        }
+      });
+      return true;
+    }"""
+    TAKE = "() => globalThis.seen.splice(0)"
+
+    def __init__(
+        self,
+        browse: Browse,
+        urls: Sequence[str],
+    ) -> None:
+        super().__init__(urls)
+        self._browse = browse
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._listen(urls)))
+        self._thread.start()
+
+    async def _listen(self, urls: Sequence[str]) -> None:
+        async with self._browse() as browser:
+            await browser.goto(urls[0].partition("/events")[0] + "/healthz")
+            await browser.evaluate(self.OPEN, json.dumps(urls))
+            while not self.stopped:
+                for stream, type, id, data in await browser.evaluate(self.TAKE, ""):
+                    self.streams[stream].append((type, id, json.loads(data)))
+                await asyncio.sleep(0.05)
+
+    def stop(self) -> None:
+        super().stop()
+        self._thread.join(PATIENCE_S)
+
+
+# --- Python's libraries, each as its documentation says -------------------------------------------
+
+
+def with_httpx_sse(url: str, last_event_id: str) -> Iterator[Seen]:
+    headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+    with (
+        httpx.Client(timeout=PATIENCE_S) as client,
+        httpx_sse.connect_sse(client, "GET", url, headers=headers) as source,
+    ):
+        for event in source.iter_sse():
+            yield event.event, event.id, event.json()
+
+
+def with_sseclient(url: str, last_event_id: str) -> Iterator[Seen]:
+    headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+    with requests.get(url, stream=True, headers=headers, timeout=PATIENCE_S) as response:
+        for event in sseclient.SSEClient(response.iter_content(None)).events():
+            yield event.event, event.id or last_event_id, json.loads(event.data)
+
+
+def with_requests_sse(url: str, last_event_id: str) -> Iterator[Seen]:
+    with requests_sse.EventSource(url, timeout=PATIENCE_S, latest_event_id=last_event_id) as source:
+        for event in source:
+            yield event.type, event.last_event_id, json.loads(event.data)
+
+
+def with_aiohttp_sse_client(url: str, last_event_id: str) -> Iterator[Seen]:
+    async def listen() -> AsyncIterator[Seen]:
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        async with aiohttp_sse_client.client.EventSource(url, headers=headers) as source:
+            async for event in source:
+                yield event.type, event.last_event_id, json.loads(event.data)
+
+    with asyncio.Runner() as runner:
+        events = listen()
+        try:
+            while True:
+                yield runner.run(anext(events))  # type: ignore[arg-type]
+        except StopAsyncIteration:
+            pass
+        finally:
+            runner.run(events.aclose())  # type: ignore[attr-defined]
+
+
+def with_launchdarkly(url: str, last_event_id: str) -> Iterator[Seen]:
+    client = ld_eventsource.SSEClient(
+        url,
+        error_strategy=ld_eventsource.config.ErrorStrategy.always_continue(),
+        last_event_id=last_event_id or None,
+    )
+    try:
+        for event in client.events:
+            yield event.event, event.last_event_id or "", json.loads(event.data)
+    finally:
+        client.close()
+
+
+PYTHON: dict[str, Connect] = {
+    "httpx-sse": with_httpx_sse,
+    "sseclient-py": with_sseclient,
+    "requests-sse": with_requests_sse,
+    "aiohttp-sse-client": with_aiohttp_sse_client,
+    "launchdarkly-eventsource (Python)": with_launchdarkly,
+}
+BROWSERS: dict[str, Browse] = {"Chromium": chromium, "Firefox": firefox}
+NPM = (
+    "eventsource",
+    "undici",
+    "eventsource-client",
+    "launchdarkly-eventsource",
+    "@microsoft/fetch-event-source",
+)
+CLIENTS = (*BROWSERS, *NPM, *PYTHON)
+"""All of them, by the names that docs/clients.md has."""
+
+QUICK = ("httpx-sse", "sseclient-py", "eventsource")
+"""Those that `make test` tries; `make soak` tries all."""
+
+
+def listener_of(client: str, node: str, urls: Sequence[str]) -> Listener:
+    """A stream of this client at each URL."""
+    if client in PYTHON:
+        return PythonListener(urls, PYTHON[client])
+    if client in BROWSERS:
+        return BrowserListener(BROWSERS[client], urls)
+    return NodeListener(node, client, urls)
