@@ -2,6 +2,8 @@
 PORT ?= 3000
 PROMETHEUS ?= 9090
 GRAFANA ?= 3001
+# The log of `make run`, a file for each port: kill the hub, start it, and nothing is lost.
+DATA ?= data
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -28,11 +30,13 @@ TSC := $(TYPES)/node_modules/.bin/tsc
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(INSTALLED) ## start the hub with the simulator at http://localhost:3000
-	@exec $(BIN)/tocsin serve --config config/demo.toml --port $(PORT)
+run: $(INSTALLED) ## start the hub with the simulator at http://localhost:3000; its log is in data/
+	@mkdir -p -m 700 $(DATA)
+	@exec $(BIN)/tocsin serve --config config/demo.toml --port $(PORT) --journal sqlite:$(DATA)/$(PORT).db
 
 dev: $(INSTALLED) ## the same, and restart when a file of the server changes
-	@exec $(BIN)/python -m tocsin.cli.dev --config config/demo.toml --port $(PORT)
+	@mkdir -p -m 700 $(DATA)
+	@exec $(BIN)/python -m tocsin.cli.dev --config config/demo.toml --port $(PORT) --journal sqlite:$(DATA)/$(PORT).db
 
 monitor: $(INSTALLED) ## start the hub, Prometheus, and Grafana if installed; PORT, PROMETHEUS, GRAFANA are the ports
 	@command -v prometheus >/dev/null || sh tests/packages.sh prometheus
@@ -76,7 +80,7 @@ packages: # Debian's packages that the tests start for real
 	@sh tests/packages.sh $(DEBIAN)
 
 clean: ## remove what was installed and built
-	rm -rf $(VENV) dist build $(TYPES)/node_modules tests/clients/node_modules tests/lighthouse/node_modules benchmarks/.cache screenshots
+	rm -rf $(VENV) data dist build $(TYPES)/node_modules tests/clients/node_modules tests/lighthouse/node_modules benchmarks/.cache screenshots
 
 $(INSTALLED): pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tocsin needs python3 >= 3.11" >&2; exit 1; }

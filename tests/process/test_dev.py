@@ -1,4 +1,4 @@
-"""`make dev`: a change of the server starts the hub anew, and one Ctrl-C ends it all."""
+"""`make run` and `make dev`: a log that outlives the hub; a change of the server starts it anew; one Ctrl-C ends it all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from tests.hub_process import free_ports
 from tests.patience import wait_until
+from tests.raw import exchange, get, notice, post
 from tocsin.cli.dev import PACKAGE, file_times, keep_running
 
 ROOT = Path(__file__).parents[2]
@@ -22,11 +23,18 @@ ROOT = Path(__file__).parents[2]
 class Dev:
     """The command as a process, in a group of its own like a terminal's."""
 
-    def __init__(self, log: Path, port: int) -> None:
+    def __init__(self, log: Path, port: int, target: str = "dev") -> None:
         self._log = log
+        command = [
+            "make",
+            "--no-print-directory",
+            target,
+            f"PORT={port}",
+            f"DATA={log.parent}/data",
+        ]
         with log.open("wb") as output:
             self._make = subprocess.Popen(
-                ["make", "--no-print-directory", "dev", f"PORT={port}"],
+                command,
                 cwd=ROOT,
                 stdout=output,
                 stderr=output,
@@ -149,3 +157,19 @@ def test_program_that_does_not_want_to_end_is_killed(tmp_path: Path) -> None:
     over.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_hub_of_make_run_has_lost_nothing_after_a_kill(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    ids = []
+    for start in ("first", "second"):
+        run = Dev(tmp_path / start, port, "run")
+        try:
+            run.wait_for_start(1)
+            ids.append(exchange(port, post(notice(message=start))).json["id"])
+            events = exchange(port, get("/api/history?type=notification")).json["events"]
+        finally:
+            run.close()
+        assert [event["id"] for event in events if event["data"]["source"] == "api"] == ids
+    epochs = {id.partition("-")[0] for id in ids}
+    assert len(epochs) == 1
