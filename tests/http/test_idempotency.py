@@ -82,7 +82,7 @@ def test_key_for_other_content_is_a_conflict_and_publishes_nothing(hub: HubProce
         (with_key(notice(), "a\nb"), "", 400, "invalid_key"),
         (with_key(notice(), 5), "", 422, "invalid_field"),
         (with_key(notice(), "a"), "b", 422, "invalid_key"),
-        (b"[%b,%b]" % (notice(), with_key(notice(), "a")), "", 422, "invalid_key"),
+        (b"[%b,%b]" % (notice(), with_key(notice(), "a")), "", 422, "unknown_field"),
     ],
 )
 def test_key_that_cannot_be_one_publishes_nothing(

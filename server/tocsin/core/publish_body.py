@@ -11,8 +11,8 @@ made of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -40,14 +40,13 @@ Slices = Generator[None, None, Sequence[Draft]]
 """Work that is done in slices: it yields between them, and returns the drafts."""
 
 
-class PublishBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """One event as it is sent. A misspelt field is refused rather than lost."""
+class EventBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """One event of a batch as it is sent. A misspelt field is refused rather than lost."""
 
     type: str = ""
     message: str = ""
     data: dict[str, Any] = {}
     topic: str = "default"
-    key: str = ""
 
     @property
     def names(self) -> int:
@@ -61,13 +60,22 @@ class PublishBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
         names = 2 if self.type and self.message else bool(self.type) + bool(self.message)
         if self.topic != "default":
             names += 1
-        if self.key:
-            names += 1
         if not self.data:  # as most are, and a batch has a thousand
             return names
         if any(isinstance(value, (dict, list)) for value in self.data.values()):
             return names + 1 + count_names(self.data, MAX_DEPTH - 1)
         return names + 1 + len(self.data)
+
+
+class PublishBody(EventBody, forbid_unknown_fields=True, gc=False):
+    """An event that is sent alone: it may bear an idempotency key, which a batch has in its header."""
+
+    key: str = ""
+
+    @property
+    def names(self) -> int:
+        """As for one of a batch, with its key."""
+        return super().names + bool(self.key)
 
 
 class Payload(msgspec.Struct, gc=False):
@@ -81,8 +89,11 @@ class Payload(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(PublishBody).decode
-_decode_array = msgspec.json.Decoder(list[PublishBody]).decode
+_decode_element = msgspec.json.Decoder(EventBody).decode
+_decode_array = msgspec.json.Decoder(list[EventBody]).decode
 _encode = msgspec.json.Encoder().encode
+
+AnyBody = TypeVar("AnyBody", bound=EventBody)
 
 _NEL, _LS, _PS = (chr(code).encode() for code in (0x85, 0x2028, 0x2029))
 """Where Python's `str.splitlines` cuts beside CR, LF and what JSON escapes anyway.
@@ -108,7 +119,7 @@ def is_array(body: bytes | bytearray) -> bool:
     return body[:64].lstrip().startswith(b"[")
 
 
-def read_event(body: bytes, timestamp: str, *, max_bytes: int, offset: int = 0) -> Draft:
+def read_event(body: bytes, timestamp: str, *, max_bytes: int) -> Draft:
     """The draft that `body`, one event accepted at `timestamp` (ISO 8601), asks for.
 
     Args:
@@ -116,24 +127,13 @@ def read_event(body: bytes, timestamp: str, *, max_bytes: int, offset: int = 0) 
         timestamp: when it was accepted.
         max_bytes: what `body` may have, and the event as clients get it: framed, with type and id.
             An idempotency key in it becomes the draft's, and is no part of what clients get.
-        offset: where `body` begins in what was sent; errors tell places there.
 
     Raises:
         InvalidInput: it can't be taken.
     """
-    if len(body) > max_bytes:
-        raise _too_large(max_bytes)
-    try:
-        event = _decode(body)
-    except DECODE_ERRORS as error:
-        raise refusal(error, body, offset) from None
-    colons = body.count(b":")
-    # The usual event has the two names that must be there, or a topic too.
-    if colons != (2 if event.topic == "default" else 3) or not event.type or not event.message:
-        names = event.names
-        if colons != names:
-            _look_closely(body, names)
-    return _draft(event, timestamp, max_bytes)
+    event = _read(body, _decode, max_bytes)
+    key = check_key(event.key, "key") if event.key else ""
+    return _draft(event, timestamp, max_bytes, key)
 
 
 def read_internal(body: bytes, timestamp: str) -> InternalEvent:
@@ -181,7 +181,30 @@ def _has_blank_colon(text: bytes) -> bool:
     return b" :" in text or b"\n:" in text or b"\t:" in text or b"\r:" in text
 
 
-def _draft(event: PublishBody, timestamp: str, max_bytes: int) -> Draft:
+def _read(
+    body: bytes, decode: Callable[[bytes], AnyBody], max_bytes: int, offset: int = 0
+) -> AnyBody:
+    """The event that `body` is, which begins at `offset` of what was sent; errors tell places there.
+
+    Raises:
+        InvalidInput: it can't be taken.
+    """
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    try:
+        event = decode(body)
+    except DECODE_ERRORS as error:
+        raise refusal(error, body, offset) from None
+    colons = body.count(b":")
+    # The usual event has the two names that must be there, or a topic too.
+    if colons != (2 if event.topic == "default" else 3) or not event.type or not event.message:
+        names = event.names
+        if colons != names:
+            _look_closely(body, names)
+    return event
+
+
+def _draft(event: EventBody, timestamp: str, max_bytes: int, key: str = "") -> Draft:
     if not event.type or not event.message:
         field = "message" if event.type else "type"
         raise InvalidInput(
@@ -197,8 +220,7 @@ def _draft(event: PublishBody, timestamp: str, max_bytes: int) -> Draft:
     size = len(data) + len(event.type) + FRAME_BYTES
     if size > max_bytes:
         raise _too_large(max_bytes, size)
-    if event.key:
-        key = check_key(event.key, "key")
+    if key:
         return Draft(event.type, data, event.topic, SOURCE, key=key)
     return Draft(event.type, data, event.topic, SOURCE)
 
@@ -265,7 +287,8 @@ def _read_one_of(
     try:
         if stop - start > max_bytes:
             raise _too_large(max_bytes)
-        return read_event(body[start:stop], timestamp, max_bytes=max_bytes, offset=start)
+        event = _read(body[start:stop], _decode_element, max_bytes, start)
+        return _draft(event, timestamp, max_bytes)
     except InvalidInput as error:
         raise error.at(index) from None
 

@@ -23,6 +23,7 @@ from tocsin.hub.hub import Hub
 from tocsin.hub.publishing import Receipt, Receipts
 
 KEY_HEADER = "Idempotency-Key"
+KEY_FIELD = KEY_HEADER.lower()
 
 Steps = Generator[None, None, Sequence[Draft]]
 
@@ -150,23 +151,19 @@ def _once(request: Request, drafts: Sequence[Draft], is_batch: bool) -> Once | N
     """The idempotency key that `drafts` came with, and what they are; None where they came with none.
 
     Raises:
-        InvalidInput: the key can't be one, stands in an event of a batch, or two differ.
+        InvalidInput: the key can't be one, or the header and the event have different ones.
     """
-    key = request.headers.get(KEY_HEADER.lower(), "")
-    if key:
-        check_key(key, KEY_HEADER)
-    in_body = next((index for index, draft in enumerate(drafts) if draft.key), None)
-    if in_body is not None:
-        if is_batch:
-            raise _bad_key(f"a batch has one key, in the header {KEY_HEADER}").at(in_body)
-        if key not in ("", drafts[0].key):
-            raise _bad_key(f"key is not what the header {KEY_HEADER} says")
-        key = drafts[0].key
-    return Once("", key, digest_of(drafts)) if key else None
-
-
-def _bad_key(message: str) -> InvalidInput:
-    return InvalidInput(message, code="invalid_key", field="key")
+    in_header = request.headers.get(KEY_FIELD)
+    key = "" if is_batch else drafts[0].key
+    if in_header is None and not key:
+        return None
+    if in_header is not None:
+        check_key(in_header, KEY_HEADER)
+        if key not in ("", in_header):
+            message = f"key is not what the header {KEY_HEADER} says"
+            raise InvalidInput(message, code="invalid_key", field="key")
+        key = in_header
+    return Once("", key, digest_of(drafts))
 
 
 class Published(msgspec.Struct, gc=False, omit_defaults=True):
