@@ -4,9 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fault_proxy import NONE, FaultProxy, Plan
 from tests.hub_process import HubProcess
+
+# No promise on wall time: on a busy machine making the inputs may take long.
+settings.register_profile("tocsin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tocsin")
 
 StartHub = Callable[..., HubProcess]
 StartFaultProxy = Callable[..., FaultProxy]
