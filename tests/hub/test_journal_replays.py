@@ -77,6 +77,24 @@ async def test_filtered_replay_is_counted_when_it_is_over() -> None:
         assert_conserved(hub)
 
 
+async def test_piece_that_another_stream_has_read_is_counted_for_each_as_it_opened() -> None:
+    journal = KeptJournal()
+    async with running(journal, **window_of(10)) as hub:
+        await hub.publish(*drafts(3_000, "a"))
+        gate = journal.kept.gate = asyncio.Event()
+        first = Client(hub, A, last_event_id=id_at(500))
+        await hub.publish(*drafts(100, "a"))
+        second = Client(hub, A, last_event_id=id_at(2_500))  # where the other one comes by
+        gate.set()
+        assert await all_of(second, 600) == ids_of(2_501, 3_100)
+        assert await all_of(first, 2_600) == ids_of(501, 3_100)
+        await settled(hub)
+        assert journal.kept.reads == 4
+        assert hub.counters.delivered_replay == 2_500 + 600
+        assert hub.counters.delivered_catchup == 100
+        assert_conserved(hub)
+
+
 async def test_stream_whose_state_is_asked_for_says_that_it_waits() -> None:
     journal = KeptJournal()
     async with running(journal, **window_of(10)) as hub:
@@ -412,18 +430,20 @@ async def test_id_ahead_waits_also_where_the_socket_takes_nothing_at_first() -> 
             while ours.send(comment) == len(comment):
                 pass
         stream = hub.subscribe(ours, Filter(), last_event_id=id_at(7), chunked=False)
-        assert stream.state == State.REPLAYING
-        journal.deliver(others)
+        assert stream in hub.lagging
+        assert hub.waiting == 1
         taken = b""
 
-        def has_the_last() -> bool:
+        def take() -> bytes:
             nonlocal taken
             with suppress(BlockingIOError):
                 while data := theirs.recv(65_536):
                     taken += data
-            return id_at(8).encode() in taken
+            return taken
 
-        await eventually(has_the_last)
+        await eventually(lambda: take() and stream.state == State.WAITING)
+        journal.deliver(others)
+        await eventually(lambda: id_at(8).encode() in take())
         assert taken.count(b"event: connection") == 1
         assert taken.count(b"event: tick") == 1
         assert_conserved(hub)
