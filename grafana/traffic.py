@@ -144,8 +144,12 @@ PUBLISH: list[Panel] = [
     Lines(
         "What is refused, and why?",
         "Publish requests refused a second. invalid, too_large and unsupported are the publisher's fault (its"
-        " answer says what); unavailable is ours: look at the journal, or whether a hub is stopping.",
-        rates("tocsin_publish_rejected_total", "reason"),
+        " answer says what); unavailable is ours: look at the journal, or whether a hub is stopping. Those asked for"
+        " again under a known idempotency key are answered, and nothing is published.",
+        [
+            *rates("tocsin_publish_rejected_total", "reason"),
+            Query("sum(rate(tocsin_publish_duplicates_total{*}[*]))", "asked for again"),
+        ],
         "ops",
     ),
     Lines(
