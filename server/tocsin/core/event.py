@@ -7,6 +7,7 @@ This module knows no clock, no socket and no encoding.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -58,6 +59,12 @@ class EventId(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.epoch}-{self.seq}"
+
+
+def id_texts(ids: Sequence[EventId]) -> list[str]:
+    """`ids`, at least one and all of one epoch, as texts: each costs a third of what `str` does."""
+    before_seq = f"{ids[0].epoch}-"
+    return [f"{before_seq}{seq}" for _, seq in ids]
 
 
 # Cached: a hub sees few types and topics again and again, and a look is a tenth of a check. What is

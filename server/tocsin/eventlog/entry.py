@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tocsin.core.event import Event
+from tocsin.core.event import Event, id_texts
 from tocsin.core.wire import encode_event
 
 
@@ -38,10 +38,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
                 draft.topic,
                 draft.type,
                 event.time,
-                encode_event(draft.type, draft.data, str(event.id)),
+                encode_event(draft.type, draft.data, id),
                 draft.more_topics,
             )
-            for event in events
+            for event, id in zip(events, id_texts([event.id for event in events]), strict=True)
             for draft in (event.draft,)
         ]
 

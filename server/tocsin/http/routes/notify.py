@@ -10,7 +10,7 @@ from time import monotonic, perf_counter
 import msgspec
 
 from tocsin.access.limits import PublishLimits
-from tocsin.core.event import Draft
+from tocsin.core.event import Draft, id_texts
 from tocsin.core.idempotency import check_key, digest_of
 from tocsin.core.publish_body import is_array, read_batch, read_event, read_internal
 from tocsin.errors import InvalidInput, RateLimited, Refused
@@ -188,6 +188,6 @@ def _of_batch(receipts: Sequence[Receipt]) -> dict[str, object]:
         "success": True,
         "events": len(receipts),
         "sentTo": [receipt.recipients for receipt in receipts],
-        "ids": [str(receipt.id) for receipt in receipts],
+        "ids": id_texts([receipt.id for receipt in receipts]),
     }
     return answer | {"duplicate": True} if receipts[0].is_duplicate else answer
