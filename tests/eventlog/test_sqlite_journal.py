@@ -266,6 +266,14 @@ async def test_page_ends_behind_the_event_that_fills_it(tmp_path: Path) -> None:
     await log.journal.stop()
 
 
+async def test_reading_after_the_stop_is_refused(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    await log.journal.stop()
+    with pytest.raises(Unavailable):
+        await log.history.read(0, EVERYTHING, max_events=1, max_bytes=1)
+
+
 async def test_large_events_are_passed_in_bounded_pieces(tmp_path: Path) -> None:
     log = Log(tmp_path)
     await log.start()

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.listeners import Listener, PythonListener, with_httpx_sse, with_sseclient
 from tests.conftest import StartHub
+from tests.patience import wait_until
 from tests.soak.checker import Checker
+from tests.soak.history import Id, parse_id
 from tests.soak.test_soak_history import FLAGS, Size, Soak, figures
 
 
@@ -31,6 +34,17 @@ def size(kills: int) -> Size:
     return Size(0, 30, 1_000, kills, 0)
 
 
+def check_all_was_read(client: Listener, end: Id) -> None:
+    """Whether a client that others wrote got every event from its first one to `end`, once and in order."""
+    last = f"{end[0]}-{end[1]}"
+    wait_until(lambda: client.seen and client.seen[-1][1] == last, what="the last event")
+    client.stop()
+    assert not client.of("gap")
+    ids = [parse_id(id) for type, id, _ in client.seen if type not in ("connection", "busy")]
+    assert ids == [(end[0], seq) for seq in range(ids[0][1], end[1] + 1)]
+
+
+@pytest.mark.timeout(300)  # each kill waits for a start, and other tests run at the same time
 @pytest.mark.parametrize(
     ("size", "limits"),
     [
@@ -48,7 +62,12 @@ async def test_nothing_is_lost_repeated_out_of_order_or_told_to_be_lost(
     limits = limits or ("--window-events", "1000000")
     hub = start_hub(*FLAGS, "--journal", f"sqlite:{tmp_path}/journal.db", *limits)
     kills = Kills(hub, size, random.Random(seed))
+    urls = [f"{hub.url}/events"]
+    others = [PythonListener(urls, with_httpx_sse), PythonListener(urls, with_sseclient)]
     await kills.run()
+    assert kills.history.end
+    for other in others:
+        await asyncio.to_thread(check_all_was_read, other, kills.history.end)
     assert hub.stop() == 0
     checker = Checker(kills.history)
     faults = checker.check() + [odd for publisher in kills.publishers for odd in publisher.odd]

@@ -86,6 +86,7 @@ class SqliteJournal:
             opening, state, evictions = await self._opened
         except BaseException:
             self._lock.release()
+            self._lock = None
             raise
         self._reader = Reader(self._path, opening.floor.epoch, loop)
         self.history = SqliteHistory(self._reader, evictions, state.floor, state.head)

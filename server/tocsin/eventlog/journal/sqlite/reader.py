@@ -72,6 +72,7 @@ class Reader:
         self._loop = loop
         self._db: sqlite3.Connection | None = None
         self._distrusted = False
+        self._is_stopped = False
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal reader", daemon=True)
         self._thread.start()
@@ -101,7 +102,8 @@ class Reader:
         self._distrusted = True
 
     def stop(self) -> None:
-        """End the thread, when it has answered what was asked."""
+        """End the thread, when it has answered what was asked. What is asked later is refused."""
+        self._is_stopped = True
         self._jobs.put(None)
 
     def join(self) -> None:
@@ -111,6 +113,8 @@ class Reader:
     # --- in the thread ------------------------------------------------------------------------
 
     async def _ask(self, work: Callable[[], Result]) -> Result:
+        if self._is_stopped:
+            raise Unavailable("the journal is stopped", code="journal_down")
         future: asyncio.Future[Result] = self._loop.create_future()
 
         def job() -> None:
