@@ -45,7 +45,6 @@ from tocsin.http.routes.pages import PagesRoute
 from tocsin.http.tls import tls_of
 from tocsin.http.tornado_lane import rules
 from tocsin.hub.hub import Hub
-from tocsin.hub.subscriptions import STREAMS_SHARE
 from tocsin.ops.canary import Canary
 from tocsin.ops.metrics import make_scrape
 from tocsin.ops.simulator import Simulator
@@ -267,10 +266,11 @@ class Server:
         The canary is the first to stop, or it would cry over a hub that only ends; the metrics are
         the last.
         """
+        deadline = asyncio.get_running_loop().time() + self._settings.drain_timeout
         async with AsyncExitStack() as steps:  # from the last to the first, though one may fail
-            steps.push_async_callback(self._close_connections, self._metrics_listener)
+            steps.push_async_callback(self._close_connections, self._metrics_listener, deadline)
             steps.callback(self._metrics_listener.stop)
-            steps.push_async_callback(self._close_connections, self._listener)
+            steps.push_async_callback(self._close_connections, self._listener, deadline)
             steps.push_async_callback(self.hub.stop)
             if self._simulator:
                 steps.callback(self._simulator.stop)
@@ -278,14 +278,15 @@ class Server:
             if self._canary:
                 steps.push_async_callback(self._canary.stop)
 
-    async def _close_connections(self, listener: Listener) -> None:
-        most_s = self._settings.drain_timeout * (1 - STREAMS_SHARE) / 2
+    async def _close_connections(self, listener: Listener, deadline: float) -> None:
+        """Let end what is being answered, by `deadline` of the loop's clock."""
         are_open = listener.open > 0
         try:
-            await asyncio.wait_for(listener.close_all_connections(), most_s)
+            async with asyncio.timeout_at(deadline):
+                await listener.close_all_connections()
         except TimeoutError:
             if are_open:
-                log.warning("connections cut", extra={"after_s": most_s})
+                log.warning("connections cut", extra={"after_s": self._settings.drain_timeout})
 
 
 async def serve(settings: Settings) -> None:

@@ -350,7 +350,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Who may read and publish": ("cors_origin", "metrics_token"),
     "What is kept": (
-        *("journal", "history_events", "history_bytes", "history_age", "remembered_evictions"),
+        *("journal", "history_events", "history_bytes", "history_age", "window_events"),
+        *("window_bytes", "remembered_evictions", "idempotency_window", "idempotency_keys"),
     ),
     "Streams": ("heartbeat", "retry", "max_stream_age", "slow_client_timeout"),
     "Limits": (
