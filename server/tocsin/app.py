@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack
 from shlex import quote
 from typing import Any
 
-from tornado.ioloop import PeriodicCallback
 from tornado.routing import Rule
 
 from tocsin import systemd
@@ -50,6 +49,7 @@ from tocsin.ops.metrics import make_scrape
 from tocsin.ops.simulator import Simulator
 from tocsin.settings import RESERVED_DESCRIPTORS, Settings
 from tocsin.settings.addresses import UNIX
+from tocsin.tornado_internals import SteadyCallback
 
 STOP_GRACE_S = 5.0
 """What a stop may take beside its delay and its drain, before the service manager kills the process."""
@@ -337,7 +337,7 @@ def _feed_watchdog() -> None:
     """Tell the service manager that the loop turns, three times as often as it asks for."""
     interval_s = systemd.watchdog_s() / 3
     if interval_s:
-        PeriodicCallback(lambda: systemd.notify("WATCHDOG=1"), interval_s * 1000).start()
+        SteadyCallback(lambda: systemd.notify("WATCHDOG=1"), interval_s * 1000).start()
 
 
 async def _stop(server: Server, settings: Settings) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
+import time
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPServerRequest
+from tornado.ioloop import PeriodicCallback
 from tornado.iostream import IOStream, SSLIOStream
 
 
@@ -80,3 +83,19 @@ def bytes_written(iostream: IOStream) -> int:
     """How many bytes of what was written to `iostream` its socket took."""
     written: int = iostream._total_write_done_index
     return written
+
+
+class SteadyCallback(PeriodicCallback):
+    """A PeriodicCallback that goes by the monotonic clock.
+
+    Tornado's goes by the wall clock: when that is set back by an hour, it rests for an hour.
+    """
+
+    _due: float | None = None
+
+    def _update_next(self, current_time: float) -> None:
+        now, period_s = time.monotonic(), self.callback_time / 1_000
+        due = now if self._due is None else self._due
+        # One call that took long is followed by the next that is due, not by all that were.
+        self._due = due + (math.floor(max(now - due, 0) / period_s) + 1) * period_s
+        self._next_timeout = current_time + self._due - now

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
+import time
 
 import pytest
 from tornado.http1connection import HTTP1Connection
@@ -12,6 +14,7 @@ from tornado.iostream import IOStream, StreamClosedError
 
 from tests.serving import eventually
 from tocsin.tornado_internals import (
+    SteadyCallback,
     bytes_written,
     end_behind_answer,
     has_head,
@@ -109,3 +112,27 @@ async def test_connection_knows_whether_the_head_of_its_request_came_in() -> Non
     connection.close()
     await asyncio.wait({reading})
     theirs.close()
+
+
+async def test_callback_goes_on_when_the_clock_is_set_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = itertools.count()
+    seen = []
+    timer = SteadyCallback(lambda: seen.append(next(calls)), 20)
+    timer.start()
+    await eventually(lambda: len(seen) >= 2)
+    set_back = time.time() - 3_600
+    monkeypatch.setattr(time, "time", lambda: set_back)
+    await eventually(lambda: len(seen) >= 5)
+    timer.stop()
+
+
+async def test_callback_that_was_held_up_is_called_once_for_all_that_were_due() -> None:
+    times: list[float] = []
+    timer = SteadyCallback(lambda: times.append(time.monotonic()), 50)
+    timer.start()
+    time.sleep(0.5)  # the loop stands still
+    await eventually(lambda: len(times) >= 3)
+    timer.stop()
+    assert times[2] - times[0] > 0.025  # the second may be due at once, the third is not

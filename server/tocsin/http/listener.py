@@ -11,7 +11,6 @@ from typing import Any, cast
 from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate
-from tornado.ioloop import PeriodicCallback
 from tornado.iostream import SSLIOStream
 from tornado.web import Application
 
@@ -23,7 +22,7 @@ from tocsin.http.tls import HANDSHAKE_S, Tls
 from tocsin.http.tornado_lane import rules
 from tocsin.hub.turns import Turn
 from tocsin.sockets import EndOfTurn, Sockets
-from tocsin.tornado_internals import has_head, iostream_with, secured
+from tocsin.tornado_internals import SteadyCallback, has_head, iostream_with, secured
 
 ACCEPT_AGAIN_S = 0.5
 """How long nothing is accepted where the system has no descriptor or memory left: trying at once would spin."""
@@ -84,7 +83,7 @@ class Listener:
         self._handshakes: set[SSLIOStream] = set()
         self._connections: set[FastConnection] = set()
         self._tornado = TornadoServer(edge, max_header_bytes, keep_alive_s)
-        self._sweep = PeriodicCallback(self._look, 1000 * SWEEP_EVERY_S)
+        self._sweep = SteadyCallback(self._look, 1000 * SWEEP_EVERY_S)
 
     @property
     def open(self) -> int:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from tornado.ioloop import PeriodicCallback
 from tornado.iostream import IOStream
 
 from tocsin.core.event import Draft, InternalEvent
@@ -28,6 +27,7 @@ from tocsin.hub.status import HubStatus
 from tocsin.hub.stream import Stream
 from tocsin.hub.subscriptions import Subscriptions
 from tocsin.settings import Settings, client_limit
+from tocsin.tornado_internals import SteadyCallback
 
 
 class Hub(HubStatus):
@@ -66,9 +66,9 @@ class Hub(HubStatus):
         self._internal_streams = InternalStreams(
             publishing.fan_out, subscriptions.sockets, subscriptions.opening_of_internal
         )
-        self._timers: Sequence[PeriodicCallback | LoopLag] = [
-            PeriodicCallback(subscriptions.send_heartbeats, settings.heartbeat * 1000),
-            PeriodicCallback(subscriptions.tick, 1000),
+        self._timers: Sequence[SteadyCallback | LoopLag] = [
+            SteadyCallback(subscriptions.send_heartbeats, settings.heartbeat * 1000),
+            SteadyCallback(subscriptions.tick, 1000),
             LoopLag(counters.loop_lag_s),
         ]
 

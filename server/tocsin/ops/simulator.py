@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 import msgspec
-from tornado.ioloop import PeriodicCallback
 
 from tocsin.core.event import Draft
 from tocsin.hub.hub import Hub
+from tocsin.tornado_internals import SteadyCallback
 
 MESSAGES = {
     "user_joined": (
@@ -42,7 +42,7 @@ class Simulator:
 
     def __init__(self, hub: Hub, interval_s: float) -> None:
         self._hub = hub
-        self._timer = PeriodicCallback(self.publish, interval_s * 1000)
+        self._timer = SteadyCallback(self.publish, interval_s * 1000)
 
     def start(self) -> None:
         """Start the timer, on the running loop."""
