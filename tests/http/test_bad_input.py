@@ -106,6 +106,7 @@ HTTP_ROWS: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "13-brew": (raw("BREW /events HTTP/1.1", HOST), (405,)),
     "13-lower-case": (raw("get /events HTTP/1.1", HOST), (405,)),
     "13-trace": (raw("TRACE /api/notify HTTP/1.1", HOST), (405,)),
+    "13-connect": (raw("CONNECT localhost:80 HTTP/1.1", HOST), (405,)),
     "13-get-notify": (get("/api/notify"), (405,)),
     "13-delete-page": (raw("DELETE / HTTP/1.1", HOST), (405,)),
     "15-absolute-form": (get("http://hub/healthz"), (200,)),
@@ -125,6 +126,7 @@ HTTP_ROWS: dict[str, tuple[bytes, tuple[int, ...]]] = {
         raw(POST, HOST, TYPED, "Transfer-Encoding: chunked", body=b"ZZ\r\n{}\r\n0\r\n\r\n"),
         (400,),
     ),
+    "20-chunk-size-0x": (raw(POST, HOST, TYPED, CHUNKED, body=b"0x2\r\n{}\r\n0\r\n\r\n"), (400,)),
     "20-chunk-extension": (
         raw(POST, HOST, TYPED, CHUNKED, body=b"%x;a=b\r\n%b\r\n0\r\n\r\n" % (SIZE, TAKEN_BODY)),
         (400,),
@@ -185,6 +187,8 @@ BODY_ROWS: dict[str, tuple[bytes, int, str, str | None]] = {
     "34-infinity": (b'{"type":"t","message":"m","data":{"a":Infinity}}', 400, "invalid_json", None),
     "35-overflow": (b'{"type": "t", "message": "m", "data": {"a": 1e999}}', 422, "invalid_field", "data[...]"),
     "36-surrogate": (SURROGATE, 422, "invalid_unicode", None),
+    "36-surrogate-type": (b'{"type":"\\ud800","message":"m"}', 422, "invalid_unicode", None),
+    "36-surrogate-topic": (b'{"type":"t","message":"m","topic":"\\ud800"}', 422, "invalid_unicode", None),
     "36-surrogate-key": (b'{"type":"t","message":"m","data":{"\\udc00":1}}', 422, "invalid_unicode", None),
     "37-nested": (b'{"type":"t","message":"m","data":{"a":' + b"[" * 4_000, 400, "too_deep", None),
     "38-duplicate": (b'{"type": "a", "type": "b", "message": "m"}', 400, "duplicate_key", None),
@@ -197,7 +201,9 @@ BODY_ROWS: dict[str, tuple[bytes, int, str, str | None]] = {
     "41-topic-number": (notice(topic=5), 422, "invalid_field", "topic"),
     "41-data-array": (notice(data=[]), 422, "invalid_field", "data"),
     "41-data-string": (notice(data="x"), 422, "invalid_field", "data"),
+    "41-data-null": (notice(data=None), 422, "invalid_field", "data"),
     "42-unknown-field": (notice(topik="a"), 422, "unknown_field", "topik"),
+    "42-retry": (notice(retry="1"), 422, "unknown_field", "retry"),
     "44-line-feed-in-type": (notice(type="x\ndata: evil"), 422, "invalid_type", "type"),
     "44-return-in-type": (notice(type="x\rid: 9"), 422, "invalid_type", "type"),
     "44-crlf-in-type": (notice(type="x\r\n"), 422, "invalid_type", "type"),
@@ -233,7 +239,7 @@ def test_bad_body_is_refused_with_the_field_it_is_about(
 
 
 @pytest.mark.parametrize(
-    "type", [None, "", "text/plain", "application/json; charset=latin-1", "application/x-www-form-urlencoded"]
+    "type", [None, "", "text/plain", "application/json; charset=latin-1", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a"]
 )  # fmt: skip
 def test_other_content_types_are_refused(
     hub: HubProcess, witness: Witness, type: str | None
@@ -338,7 +344,7 @@ def test_batch_of_too_many_events_is_refused(hub: HubProcess, witness: Witness) 
 
 
 @pytest.mark.parametrize(
-    "id", ["garbage", "1-1", "9999999999999-1", "-5", "18446744073709551616-0", "1-1\xe9", "1-1, 2-2", "x" * 4_000]
+    "id", ["garbage", "1-1", "9999999999999-1", "-5", "18446744073709551616-0", "1-1\xe9", "1-1, 2-2", "x" * 4_000, "x" * 10_000]
 )  # fmt: skip
 def test_any_last_event_id_opens_a_stream_that_tells_of_a_gap(hub: HubProcess, id: str) -> None:
     with socket.create_connection(("127.0.0.1", hub.port), timeout=5) as connection:
