@@ -1,0 +1,115 @@
+"""What atheris feeds with bytes of its own choice, guided by what code they reach: `python targets.py TARGET SECONDS`.
+
+Each target raises where the hub would do what it must not: an error of another kind than the one promised, or bytes
+that a client reads as something else than what was published.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["tocsin"]):
+    from tocsin.core.event import Event, EventId
+    from tocsin.core.publish_body import read_batch, read_event
+    from tocsin.core.record import RecordError, decode_record, encode_record
+    from tocsin.core.wire import encode_event
+    from tocsin.errors import InvalidInput, SettingsError
+    from tocsin.settings.layers import load
+
+from tests.sse import EventStreamParser
+
+NOW = "2026-01-01T00:00:00.000Z"
+MAX_BYTES = 65_536
+TRUNK = Path(tempfile.mkdtemp(prefix="tocsin-fuzz-"))
+
+
+def event_id(data: bytes) -> None:
+    """A cursor is an id, or none; one that is spells itself."""
+    text = data.decode("latin-1")
+    id = EventId.parse(text)
+    if id is not None:
+        assert EventId.parse(str(id)) == id
+
+
+def publish_body(data: bytes) -> None:
+    """A body is refused as `InvalidInput`, or is one event that any client reads as it was sent."""
+    with suppress(InvalidInput):
+        draft = read_event(data, NOW, max_bytes=MAX_BYTES)
+        body = encode_event(draft.type, draft.data, "1-1")
+        (event,) = EventStreamParser().feed(body)
+        sent = json.loads(data)
+        assert (event.type, event.last_event_id) == (sent["type"], "1-1")
+        assert event.json["message"] == sent["message"]
+
+
+def batch(data: bytes) -> None:
+    """A batch, an array or NDJSON, is refused as `InvalidInput` or has as many events as it has values."""
+    ndjson = data[:1] == b"\n"
+    with suppress(InvalidInput):
+        reading = read_batch(data, NOW, ndjson=ndjson, max_bytes=MAX_BYTES, max_events=1_000)
+        while True:
+            try:
+                next(reading)
+            except StopIteration as end:
+                drafts = end.value
+                break
+        values = (
+            [line for line in data.split(b"\n") if line.strip()] if ndjson else json.loads(data)
+        )
+        assert len(drafts) == len(values)
+
+
+def record(data: bytes) -> None:
+    """What a file holds is an event, or `RecordError`; one that is is written as it is read."""
+    with suppress(RecordError):
+        event = decode_record(data)
+        assert isinstance(event, Event)
+        assert decode_record(encode_record(event)) == event
+
+
+def settings(data: bytes) -> None:
+    """A file of settings is taken, or `SettingsError` says why not."""
+    file = TRUNK / "tocsin.toml"
+    file.write_bytes(data)
+    with suppress(SettingsError):
+        load(path=str(file))
+
+
+TARGETS = {f.__name__: f for f in (event_id, publish_body, batch, record, settings)}
+SEEDS = {
+    "event_id": [b"1732345678901-42", b"0-0"],
+    "publish_body": [b'{"type":"a","message":"m","data":{"x":[1,1e9,"\\u2028"]},"topic":"t/1"}'],
+    "batch": [
+        b'[{"type":"a","message":"m"}]',
+        b'\n{"type":"a","message":"m"}\n{"type":"b","message":"n"}',
+    ],
+    "settings": [b'port = 3000\ncors_origin = ["*"]\nheartbeat = 30.0\n'],
+    "record": [],
+}
+
+
+def main() -> None:
+    """Feed one target for some seconds, on its own folder of what was found to reach new code."""
+    name, seconds = sys.argv[1:]
+    corpus = TRUNK / "corpus"
+    corpus.mkdir()
+    for number, seed in enumerate(SEEDS[name]):
+        (corpus / str(number)).write_bytes(seed)
+    options = [
+        f"-max_total_time={seconds}",
+        "-max_len=4096",
+        f"-artifact_prefix={TRUNK}/",
+        "-rss_limit_mb=0",
+    ]
+    atheris.Setup([sys.argv[0], *options, str(corpus)], TARGETS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
