@@ -97,8 +97,14 @@ PROCESS: list[Panel] = [
     ),
     Lines(
         "Does the journal fail?",
-        "Failed commits a second. Each was answered with 503 and nothing was published; the log says why.",
-        [Query("sum by (instance) (rate(tocsin_journal_errors_total{*}[*]))", "{{instance}}")],
+        "Failed commits a second. Each was answered with 503 and nothing was published; the log says why. And how often"
+        " all streams had to resume: a new log began in Redis, or events left it before the hub read them.",
+        [
+            Query("sum by (instance) (rate(tocsin_journal_errors_total{*}[*]))", "{{instance}}"),
+            Query(
+                "sum by (reason) (rate(tocsin_journal_resets_total{*}[*]))", "resumed: {{reason}}"
+            ),
+        ],
         "ops",
     ),
     Lines(

@@ -30,6 +30,8 @@ DELIVERY_KINDS = ("live", "catchup", "replay")
 BYTE_KINDS = ("event", "heartbeat", "control")
 READ_OUTCOMES = ("ok", "failed")
 CANARY_OUTCOMES = ("ok", "failed")
+JOURNAL_RESETS = ("new_log", "hole")
+"""Why all streams had to resume: another log began, or events were trimmed before this hub read them."""
 TYPES = ("user_joined", "message_received", "system_alert", "data_updated", "notification")
 MAX_TYPES = 32
 """Event types that are counted by name, the five above included; later ones count as `other`."""
@@ -147,6 +149,7 @@ class Counters:
         self.journal_errors = 0
         self.history_reads = dict.fromkeys(READ_OUTCOMES, 0)
         self.history_read_s = Histogram(LATENCY_BOUNDS_S)
+        self.journal_resets = dict.fromkeys(JOURNAL_RESETS, 0)
 
     def _count_streams(self) -> None:
         self.delivered_live = 0

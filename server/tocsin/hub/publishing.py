@@ -176,6 +176,11 @@ class Publishing:
         return not self._journal.status
 
     @property
+    def journal_status(self) -> str:
+        """Empty while the journal would try an append, else one sentence that says why not."""
+        return self._journal.status
+
+    @property
     def history(self) -> History | None:
         """What the journal keeps beside the ring; None where the ring is all there is."""
         return self._journal.history
@@ -346,8 +351,10 @@ class Publishing:
             answer(result)
 
     def _reset(self, opening: Opening) -> None:
-        """Take up another log, which began while running."""
-        log.warning("a new log begins: every stream is ended, and resumes")
+        """Take up another log, which began while running, or the same one behind a hole."""
+        reason = "hole" if opening.floor.epoch == self.ring.epoch else "new_log"
+        self._counters.journal_resets[reason] += 1
+        log.warning("every stream is ended, and resumes", extra={"reason": reason})
         self.ring = self._new_ring(opening)
         self.fan_out.forget()
         self._on_reset()

@@ -54,6 +54,11 @@ class HubStatus:
         return self._publishing.ring
 
     @property
+    def journal_status(self) -> str:
+        """Empty while the journal would try an append, else one sentence that says why not."""
+        return self._publishing.journal_status
+
+    @property
     def history(self) -> History | None:
         """What the journal keeps beside the ring; None where the ring is all there is."""
         return self._publishing.history

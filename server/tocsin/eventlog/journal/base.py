@@ -130,7 +130,8 @@ Deliver = Callable[[Sequence[Event]], None]
 """The hub's end: takes committed events in the order of their ids, without a hole, each once."""
 
 Reset = Callable[[Opening], None]
-"""The hub's end: a new epoch began while running. What is delivered next follows the opening's events."""
+"""The hub's end: a new epoch began while running, or of this one events were lost before they were delivered.
+What is delivered next follows the opening's events."""
 
 
 class Journal(Protocol):

@@ -34,7 +34,8 @@ class ReadyRoute(Route):
         reason = self._hub.not_ready
         if not reason:
             return of_json({"status": "ready"})
-        message = f"the hub is not ready: {reason}"
+        why = self._hub.journal_status if reason == "journal_down" else reason
+        message = f"the hub is not ready: {why}"
         return refusal(503, message, reason, headers=(("Retry-After", "1"),))
 
 

@@ -452,6 +452,14 @@ CATALOGUE: tuple[Family, ...] = (
         lambda s: s.hub.waiting,
     ),
     Family(
+        "tocsin_journal_resets_total",
+        "counter",
+        "Times that all streams had to resume: another log began, or events left the log before this hub read them.",
+        JOURNAL,
+        lambda s: s.hub.counters.journal_resets,
+        {"reason": counters.JOURNAL_RESETS},
+    ),
+    Family(
         "tocsin_event_loop_lag_seconds",
         "histogram",
         "How late a call was that is due every 250 ms.",
