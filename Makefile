@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 # What the tests start for real. nodejs and npm are taken as they are where they exist.
-DEBIAN := chromium-headless-shell firefox-esr prometheus nginx-light systemd openssl strace haproxy faketime
+DEBIAN := chromium-headless-shell firefox-esr prometheus nginx-light systemd openssl strace haproxy faketime redis-server
 # What `make soak` starts beside them: the other proxies of config/proxies/, bad clients, networks of their own.
 DEBIAN_SOAK := caddy varnish apache2 slowhttptest iproute2 nftables
 # Tests wait for processes as often as they compute: a few more workers than cores, and each file on one

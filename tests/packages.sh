@@ -46,7 +46,7 @@ apt install -y --no-install-recommends $missing >/dev/null
 # Debian starts a packaged server as a service; tests and benchmarks start their own, on free ports.
 for package in $missing; do
 	case $package in
-	prometheus | haproxy | caddy | varnish | apache2) service=$package ;;
+	prometheus | redis-server | haproxy | caddy | varnish | apache2) service=$package ;;
 	nginx-*) service=nginx ;;
 	*) continue ;;
 	esac

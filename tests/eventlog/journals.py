@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from tests.redis.contract_store import RedisStore
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import Filter
 from tocsin.core.record import decode_record, encode_record
@@ -322,5 +323,6 @@ STORES: dict[str, Callable[[], Store]] = {
     "sqlite": SqliteStore,
     "failing": ListStore,
     "slow": lambda: ListStore(turns=5),
+    "redis": RedisStore,
 }
 """Each kind of journal, by name. A new journal is held to the contract by a line here."""

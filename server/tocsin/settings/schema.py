@@ -110,9 +110,24 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         str,
         Meta(
             pattern=r"^(memory:|sqlite:.+|rediss?://.+)$",
-            description="Where the log is kept: `memory:`, or `sqlite:PATH`.",
+            description="Where the log is kept: `memory:`, `sqlite:PATH`, or `redis://HOST:PORT/DB`.",
         ),
     ] = "memory:"
+    redis_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._:-]{1,64}$",
+            description="What the names of the log's keys in Redis have in braces at their beginning.",
+        ),
+    ] = "tocsin"
+    redis_username: Annotated[
+        Annotated[str, Meta(max_length=256, extra=SECRET)],
+        Meta(description="Redis' user; empty is its default one."),
+    ] = ""
+    redis_password: Annotated[
+        Annotated[str, Meta(max_length=1_024, extra=SECRET)],
+        Meta(description="Redis' password; best in the environment. Empty logs in without."),
+    ] = ""
     history_events: Annotated[
         int,
         Meta(

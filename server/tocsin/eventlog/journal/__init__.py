@@ -50,8 +50,11 @@ def open_journal(settings: Settings) -> Journal:
     scheme, _, path = settings.journal.partition(":")
     if scheme == "sqlite":
         return SqliteJournal(Path(path), _limits(settings))
+    if scheme in ("redis", "rediss"):
+        return _open_redis(settings)
     raise SettingsError(
-        f"journal: {settings.journal!r} is not a journal; allowed: 'memory:', 'sqlite:PATH'"
+        f"journal: {settings.journal!r} is not a journal;"
+        " allowed: 'memory:', 'sqlite:PATH', 'redis://HOST:PORT/DB'"
     )
 
 
@@ -64,3 +67,15 @@ def _limits(settings: Settings) -> Limits:
         keys=settings.idempotency_keys,
         key_window_s=settings.idempotency_window,
     )
+
+
+def _open_redis(settings: Settings) -> Journal:
+    try:
+        from tocsin.eventlog.journal.redis import open_redis
+    except ModuleNotFoundError as error:
+        if error.name not in ("redis", "hiredis"):
+            raise
+        raise SettingsError(
+            f"journal: {settings.journal!r} needs redis-py: pip install 'tocsin[redis]'"
+        ) from None
+    return open_redis(settings)

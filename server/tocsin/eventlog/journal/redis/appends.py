@@ -1,0 +1,221 @@
+"""Appends on their way into Redis: one call of the script at a time, with all that came in meanwhile.
+
+An append is answered when the tail has delivered its events, so that a publisher's receipt says what this node's
+streams got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from tocsin.core.event import EventId
+from tocsin.errors import Unavailable
+from tocsin.eventlog.journal.base import Append, Committed, Outcome
+from tocsin.eventlog.journal.redis.link import RedisFault
+from tocsin.eventlog.journal.redis.script import Head, NewerLog, encode_drafts
+from tocsin.eventlog.journal.redis.store import Store
+from tocsin.eventlog.journal.redis.tail import WAITS
+
+TIMEOUT_S = 2.0
+"""After so long without an answer the outcome of a call is given up as unknown."""
+
+DELIVERY_S = 5.0
+"""So long the tail may need to deliver what was appended."""
+
+CALL_EVENTS = 2_000
+"""Events of one call, more only in one append: 10 ms of Redis, which does nothing else meanwhile."""
+
+CALL_BYTES = 4 * 1024 * 1024
+"""Bytes of one call, more only in one append."""
+
+Answer = asyncio.Future[Sequence[Outcome]]
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Appends that were asked for together, and whoever waits for their outcomes."""
+
+    appends: Sequence[Append]
+    answer: Answer
+    events: int
+    bytes: int
+
+    @classmethod
+    def of(cls, appends: Sequence[Append], answer: Answer) -> Group:
+        """The group of these."""
+        sizes = [len(draft.data) for append in appends for draft in append.drafts]
+        return cls(appends, answer, len(sizes), sum(sizes))
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """Outcomes that are told when the tail has come to `last`, or given up at `until`."""
+
+    last: EventId
+    until: float
+    answer: Answer
+    outcomes: Sequence[Outcome]
+
+
+class Appends:
+    """The way into the log.
+
+    Args:
+        store: where it is.
+        head: how far this node has read.
+    """
+
+    def __init__(self, store: Store, head: Callable[[], Head]) -> None:
+        self._store = store
+        self._head = head
+        self._link = store.link(TIMEOUT_S)
+        self._waiting: deque[Group] = deque()
+        self._deliveries: deque[Delivery] = deque()
+        self._sender: asyncio.Task[None] | None = None
+        self._moved = asyncio.Event()
+        self._is_link_old = False
+
+    def add(self, appends: Sequence[Append]) -> Answer:
+        """Append these; the future holds their outcomes, in the same order, or `Unavailable`.
+
+        Who calls bounds how much waits.
+        """
+        answer: Answer = asyncio.get_running_loop().create_future()
+        group = Group.of(appends, answer)
+        if not group.events:
+            answer.set_result([Committed(()) for _ in appends])
+            return answer
+        self._waiting.append(group)
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send_all())
+        return answer
+
+    def distrust_link(self) -> None:
+        """Redis failed on another link: use a new one, rather than learn by an append that this one is dead."""
+        self._is_link_old = True
+
+    def settle(self) -> None:
+        """Tell the outcomes of what the tail has delivered, and give up what it should have."""
+        self._moved.set()
+        head, now = self._head().id, asyncio.get_running_loop().time()
+        while self._deliveries:
+            delivery = self._deliveries[0]
+            if delivery.last.epoch != head.epoch or delivery.until < now:
+                _fail(delivery.answer, _unknown("it was not seen to come out of Redis"))
+            elif delivery.last.seq > head.seq:
+                return
+            elif not delivery.answer.done():
+                delivery.answer.set_result(delivery.outcomes)
+            self._deliveries.popleft()
+
+    async def finish(self) -> None:
+        """Send what waits, and wait until it is delivered, or given up."""
+        while self._sender or self._deliveries:
+            self._moved.clear()
+            if self._sender:
+                await self._sender
+            else:
+                await self._moved.wait()
+
+    async def close(self) -> None:
+        """Drop the link, and let nobody wait."""
+        if self._sender:
+            self._sender.cancel()
+        for delivery in self._deliveries:
+            _fail(delivery.answer, _unknown("the hub stopped"))
+        for group in self._waiting:
+            _fail(group.answer, Unavailable("the hub stopped", code="draining", retry_after_s=2))
+        self._deliveries.clear()
+        self._waiting.clear()
+        await self._link.close()
+
+    async def _send_all(self) -> None:
+        try:
+            while self._waiting:
+                groups = list(self._next_groups())
+                try:
+                    await self._send(groups)
+                except (RedisFault, NewerLog, Unavailable) as error:
+                    _fail_all(groups, _unavailable(error))
+                except BaseException:  # cancelled, or a bug
+                    _fail_all(groups, _unknown("the hub stopped"))
+                    raise
+        finally:
+            self._sender = None
+
+    def _next_groups(self) -> Iterator[Group]:
+        """Take as many as one call may hold, at least one."""
+        events = size = 0
+        while self._waiting:
+            group = self._waiting[0]
+            if events and (events + group.events > CALL_EVENTS or size + group.bytes > CALL_BYTES):
+                return
+            events, size = events + group.events, size + group.bytes
+            yield self._waiting.popleft()
+
+    async def _send(self, groups: Sequence[Group]) -> None:
+        """Append these in one call of the script, and let them wait for the tail.
+
+        Raises:
+            RedisFault: it failed, or nobody knows.
+            NewerLog, Unavailable: nothing was appended.
+        """
+        appends = [append for group in groups for append in group.appends]
+        records = [encode_drafts(append.drafts) for append in appends]
+        loop = asyncio.get_running_loop()
+        until = loop.time() + DELIVERY_S
+        if self._is_link_old:
+            await self._link.close()
+            self._is_link_old = False
+        while True:
+            self._moved.clear()
+            state, outcomes = await self._store.append(self._link, self._head(), appends, records)
+            if state.verdict == "ok":
+                break
+            if state.verdict == "waits":
+                raise Unavailable(WAITS, code="journal_down", retry_after_s=2)
+            # Another log: the tail is about to see it, and what is appended comes after that.
+            try:
+                async with asyncio.timeout(until - loop.time()):
+                    await self._moved.wait()
+            except TimeoutError:
+                message = "another log is in Redis"
+                raise Unavailable(message, code="journal_down", retry_after_s=2) from None
+        left = iter(outcomes)
+        for group in groups:
+            its_own = [next(left) for _ in group.appends]
+            last = max(
+                [o.ids[-1].seq for o in its_own if isinstance(o, Committed) and o.ids] or [0]
+            )
+            self._deliveries.append(
+                Delivery(EventId(state.head.epoch, last), until, group.answer, its_own)
+            )
+        self.settle()
+
+
+def _unavailable(error: RedisFault | NewerLog | Unavailable) -> Unavailable:
+    """What a publisher is told of `error`."""
+    if isinstance(error, Unavailable):
+        return error
+    if isinstance(error, RedisFault) and error.is_unknown:
+        return _unknown(str(error))
+    if isinstance(error, RedisFault) and error.is_full:
+        return Unavailable(str(error), code="journal_full", retry_after_s=30, status=507)
+    return Unavailable(str(error), code="journal_down", retry_after_s=2)
+
+
+def _unknown(reason: str) -> Unavailable:
+    message = f"nobody knows whether this was published: {reason}; a retry is safe with an idempotency key"
+    return Unavailable(message, code="unknown_outcome", retry_after_s=1)
+
+
+def _fail_all(groups: Sequence[Group], error: Exception) -> None:
+    for group in groups:
+        _fail(group.answer, error)
+
+
+def _fail(answer: Answer, error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)

@@ -1,0 +1,193 @@
+"""What Redis keeps of the log, also behind the window in memory: read in pieces, on links of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from tocsin.core.event import Event, EventId
+from tocsin.core.filters import Filter
+from tocsin.core.record import RecordError
+from tocsin.errors import Unavailable
+from tocsin.eventlog.journal.base import Page
+from tocsin.eventlog.journal.redis.link import Link, RedisFault
+from tocsin.eventlog.journal.redis.passed import Passed
+from tocsin.eventlog.journal.redis.script import MICROSECOND, State
+from tocsin.eventlog.journal.redis.store import Store
+
+PIECE = 250
+"""Events that are asked for at once: a millisecond of the loop."""
+
+PIECE_BYTES = 512 * 1024
+"""About so many bytes are asked for at once, as the mean of the log's events says."""
+
+SCAN_LIMIT = 4_000
+"""Events that one read looks at."""
+
+NEWEST_LIMIT = 10_000
+"""Events that a search for the newest looks at: it can't be continued, so it may look further."""
+
+LINKS = 4
+"""Reads that are under way at once; the others wait for their turn."""
+
+TIMEOUT_S = 5.0
+
+
+class RedisHistory:
+    """The log of one epoch, as far as this node has read it.
+
+    Attributes:
+        may_be_ahead: an id that this node hasn't read yet may be one that another node gave.
+        floor: the newest seq that left the log.
+        head: the newest seq that this node has delivered.
+        bytes: of all events kept, as the last look said.
+        oldest_time: Unix time of the oldest event kept, as the last look said; None if there is none.
+    """
+
+    may_be_ahead = True
+
+    def __init__(self, store: Store, remembered_evictions: int) -> None:
+        self._store = store
+        self._remembered_evictions = remembered_evictions
+        self._passed = Passed(0, remembered_evictions)
+        self._epoch = 0
+        self.head = 0
+        self.bytes = 0
+        self.oldest_time: float | None = None
+        self._turns = asyncio.Semaphore(LINKS)
+        self._idle: list[Link] = []
+
+    # --- what the tail says -----------------------------------------------------------------------
+
+    def begin(self, state: State, events: Sequence[Event]) -> None:
+        """Take up the log as it is now; of its newest events it is known what they are."""
+        self._epoch, self.head = state.head
+        self._passed = Passed(state.floor, self._remembered_evictions)
+        self._passed.skip(self.head - len(events))
+        self._passed.add(events)
+        self.note(state)
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Note the next events."""
+        self._passed.add(events)
+        self.head = events[-1].id.seq
+
+    def note(self, state: State) -> None:
+        """Note what a look has shown of the same log."""
+        if state.head.epoch != self._epoch:
+            return
+        self._passed.let_go(min(state.floor, self.head))
+        self.bytes = state.bytes
+        self.oldest_time = state.oldest * MICROSECOND if state.oldest else None
+
+    # --- what the hub asks ------------------------------------------------------------------------
+
+    @property
+    def floor(self) -> int:
+        """The newest seq that left the log, as far as this node knows; 0 before any."""
+        return self._passed.floor
+
+    @property
+    def events(self) -> int:
+        """How many are kept."""
+        return self.head - self.floor
+
+    def piece(self) -> int:
+        """How many events to ask for at once."""
+        mean = self.bytes // self.events if self.events else 0
+        return max(min(PIECE, PIECE_BYTES // mean if mean else PIECE), 1)
+
+    def has_lost(self, seq: int, filter: Filter) -> bool:
+        """Whether something that `filter` lets through left the log after `seq`; errs on the side of yes.
+
+        Of what was in the log before this node started, and not in its window, nobody here knows what it was.
+        """
+        return self._passed.has_lost(seq, filter)
+
+    async def read(self, after: int, filter: Filter, *, max_events: int, max_bytes: int) -> Page:
+        """At most `max_events` after `after`, oldest first; ends behind the one that fills `max_bytes`, too.
+
+        If some of it left the log meanwhile, `floor` is raised before this returns.
+
+        Raises:
+            Unavailable: Redis can't be read, or another log began.
+        """
+        found: list[Event] = []
+        size, cursor, looked, head = 0, max(after, self.floor), 0, self.head
+        async with self._reading() as link:
+            while cursor < head and looked < SCAN_LIMIT:
+                first, last = EventId(self._epoch, cursor + 1), EventId(self._epoch, head)
+                piece = await self._store.read(link, first, last, self.piece())
+                self._check_epoch(first.epoch)
+                found_first = piece[0].id.seq if piece else head + 1
+                if found_first > cursor + 1:  # what lies between left since the last look
+                    self._passed.let_go(found_first - 1)
+                for stored in piece:
+                    event, cursor = stored.event(), stored.id.seq
+                    if _lets_through(filter, event):
+                        found.append(event)
+                        size += len(stored.record)
+                        if len(found) == max_events or size >= max_bytes:
+                            return Page(found, cursor)
+                looked += len(piece)
+                if not piece:
+                    return Page(found, head)
+        return Page(found, cursor)
+
+    async def newest(
+        self, filter: Filter, count: int, *, max_bytes: int, before: int
+    ) -> Sequence[Event]:
+        """The newest `count` with a seq below `before`, oldest first; fewer where they pass `max_bytes`.
+
+        Fewer, too, where many had to be looked at.
+
+        Raises:
+            Unavailable: as for `read`.
+        """
+        found: list[Event] = []
+        size = looked = 0
+        epoch, last = self._epoch, min(before - 1, self.head)
+        async with self._reading() as link:
+            while last > self.floor and looked < NEWEST_LIMIT:
+                piece = await self._store.read_back(
+                    link, EventId(epoch, last), EventId(epoch, self.floor + 1), self.piece()
+                )
+                self._check_epoch(epoch)
+                for stored in piece:
+                    event = stored.event()
+                    if _lets_through(filter, event):
+                        found.append(event)
+                        size += len(stored.record)
+                        if len(found) == count or size >= max_bytes:
+                            return found[::-1]
+                if not piece:
+                    break
+                last, looked = piece[-1].id.seq - 1, looked + len(piece)
+        return found[::-1]
+
+    async def close(self) -> None:
+        """Close the links."""
+        while self._idle:
+            await self._idle.pop().close()
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Link]:
+        """A link for one read; what goes wrong with it is `Unavailable`."""
+        async with self._turns:
+            link = self._idle.pop() if self._idle else self._store.link(TIMEOUT_S)
+            try:
+                yield link
+            except (RedisFault, RecordError) as error:
+                raise Unavailable(str(error), code="journal_down", retry_after_s=2) from None
+            finally:
+                self._idle.append(link)
+
+    def _check_epoch(self, epoch: int) -> None:
+        if epoch != self._epoch:
+            raise Unavailable("another log began", code="journal_down", retry_after_s=1)
+
+
+def _lets_through(filter: Filter, event: Event) -> bool:
+    draft = event.draft
+    return filter.matches(draft.topic, draft.type, draft.more_topics)

@@ -1,0 +1,148 @@
+"""The script that changes the log in Redis: its arguments, and what it answers. The script is `log.lua`.
+
+It is one text under two names: where Redis is out of memory, `append` is refused before it runs, and `look`, which
+appends nothing, still trims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, Literal
+
+import msgspec
+
+from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.record import encode_record
+from tocsin.errors import KeyReused
+from tocsin.eventlog.journal.base import Append, Committed, Outcome
+
+APPEND, LOOK = "append", "look"
+
+_TEXT = files(__package__).joinpath("log.lua").read_text(encoding="utf-8")
+
+SOURCES = {APPEND: "#!lua\n" + _TEXT, LOOK: "#!lua flags=allow-oom\n" + _TEXT}
+"""By name, what Redis is to load."""
+
+FORM = 1
+"""Of the script's arguments."""
+
+MICROSECOND = 1e-6
+
+_NO_ID = EventId(0, 0)  # the script gives the ids and the times
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """The names of what the log is in Redis. The braces keep them on one node of a cluster."""
+
+    prefix: str
+
+    @property
+    def stream(self) -> str:
+        """The key of the stream."""
+        return f"{{{self.prefix}}}:events"
+
+    @property
+    def all(self) -> Sequence[str]:
+        """What the script asks for, in its order."""
+        names = ("log", "events", "once", "once-order")
+        return [f"{{{self.prefix}}}:{name}" for name in names]
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What the log may keep: events, bytes and seconds (0: however old), and idempotency keys."""
+
+    events: int
+    bytes: int
+    age_s: float
+    once_window_s: float
+    once_keys: int
+
+    def arguments(self) -> Sequence[int]:
+        """As the script asks for them."""
+        return (
+            self.events,
+            self.bytes,
+            round(self.age_s / MICROSECOND),
+            round(self.once_window_s / MICROSECOND),
+            self.once_keys,
+        )
+
+
+class Head(msgspec.Struct, frozen=True):
+    """How far a node has read.
+
+    Attributes:
+        time: of that event in microseconds, None if nobody knows: so it is seen whether it is still the same.
+    """
+
+    id: EventId = _NO_ID
+    time: int | None = None
+
+
+class State(msgspec.Struct, frozen=True):
+    """What the script says of the log.
+
+    Attributes:
+        verdict: ``ok``; ``fenced``, this is not the log of the caller's head; ``waits``, the server is another
+            one, and takes no events until every node had the time to look.
+        oldest: time of the oldest event kept, in microseconds; 0 if there is none.
+    """
+
+    verdict: Literal["ok", "fenced", "waits"]
+    head: EventId
+    floor: int
+    bytes: int
+    oldest: int
+
+
+class NewerLog(Exception):
+    """The log is laid out in a way that this version doesn't know."""
+
+
+def arguments(keys: Keys, limits: Limits, head: Head, run: str) -> list[bytes | str | int]:
+    """What comes before the appends."""
+    time = "" if head.time is None else head.time
+    fixed = [FORM, head.id.epoch, head.id.seq, time, run, *limits.arguments()]
+    return [len(keys.all), *keys.all, *fixed]
+
+
+def append_arguments(records: Sequence[bytes], append: Append) -> list[bytes | str | int]:
+    """What stands for one append."""
+    once = append.once
+    if once is None:
+        return [len(records), "", "", *records]
+    # The length keeps scope and key apart, whatever they hold.
+    return [len(records), f"{len(once.scope)}:{once.scope}{once.key}", once.digest, *records]
+
+
+def encode_drafts(drafts: Sequence[Draft]) -> list[bytes]:
+    """Their records, without the ids and the times, which the script gives."""
+    return [encode_record(Event(_NO_ID, draft, 0.0)) for draft in drafts]
+
+
+def read_state(answer: Any) -> State:
+    """What the script's answer says of the log.
+
+    Raises:
+        NewerLog: it is laid out in another way.
+    """
+    verdict = answer[0].decode()
+    if verdict == "layout":
+        raise NewerLog(f"the log has layout {answer[1].decode()}; this Tocsin knows layout 1")
+    epoch, seq, floor, size, oldest = map(int, answer[1:6])
+    return State(verdict, EventId(epoch, seq), floor, size, oldest)
+
+
+def read_outcomes(answer: Any, appends: Sequence[Append]) -> list[Outcome]:
+    """What came of each of these appends; of none where the verdict isn't ``ok``."""
+    epoch, told = int(answer[1]), answer[6]
+    return [_outcome(epoch, *each) for each in zip(appends[: len(told)], told, strict=True)]
+
+
+def _outcome(epoch: int, append: Append, told: Sequence[bytes]) -> Outcome:
+    kind, first, count = told
+    if kind == b"reused":
+        return KeyReused(append.once.key if append.once else "")
+    seqs = range(int(first), int(first) + int(count))
+    return Committed([EventId(epoch, seq) for seq in seqs], kind == b"again")

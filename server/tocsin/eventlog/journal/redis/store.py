@@ -1,0 +1,88 @@
+"""The log in Redis as commands on a link: look, append, follow, read. It keeps nothing but names and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tocsin.core.event import EventId
+from tocsin.eventlog.journal.base import Append, Outcome
+from tocsin.eventlog.journal.redis.address import Address
+from tocsin.eventlog.journal.redis.entries import Stored, read_entries
+from tocsin.eventlog.journal.redis.link import Link
+from tocsin.eventlog.journal.redis.script import (
+    APPEND,
+    LOOK,
+    Head,
+    Keys,
+    Limits,
+    State,
+    append_arguments,
+    arguments,
+    read_outcomes,
+    read_state,
+)
+
+
+class Store:
+    """One log in one Redis.
+
+    Args:
+        address: of the server.
+        username, password: how to log in; empty does without.
+        keys: where the log is.
+        limits: what it may keep.
+    """
+
+    def __init__(
+        self, address: Address, username: str, password: str, keys: Keys, limits: Limits
+    ) -> None:
+        self.address = address
+        self._username = username
+        self._password = password
+        self._keys = keys
+        self._limits = limits
+
+    def link(self, timeout_s: float) -> Link:
+        """A new connection, not open yet."""
+        return Link(self.address, self._username, self._password, timeout_s)
+
+    async def look(self, link: Link, head: Head) -> State:
+        """What the log is like, for a node that has read up to `head`; trims it, too.
+
+        Where the log is gone, or behind that head, a new one begins: then its epoch is another.
+        """
+        await link.open()
+        fixed = arguments(self._keys, self._limits, head, link.run)
+        return read_state(await link.run_script(LOOK, *fixed, 0))
+
+    async def append(
+        self, link: Link, head: Head, appends: Sequence[Append], records: Sequence[Sequence[bytes]]
+    ) -> tuple[State, Sequence[Outcome]]:
+        """Append these in one step, each with its records; nothing where the verdict isn't ``ok``."""
+        await link.open()
+        command = arguments(self._keys, self._limits, head, link.run)
+        command.append(len(appends))
+        for append, its_records in zip(appends, records, strict=True):
+            command += append_arguments(its_records, append)
+        answer = await link.run_script(APPEND, *command)
+        return read_state(answer), read_outcomes(answer, appends)
+
+    async def follow(
+        self, link: Link, after: EventId, count: int, block_ms: int
+    ) -> Sequence[Stored]:
+        """At most `count` events after `after`; waits for the first one, at most so long."""
+        options = ("COUNT", count, "BLOCK", block_ms, "STREAMS", self._keys.stream)
+        answer = await link.ask("XREAD", *options, str(after))
+        return read_entries(answer[0][1]) if answer else ()
+
+    async def read(self, link: Link, first: EventId, last: EventId, count: int) -> Sequence[Stored]:
+        """At most `count` of the events from `first` to `last`, oldest first."""
+        ids = str(first), str(last)
+        return read_entries(await link.ask("XRANGE", self._keys.stream, *ids, "COUNT", count))
+
+    async def read_back(
+        self, link: Link, last: EventId, first: EventId, count: int
+    ) -> Sequence[Stored]:
+        """At most `count` of the events from `last` back to `first`, newest first."""
+        ids = str(last), str(first)
+        return read_entries(await link.ask("XREVRANGE", self._keys.stream, *ids, "COUNT", count))

@@ -1,0 +1,203 @@
+"""The one reader of the log on a node: everything that this node delivers comes from here, in the log's order.
+
+It waits for events on a link of its own, and looks at the log once a second, also when nothing comes: a Redis that
+was emptied, or is behind, makes no sound. What it finds then is a new log, or a hole where events were trimmed before
+this node read them; both are a reset: the streams end, come back, and are told of the gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+
+from tocsin.core.event import Event, EventId
+from tocsin.core.record import RecordError
+from tocsin.eventlog.journal.base import Deliver, Opening, Reset, Window
+from tocsin.eventlog.journal.redis.entries import Stored
+from tocsin.eventlog.journal.redis.history import RedisHistory
+from tocsin.eventlog.journal.redis.link import RedisFault
+from tocsin.eventlog.journal.redis.script import Head, NewerLog, State
+from tocsin.eventlog.journal.redis.store import Store
+
+LOOK_S = 1.0
+"""Seconds between two looks at the log."""
+
+WAITING_LOOK_S = 0.25
+"""The same while Redis waits for all nodes to look."""
+
+TIMEOUT_S = 3.0
+"""After so long without an answer Redis is taken for gone."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.8
+"""Before the first and before a later try to reach it again: doubled from one to the other, and jittered."""
+
+WINDOW_PIECE = 250
+"""Events of the window that are read at once."""
+
+WAITS = "Redis is another one than before, and takes events when all nodes had two seconds to look at it"
+
+log = logging.getLogger("tocsin")
+
+
+class Tail:
+    """Follows the log.
+
+    Args:
+        store: where it is.
+        history: is told of all that goes by.
+        on_moved: called after each delivery, each reset, and each look or failed try.
+        look_s: seconds between two looks at the log.
+
+    Attributes:
+        head: how far this node has read and delivered.
+        fault: why the log can't be followed now, or takes no events; empty if all is well.
+        holes: how often events were gone before this node read them.
+        link: the link it reads on.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        history: RedisHistory,
+        on_moved: Callable[[], None],
+        look_s: float = LOOK_S,
+    ) -> None:
+        self.head = Head()
+        self.fault = "the journal is not started"
+        self.holes = 0
+        self.link = store.link(TIMEOUT_S)
+        self._store = store
+        self._history = history
+        self._on_moved = on_moved
+        self._look_s = look_s
+        self._deliver: Deliver
+        self._reset: Reset
+        self._window: Window
+
+    async def open(self, deliver: Deliver, reset: Reset, window: Window) -> Opening:
+        """Take up the log, and return its newest events.
+
+        Raises:
+            RedisFault, NewerLog, RecordError: it can't be.
+        """
+        self._deliver, self._reset, self._window = deliver, reset, window
+        opening = await self._take_up(await self._store.look(self.link, self.head))
+        self.fault = ""
+        return opening
+
+    async def follow(self) -> None:
+        """Deliver what comes, until cancelled; what goes wrong is tried again."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                await self._look()
+                await self._read_for(WAITING_LOOK_S if self.fault else self._look_s)
+                pause_s = FIRST_PAUSE_S
+                continue
+            except (RedisFault, NewerLog, RecordError) as error:
+                self._fail(str(error))
+            except Exception:  # a bug; the hub says so too if it is one of delivering
+                log.exception("following the log in Redis failed")
+                self._fail("following the log in Redis failed")
+            await self.link.close()
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _fail(self, fault: str) -> None:
+        if not self.fault:
+            log.warning("the journal is down: %s", fault)
+        self.fault = fault
+        self._on_moved()
+
+    async def _look(self) -> None:
+        """See whether the log is still the same; take up another one."""
+        state = await self._store.look(self.link, self.head)
+        while state.head.epoch != self.head.id.epoch or state.floor > self.head.id.seq:
+            await self._begin_anew(state)
+            state = await self._store.look(self.link, self.head)
+        self._history.note(state)
+        fault = WAITS if state.verdict == "waits" else ""
+        if self.fault and not fault:
+            log.info("the journal is up again")
+        self.fault = fault
+        self._on_moved()
+
+    async def _read_for(self, seconds: float) -> None:
+        """Deliver what comes in that time."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while (left_s := until - loop.time()) > 0:
+            block_ms = max(int(left_s * 1000), 1)  # 0 would be for ever
+            stored = await self._store.follow(
+                self.link, self.head.id, self._history.piece(), block_ms
+            )
+            if stored and not self._take(stored):
+                await self._begin_anew(await self._store.look(self.link, self.head))
+
+    def _take(self, stored: Sequence[Stored]) -> bool:
+        """Deliver these; False if they aren't the next ones.
+
+        Raises:
+            RecordError: this version can't read one. Those before it are delivered.
+        """
+        epoch, seq = self.head.id
+        events: list[Event] = []
+        try:
+            for each in stored:
+                if each.id != (epoch, seq + 1):
+                    return False
+                events.append(each.event())
+                seq += 1
+        except RecordError as error:
+            raise RecordError(f"event {EventId(epoch, seq + 1)} is {error}; update it") from None
+        finally:
+            if events:
+                self._deliver(events)
+                self._history.add(events)
+                self.head = Head(events[-1].id, stored[len(events) - 1].time)
+                self._on_moved()
+        return True
+
+    async def _begin_anew(self, state: State) -> None:
+        """Take up the log as it is now, which doesn't go on where this node was."""
+        if state.head.epoch == self.head.id.epoch:
+            self.holes += 1
+            log.warning(
+                "events were trimmed before this node read them", extra={"floor": state.floor}
+            )
+        else:
+            log.warning("another log is in Redis: it was emptied, or is behind what was read")
+        self._reset(await self._take_up(state))
+        self._on_moved()
+
+    async def _take_up(self, state: State) -> Opening:
+        """Read the window of the log that a look has shown, and go on from its head."""
+        stored = await self._read_window(state)
+        events = [each.event() for each in reversed(stored)]
+        self._history.begin(state, events)
+        self.head = Head(state.head, stored[0].time if stored else None)
+        epoch, seq = state.head
+        return Opening(EventId(epoch, seq - len(events)), events)
+
+    async def _read_window(self, state: State) -> Sequence[Stored]:
+        """The newest events that fit into the window, newest first, up to the head without a hole."""
+        window: list[Stored] = []
+        size, epoch, place = 0, state.head.epoch, state.head.seq
+        while place > state.floor and len(window) < self._window.events:
+            count = min(WINDOW_PIECE, self._window.events - len(window))
+            first = EventId(epoch, state.floor + 1)
+            piece = await self._store.read_back(self.link, EventId(epoch, place), first, count)
+            for each in piece:
+                size += len(each.record)
+                if each.id.seq != place or (window and size > self._window.bytes):
+                    return window
+                window.append(each)
+                place -= 1
+            if not piece:
+                break
+        return window
+
+    def __repr__(self) -> str:
+        return f"Tail(head={self.head.id}, fault={self.fault!r}, holes={self.holes})"

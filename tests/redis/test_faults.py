@@ -1,0 +1,259 @@
+"""What happens to Redis, and what its nodes make of it: nothing lost in silence, nothing twice, no id for two events."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from tests.redis.nodes import LIMITS, nodes
+from tests.redis.proxy import proxy_to
+from tests.redis_process import RedisProcess
+from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.filters import EVERYTHING
+from tocsin.core.record import encode_record
+from tocsin.errors import Unavailable
+from tocsin.eventlog.journal.base import Append, Committed, Once
+
+KEY = Once("", "k-1", b"d" * 16)
+
+
+async def test_redis_that_was_killed_comes_back_without_loss_or_repeat(redis: RedisProcess) -> None:
+    async with nodes(redis, 2) as (one, other):
+        await one.append("a", "b")
+        redis.kill()
+        await one.until(lambda: one.journal.status and other.journal.status)
+        with pytest.raises(Unavailable) as refused:
+            await one.append("lost")
+        assert refused.value.code == "journal_down"
+        redis.restart()
+        await other.append_at_last("c")
+        await one.append_at_last("d")
+        await other.until(lambda: len(other.log) == 4)
+        assert one.texts() == other.texts() == ["a", "b", "c", "d"]
+        assert one.resets == other.resets == []
+
+
+async def test_paused_redis_fails_publishers_and_goes_on_where_it_was(redis: RedisProcess) -> None:
+    async with nodes(redis) as (node,):
+        await node.append("a")
+        redis.pause()
+        with pytest.raises(Unavailable) as failed:
+            await node.append("b", once=KEY)
+        assert failed.value.code == "unknown_outcome"
+        await node.until(lambda: "doesn't answer" in node.journal.status)
+        redis.resume()
+        await node.until(lambda: not node.journal.status)
+        outcome = await node.append("b", once=KEY)
+        assert isinstance(outcome, Committed)
+        assert outcome.ids == [EventId(node.head.epoch, 2)]
+        assert (node.texts(), node.resets) == (["a", "b"], [])
+
+
+async def test_emptied_redis_is_a_new_log_that_every_node_sees(redis: RedisProcess) -> None:
+    async with nodes(redis, 2) as (one, other):
+        await one.append("a", "b")
+        redis.ask("FLUSHALL")
+        await other.until(lambda: one.resets and other.resets)
+        await one.append("c")
+        await other.until(lambda: other.texts() == ["c"])
+        assert one.texts() == ["c"]
+        assert one.resets == other.resets
+        assert one.head.epoch > one.opening.floor.epoch
+
+
+async def test_append_to_an_emptied_redis_comes_after_the_reset(redis: RedisProcess) -> None:
+    async with nodes(redis) as (node,):
+        await node.append("a", once=KEY)
+        redis.ask("FLUSHALL")
+        outcome = await node.append("a", once=KEY)
+        assert isinstance(outcome, Committed)
+        assert not outcome.is_duplicate
+        assert (outcome.ids[0].seq, len(node.resets)) == (1, 1)
+
+
+async def test_log_whose_stream_alone_was_deleted_goes_on_after_a_hole(redis: RedisProcess) -> None:
+    async with nodes(redis) as (node,):
+        await node.append("a", "b")
+        redis.ask("DEL", "{tocsin}:events")
+        await node.append("c")
+        await node.until(lambda: node.journal.history.floor == 2)
+        assert (node.head.seq, node.resets) == (3, [])
+
+
+async def test_log_whose_meta_alone_was_deleted_begins_anew(redis: RedisProcess) -> None:
+    async with nodes(redis) as (node,):
+        await node.append("a", "b")
+        redis.ask("DEL", "{tocsin}:log")
+        await node.append("c")
+        assert (node.texts(), node.head.seq) == (["c"], 1)
+        assert node.head.epoch > node.opening.floor.epoch
+
+
+async def test_replica_that_lagged_gives_no_id_to_a_second_event(redis: RedisProcess) -> None:
+    replica = RedisProcess("--replicaof", "127.0.0.1", str(redis.port))
+    try:
+        async with proxy_to(redis.port) as proxy, nodes(redis, 2, port=proxy.port) as both:
+            one, other = both
+            await one.append("a")
+            await one.until(lambda: b"seq" in replica.ask("HGETALL", "{tocsin}:log"))
+            replica.ask("REPLICAOF", "NO", "ONE")
+            await one.append("b", "c")
+            await other.until(lambda: len(other.log) == 3)
+            before = {event.id: event.draft.data for event in one.log}
+            proxy.turn_to(replica.port)
+            await one.until(lambda: one.resets and other.resets)
+            await other.append_at_last("d")
+            await one.until(lambda: one.texts() == ["d"])
+            for event in one.log:
+                assert before.setdefault(event.id, event.draft.data) == event.draft.data
+    finally:
+        replica.close()
+
+
+async def test_node_that_a_failover_passed_by_sees_that_its_events_are_others(
+    redis: RedisProcess,
+) -> None:
+    """It was asleep while the log went back, and grew past where it had been."""
+    async with nodes(redis) as (node,):
+        await node.append("a", "b", "c")
+        node.journal.tail.head = replace(node.journal.tail.head, time=1)  # of another event
+        await node.until(lambda: node.resets)
+        assert node.head.epoch > node.opening.floor.epoch
+
+
+async def test_events_trimmed_below_a_slow_node_are_a_hole_that_is_counted_and_told(
+    redis: RedisProcess,
+) -> None:
+    limits = replace(LIMITS, events=10)
+    async with (
+        proxy_to(redis.port) as proxy,
+        nodes(redis, limits=limits, port=proxy.port) as (slow,),
+        nodes(redis, limits=limits) as (quick,),
+    ):
+        await slow.append("a")
+        proxy.holds_answers = True
+        for n in range(40):
+            await quick.append(f"{n}")
+        await quick.until(lambda: quick.journal.history.events <= 10)
+        proxy.cut()
+        proxy.holds_answers = False
+        await slow.until(lambda: slow.resets)
+        (opening,) = slow.resets
+        assert opening.floor == EventId(slow.opening.floor.epoch, 31)
+        assert slow.journal.tail.holes == 1
+        assert slow.journal.history.has_lost(1, EVERYTHING)
+        await slow.append_at_last("z")
+        await quick.until(lambda: quick.head == slow.head)
+        assert slow.texts() == quick.texts()[-11:]
+
+
+async def test_held_answer_is_an_unknown_outcome_and_the_key_makes_the_retry_safe(
+    redis: RedisProcess,
+) -> None:
+    async with proxy_to(redis.port) as proxy, nodes(redis, port=proxy.port) as (node,):
+        await node.append("a")
+        proxy.holds_answers = True
+        with pytest.raises(Unavailable) as failed:
+            await node.append("b", once=KEY)
+        assert failed.value.code == "unknown_outcome"
+        assert "idempotency key" in failed.value.message
+        proxy.holds_answers = False
+        await node.until(lambda: not node.journal.status)
+        again = await node.append("b", once=KEY)
+        assert again == Committed([EventId(node.head.epoch, 2)], is_duplicate=True)
+        assert node.texts() == ["a", "b"]
+
+
+async def test_cut_connections_are_made_again(redis: RedisProcess) -> None:
+    async with proxy_to(redis.port) as proxy, nodes(redis, port=proxy.port) as (node,):
+        await node.append("a")
+        proxy.cut()
+        await node.until(lambda: node.journal.status)
+        await node.append_at_last("b")
+        assert (node.texts(), node.resets) == (["a", "b"], [])
+
+
+async def test_read_that_is_given_up_drops_its_connection(redis: RedisProcess) -> None:
+    async with proxy_to(redis.port) as proxy, nodes(redis, port=proxy.port) as (node,):
+        await node.append("a", "b")
+        history = node.journal.history
+        await history.read(0, EVERYTHING, max_events=1, max_bytes=10**6)
+        proxy.holds_answers = True
+        given_up = asyncio.create_task(history.read(0, EVERYTHING, max_events=1, max_bytes=10**6))
+        await asyncio.sleep(0.05)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        assert given_up.cancelled()
+        proxy.holds_answers = False
+        page = await history.read(1, EVERYTHING, max_events=1, max_bytes=10**6)
+        assert [event.draft.data for event in page.events] == [b"b"]
+
+
+async def test_event_of_a_newer_version_stops_the_node_with_words(redis: RedisProcess) -> None:
+    async with nodes(redis, 2) as (one, other):
+        await one.append("a")
+        await _append_record(
+            redis, one.head, encode_record(_event("b")).replace(b"\x01", b"\x02", 1)
+        )
+        await one.until(lambda: "version 2" in one.journal.status)
+        assert "update it" in one.journal.status
+        with pytest.raises(Unavailable, match="version 2"):
+            await other.append("c")
+        assert (one.texts(), one.resets) == (["a"], [])
+
+
+async def test_fields_that_a_newer_tocsin_added_to_a_record_are_passed_over(
+    redis: RedisProcess,
+) -> None:
+    async with nodes(redis) as (node,):
+        await node.append("a")
+        fields = [*msgspec.msgpack.decode(encode_record(_event("b"))), "added"]
+        await _append_record(redis, node.head, msgspec.msgpack.encode(fields))
+        await node.until(lambda: node.texts() == ["a", "b"])
+
+
+async def test_log_that_a_newer_tocsin_laid_out_is_refused_with_words(redis: RedisProcess) -> None:
+    async with nodes(redis) as (node,):
+        redis.ask("HSET", "{tocsin}:log", "layout", "2")
+        await node.until(lambda: "layout 2" in node.journal.status)
+        redis.ask("HSET", "{tocsin}:log", "layout", "1")
+        await node.append_at_last("a")
+
+
+async def test_full_redis_publishes_nothing_and_says_so(redis: RedisProcess) -> None:
+    async with nodes(redis) as (node,):
+        await node.append("a")
+        redis.ask("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(Unavailable) as full:
+            await node.append("b", "c")
+        assert full.value.code == "journal_full"
+        redis.ask("CONFIG", "SET", "maxmemory", "0")
+        await node.append_at_last("d")
+        assert (node.texts(), node.resets) == (["a", "d"], [])
+
+
+async def test_replica_takes_no_events_and_the_log_stays(redis: RedisProcess) -> None:
+    async with nodes(redis) as (node,):
+        await node.append("a")
+        redis.ask("REPLICAOF", "127.0.0.1", "1")
+        await node.until(lambda: "read only" in node.journal.status)
+        redis.ask("REPLICAOF", "NO", "ONE")
+        await node.append_at_last("b")
+        assert (node.texts(), node.resets) == (["a", "b"], [])
+
+
+def _event(text: str) -> Event:
+    return Event(EventId(0, 0), Draft("tick", text.encode()), 0.0)
+
+
+async def _append_record(redis: RedisProcess, head: EventId, record: bytes) -> None:
+    """Append bytes that no node here would write, as another version does."""
+    async with nodes(redis) as (node,):
+        store = node.store
+        link = store.link(5)
+        append = Append([Draft("tick", b"")])
+        await store.append(link, replace(node.journal.tail.head, id=head), [append], [[record]])
+        await link.close()
