@@ -166,6 +166,46 @@ def test_events_trimmed_before_a_hub_read_them_are_told_as_a_gap(
     assert slow.metric('tocsin_journal_resets_total{reason="hole"}') == 1
 
 
+def test_retry_on_another_hub_is_one_event_with_the_first_id(
+    start_hub: StartHub, shared_redis: RedisProcess, prefix: str
+) -> None:
+    flags = (*FLAGS, "--journal", shared_redis.url, "--redis-prefix", prefix)
+    one, other = start_hub(*flags), start_hub(*flags)
+    request = post(notice(), "Idempotency-Key: k-1")
+    first, again = exchange(one.port, request), exchange(other.port, request)
+    assert (first.status, again.status) == (200, 200)
+    assert (again.json["id"], again.json["duplicate"]) == (first.json["id"], True)
+    reused = exchange(one.port, post(notice(message="other"), "Idempotency-Key: k-1"))
+    assert (reused.status, reused.json["code"]) == (409, "key_reused")
+    assert other.publish()["id"].endswith("-2")
+
+
+def test_unknown_outcome_is_told_and_the_key_makes_the_retry_safe(
+    start_hub: StartHub, redis: RedisProcess
+) -> None:
+    hub = start_hub(*FLAGS, "--journal", redis.url)
+    hub.publish()  # or it would fail to connect, and knew that nothing was published
+    request = post(notice(), "Idempotency-Key: k-1")
+    redis.pause()
+    unknown = exchange(hub.port, request)
+    assert (unknown.status, unknown.json["code"]) == (503, "unknown_outcome")
+    redis.resume()
+    wait_until(lambda: is_ready(hub))
+    again = exchange(hub.port, request)
+    assert again.json["id"].endswith("-2")
+    assert hub.publish()["id"].endswith("-3")
+
+
+def test_full_redis_is_told_as_507(start_hub: StartHub, redis: RedisProcess) -> None:
+    hub = start_hub(*FLAGS, "--journal", redis.url)
+    redis.ask("CONFIG", "SET", "maxmemory", "1")
+    full = exchange(hub.port, post(notice()))
+    assert (full.status, full.json["code"]) == (507, "journal_full")
+    assert int(full.headers["retry-after"]) >= 1
+    redis.ask("CONFIG", "SET", "maxmemory", "0")
+    assert hub.publish()["id"].endswith("-1")
+
+
 def test_secrets_are_in_no_log_and_no_answer(start_hub: StartHub) -> None:
     redis = RedisProcess("--requirepass", "not-to-be-shown")
     try:
