@@ -171,6 +171,21 @@ async def test_look_at_a_log_that_has_not_changed_writes_nothing(
         assert before.split()[0] == after.split()[0]
 
 
+async def test_entry_that_somebody_deleted_by_hand_stops_nothing(
+    shared_redis: RedisProcess, prefix: str
+) -> None:
+    limits = replace(LIMITS, age_s=0.3, bytes=1_000)
+    async with nodes(shared_redis, prefix=prefix, limits=limits) as (node,):
+        outcome = await node.append(*"abcdef")
+        assert isinstance(outcome, Committed)
+        shared_redis.ask("XDEL", f"{{{prefix}}}:events", str(outcome.ids[2]))
+        await asyncio.sleep(0.3)
+        await node.append("g")
+        await node.until(lambda: node.journal.history.events == 0)
+        await node.append("h")
+        assert node.texts()[-1] == "h"
+
+
 async def test_what_left_the_log_is_known_by_topic(shared_redis: RedisProcess, prefix: str) -> None:
     async with nodes(shared_redis, prefix=prefix, limits=replace(LIMITS, events=5)) as (node,):
         await node.append("a", topic="quiet")

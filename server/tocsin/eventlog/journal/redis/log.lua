@@ -85,7 +85,8 @@ local function keep_meta()
     'run', run, 'since', whole(since))
 end
 
--- The least place after `low` and up to `high` for which `is_enough` holds, which does so from there on.
+-- The least place after `low` and before `high` for which `is_enough` holds, which does so from there on; `high` if
+-- there is none. An entry that somebody deleted by hand has no time and no bytes: it counts as old.
 local function bisect(low, high, is_enough)
   while low + 1 < high do
     local middle = math.floor((low + high) / 2)
@@ -108,17 +109,19 @@ local function trim(newest)
   gone = math.min(gone, newest, floor + MOST_TRIMMED)
   newest = math.min(newest, floor + MOST_TRIMMED)
   if total - base > max_bytes + math.floor(max_bytes / 128) and gone < newest then
-    gone = bisect(gone, newest, function(_, upto) return total - upto <= max_bytes end)
+    gone = bisect(gone, newest, function(_, upto) return upto and total - upto <= max_bytes end)
   end
-  if max_age > 0 and gone < newest and at(gone + 1) < now - max_age then
-    local limit = now - max_age
-    -- The first that is young enough; it stays.
-    gone = bisect(gone, newest + 1, function(age) return age == nil or age >= limit end) - 1
+  local function is_young(moment)
+    return moment and moment >= now - max_age
+  end
+  if max_age > 0 and gone < newest and not is_young(at(gone + 1)) then
+    -- The first that is young enough stays; what lies behind the newest is.
+    gone = bisect(gone, newest + 1, function(moment) return is_young(moment) end) - 1
   end
   if gone > floor then
     local _, upto = at(gone)
     redis.call('XTRIM', stream, 'MINID', whole(epoch) .. '-' .. whole(gone + 1))
-    floor, base, is_changed = gone, upto, true
+    floor, base, is_changed = gone, upto or base, true
   end
 end
 
