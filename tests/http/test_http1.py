@@ -75,10 +75,10 @@ def test_absolute_form_names_the_path() -> None:
 def test_head_that_says_who_sent_it_is_known_as_such(credentials: str) -> None:
     head = read_head(head_of(get("/", credentials)))
     assert head is not None
-    assert head.has_credentials
+    assert not head.is_repeated
     plain = read_head(head_of(get("/")))
     assert plain is not None
-    assert not plain.has_credentials
+    assert plain.is_repeated
 
 
 ODD = {

@@ -47,6 +47,7 @@ class Edge:
 
     Attributes:
         answering: requests whose answer waits for something.
+        has_proxies: whether some peers are believed whose request it is.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Edge:
         self._hosts = hosts
         self._limits = limits if limits and limits.are_set else None
         self._proxies = proxies
+        self.has_proxies = proxies is not None
         unshared = [path for path, route in routes.items() if not route.is_shared]
         self._unshared = frozenset([*unshared, *(path + "/" for path in unshared)])
 

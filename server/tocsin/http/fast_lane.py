@@ -100,6 +100,7 @@ class FastConnection:
         "_looked",
         "_loop",
         "_owner",
+        "_peer",
         "_pending",
         "_sockets",
         "_taken",
@@ -121,6 +122,7 @@ class FastConnection:
         self.socket = sock
         self._sockets = owner.sockets
         self._address = address
+        self._peer = str(address[0]) if address else ""
         self._is_internal = is_internal
         self._loop = asyncio.get_running_loop()
         self._held: bytes | bytearray = b""  # read, and not yet taken
@@ -281,13 +283,14 @@ class FastConnection:
         self._wait_for_rest()
 
     def _request(self, head: Head, body: bytes) -> Request:
+        edge = self._owner.edge
         return Request(
             head.method,
             head.path,
             head.query,
             head.headers,
             body,
-            self._owner.edge.client(self._address[0] if self._address else "", head.headers),
+            edge.client(self._peer, head.headers) if edge.has_proxies else self._peer,
             head.media_type,
             head.version,
             self._is_internal,
@@ -334,7 +337,7 @@ class FastConnection:
         elif isinstance(result, KNOWN):
             self._give(request, result, began)
         else:
-            self._move(State.ANSWERING)
+            self.state = State.ANSWERING
             result.send = partial(self._on_answer, request, began)
 
     def _on_answer(self, request: Request, began: float, result: Result) -> None:
@@ -493,7 +496,7 @@ def known_head(head: bytes) -> Head | None:
     known = _known_heads.get(head)
     if known is None:
         known = read_head(head)
-        if known and known.method == "POST" and not known.has_credentials:
+        if known and known.method == "POST" and known.is_repeated:
             if len(_known_heads) >= MAX_KNOWN_HEADS:
                 _known_heads.clear()
             _known_heads[head] = known

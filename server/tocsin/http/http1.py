@@ -41,8 +41,10 @@ _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
 
 _ODD = frozenset({"transfer-encoding", "expect", "upgrade"})
 _CREDENTIALS = frozenset({"authorization", "cookie"})
-_OWN = _CREDENTIALS | {"last-event-id", "content-length"}
+_OF_ONE = _CREDENTIALS | {"last-event-id", "idempotency-key", "traceparent"}
 """What differs from client to client, or from request to request."""
+
+_OWN = _OF_ONE | {"content-length"}
 
 _PERSISTENCE = {"": True, "keep-alive": True, "close": False}
 
@@ -63,9 +65,9 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     keeps_alive: bool
 
     @property
-    def has_credentials(self) -> bool:
-        """Whether it says who sent it: such a head must not be kept."""
-        return not _CREDENTIALS.isdisjoint(self.headers)
+    def is_repeated(self) -> bool:
+        """Whether it may come again, word for word. One that says who sent it must not be kept, too."""
+        return _OF_ONE.isdisjoint(self.headers)
 
 
 def read_head(head: bytes) -> Head | None:

@@ -43,6 +43,7 @@ class NotifyRoute(Route):
         self._of_batch = ("max_batch_bytes", settings.max_batch_bytes)
         self._of_event = ("max_event_bytes", settings.max_event_bytes)
         self._of_any = max(self._of_batch, self._of_event, key=lambda limit: limit[1])
+        self._always_taken = min(settings.max_batch_bytes, settings.max_event_bytes)
 
     def refuse(self, request: Request, body_bytes: int, beginning: bytes) -> Answer | None:
         """A type that isn't taken, or a body that is too large for what it is."""
@@ -57,6 +58,8 @@ class NotifyRoute(Route):
         ):
             message = "Content-Encoding is not taken here"
             return self._refuse("unsupported", refusal(415, message, "unsupported_encoding"))
+        if body_bytes <= self._always_taken:
+            return None
         name, limit = self._limit(request, beginning)
         if body_bytes > limit:
             return self._refuse("too_large", too_large(f"the body is larger than {name}", limit))
