@@ -17,6 +17,9 @@ from tests.soak.checker import Checker
 from tests.soak.history import Id, parse_id
 from tests.soak.test_soak_history import FLAGS, Size, Soak, figures
 
+SLOW = pytest.mark.timeout(300)
+"""Each kill waits for a start, and other tests run at the same time."""
+
 
 @dataclass
 class Kills(Soak):
@@ -44,14 +47,13 @@ def check_all_was_read(client: Listener, end: Id) -> None:
     assert ids == [(end[0], seq) for seq in range(ids[0][1], end[1] + 1)]
 
 
-@pytest.mark.timeout(300)  # each kill waits for a start, and other tests run at the same time
 @pytest.mark.parametrize(
     ("size", "limits"),
     [
-        pytest.param(size(17), ()),
+        pytest.param(size(17), (), marks=SLOW),
         # So small a history is trimmed all the time; who is away for long is told of the gap.
-        pytest.param(size(3), ("--history-events", "2000", "--window-events", "2000")),
-        pytest.param(size(200), (), marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
+        pytest.param(size(3), ("--history-events", "2000", "--window-events", "2000"), marks=SLOW),
+        pytest.param(size(200), (), marks=[pytest.mark.soak, pytest.mark.timeout(1_800)]),
     ],
     ids=["17 kills", "3 kills while it is trimmed", "200 kills"],
 )
