@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tocsin.core.event import Event
 from tocsin.core.filters import Filter
+from tocsin.errors import Unavailable
 from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Page
 from tocsin.eventlog.journal.sqlite.reader import Reader
@@ -14,6 +15,9 @@ from tocsin.eventlog.journal.sqlite.store import Pair
 
 NEWEST_ROWS = 200_000
 """Events that a search for the newest looks at: 40 ms in the reader's thread."""
+
+TELL_TURNS = 2_000
+"""Milliseconds, at least, that an eviction may take from the file to the loop."""
 
 
 class SqliteHistory:
@@ -71,10 +75,13 @@ class SqliteHistory:
         found = await self._reader.read(
             after, self.head, filter, max_events=max_events, max_bytes=max_bytes
         )
-        # The reader may see an eviction that the loop isn't told of yet. It is about to be.
-        while found.floor > self.floor:
+        # The reader may see an eviction that the loop isn't told of yet. It is about to be, unless the journal
+        # failed at that very moment; then it is when it has recovered.
+        for _ in range(TELL_TURNS):
+            if found.floor <= self.floor:
+                return Page(found.events, found.cursor)
             await asyncio.sleep(0.001)
-        return Page(found.events, found.cursor)
+        raise Unavailable("the journal's file can't be read now", code="journal_down")
 
     async def newest(
         self, filter: Filter, count: int, *, max_bytes: int, before: int
