@@ -236,6 +236,7 @@ export class HubStream {
   /** The hub's soft refusal; the stream ends after it. @param {StreamEvent} event */
   takeBusy(event) {
     const reason = readObject(event.data)?.reason;
+    if (reason === "age") return; // it was open for as long as streams are: nothing is wrong with the hub
     this.refusal = { code: reason === "full" || reason === "draining" ? reason : "busy" };
   }
 

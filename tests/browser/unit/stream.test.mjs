@@ -79,6 +79,16 @@ test("busy is a refusal with a reason, and the hub sets the pace", async () => {
   assert.deepEqual(world.events, []);
 });
 
+test("a stream that ends for its age is no refusal, and comes back soon", async () => {
+  const world = new World();
+  world.stream.connect();
+  await world.act("accept");
+  await world.act("send", 'retry: 8000\nevent: busy\ndata: {"reason": "age", "retry": 8000}\n\n');
+  await world.act("end");
+  assert.deepEqual(world.stream.state.cause, { code: "ended" });
+  assert.deepEqual(world.events, []);
+});
+
 test("an HTTP refusal tells its status and the hub's words, and Retry-After is obeyed", async () => {
   const world = new World();
   world.stream.connect();
