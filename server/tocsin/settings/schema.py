@@ -367,6 +367,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "What is kept": (
         *("journal", "history_events", "history_bytes", "history_age", "window_events"),
         *("window_bytes", "remembered_evictions", "idempotency_window", "idempotency_keys"),
+        *("redis_prefix", "redis_username", "redis_password"),
     ),
     "Streams": ("heartbeat", "retry", "max_stream_age", "slow_client_timeout"),
     "Limits": (
