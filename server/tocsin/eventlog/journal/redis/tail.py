@@ -174,30 +174,35 @@ class Tail:
 
     async def _take_up(self, state: State) -> Opening:
         """Read the window of the log that a look has shown, and go on from its head."""
-        stored = await self._read_window(state)
-        events = [each.event() for each in reversed(stored)]
+        events, time = await self._read_window(state)
         self._history.begin(state, events)
-        self.head = Head(state.head, stored[0].time if stored else None)
+        self.head = Head(state.head, time)
         epoch, seq = state.head
         return Opening(EventId(epoch, seq - len(events)), events)
 
-    async def _read_window(self, state: State) -> Sequence[Stored]:
-        """The newest events that fit into the window, newest first, up to the head without a hole."""
-        window: list[Stored] = []
+    async def _read_window(self, state: State) -> tuple[Sequence[Event], int | None]:
+        """The newest events that fit into the window, up to the head without a hole; the time of the newest.
+
+        Raises:
+            RecordError: this version can't read one of them.
+        """
+        events: list[Event] = []  # the newest first
+        time: int | None = None
         size, epoch, place = 0, state.head.epoch, state.head.seq
-        while place > state.floor and len(window) < self._window.events:
-            count = min(WINDOW_PIECE, self._window.events - len(window))
+        while place > state.floor and len(events) < self._window.events:
+            count = min(WINDOW_PIECE, self._window.events - len(events))
             first = EventId(epoch, state.floor + 1)
             piece = await self._store.read_back(self.link, EventId(epoch, place), first, count)
             for each in piece:
                 size += len(each.record)
-                if each.id.seq != place or (window and size > self._window.bytes):
-                    return window
-                window.append(each)
+                if each.id.seq != place or (events and size > self._window.bytes):
+                    return events[::-1], time
+                time = each.time if time is None else time
+                events.append(each.event())  # here, so that the loop gets its turn between pieces
                 place -= 1
             if not piece:
                 break
-        return window
+        return events[::-1], time
 
     def __repr__(self) -> str:
         return f"Tail(head={self.head.id}, fault={self.fault!r}, holes={self.holes})"
