@@ -24,6 +24,7 @@ class Node:
     Attributes:
         opening: what the log held when it was started.
         log: every event of the present epoch that it loaded or delivered, since the last hole.
+        ever: every event that it ever loaded or delivered.
         resets: every opening since then.
     """
 
@@ -42,6 +43,7 @@ class Node:
         self.journal = RedisJournal(store, remembered_evictions=1_000, look_s=0.1)
         self.window = Window(window, 2**26)
         self.log: list[Event] = []
+        self.ever: list[Event] = []
         self.resets: list[Opening] = []
         self.opening = Opening(EventId(0, 0))
         self.head = EventId(0, 0)
@@ -93,6 +95,7 @@ class Node:
             assert event.time >= self._time
             self.head, self._time = event.id, event.time
         self.log += events
+        self.ever += events
 
 
 @asynccontextmanager
@@ -119,3 +122,10 @@ async def nodes(
     finally:
         for node in started:
             await node.journal.stop()
+
+
+def ids_of_two(*all_nodes: Node) -> set[EventId]:
+    """The ids that stood for two events, on any of these nodes."""
+    data: dict[EventId, bytes] = {}
+    events = [event for node in all_nodes for event in node.ever]
+    return {e.id for e in events if data.setdefault(e.id, e.draft.data) != e.draft.data}

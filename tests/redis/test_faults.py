@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from pathlib import Path
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.redis.nodes import LIMITS, nodes
+from tests.redis.nodes import LIMITS, ids_of_two, nodes
 from tests.redis.proxy import proxy_to
 from tests.redis_process import RedisProcess
 from tocsin.core.event import Draft, Event, EventId
@@ -102,15 +104,40 @@ async def test_replica_that_lagged_gives_no_id_to_a_second_event(redis: RedisPro
             replica.ask("REPLICAOF", "NO", "ONE")
             await one.append("b", "c")
             await other.until(lambda: len(other.log) == 3)
-            before = {event.id: event.draft.data for event in one.log}
             proxy.turn_to(replica.port)
             await one.until(lambda: one.resets and other.resets)
             await other.append_at_last("d")
             await one.until(lambda: one.texts() == ["d"])
-            for event in one.log:
-                assert before.setdefault(event.id, event.draft.data) == event.draft.data
+            assert ids_of_two(one, other) == set()
     finally:
         replica.close()
+
+
+async def test_restart_that_lost_the_newest_gives_no_id_to_a_second_event(
+    redis: RedisProcess, tmp_path: Path
+) -> None:
+    """Not even where a node that had not seen them is the first to append."""
+    async with (
+        proxy_to(redis.port) as proxy,
+        proxy_to(redis.port) as other_proxy,
+        nodes(redis, port=proxy.port) as (behind,),
+        nodes(redis, port=other_proxy.port) as (ahead,),
+    ):
+        await behind.append("a")
+        proxy.holds_answers = True
+        shutil.copytree(redis.folder, tmp_path / "old")
+        await ahead.append("b", "c")
+        redis.kill()
+        shutil.copytree(tmp_path / "old", redis.folder, dirs_exist_ok=True)
+        await behind.until(lambda: behind.journal.status and ahead.journal.status)
+        proxy.holds_answers, other_proxy.holds_answers = False, True
+        redis.restart()
+        await behind.until(lambda: "two seconds" in behind.journal.status)
+        other_proxy.cut()
+        other_proxy.holds_answers = False
+        await behind.append_at_last("d")
+        await ahead.until(lambda: ahead.texts() == ["d"])
+        assert ids_of_two(behind, ahead) == set()
 
 
 async def test_node_that_a_failover_passed_by_sees_that_its_events_are_others(
