@@ -8,10 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
-# What the tests start for real. nodejs and npm are taken as they are where they exist.
+# What the tests start for real. nodejs, npm and Go are taken as they are where they exist.
 DEBIAN := chromium-headless-shell firefox-esr prometheus nginx-light systemd openssl strace haproxy faketime redis-server
 # What `make soak` starts beside them: the other proxies of config/proxies/, bad clients, networks of their own.
-DEBIAN_SOAK := caddy varnish apache2 slowhttptest iproute2 nftables
+DEBIAN_SOAK := caddy varnish apache2 slowhttptest iproute2 nftables golang-go
 # Tests wait for processes as often as they compute: a few more workers than cores, and each file on one
 # of them, so that a file's fixtures are made once.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))

@@ -6,6 +6,7 @@ WAIT_S=300
 
 missing=""
 for package in "$@"; do
+	[ "$package" = golang-go ] && command -v go >/dev/null && continue
 	dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" ||
 		missing="$missing $package"
 done

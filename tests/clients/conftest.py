@@ -19,3 +19,14 @@ def node() -> str:
     if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
         subprocess.run([npm, "ci", "--silent", "--no-audit"], cwd=HERE, check=True)
     return program
+
+
+@pytest.fixture(scope="session")
+def go_client(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The client in Go, built; fails where there is no Go."""
+    go = shutil.which("go")
+    if go is None:
+        pytest.fail("this test needs Go: apt-get install golang-go")
+    program = tmp_path_factory.mktemp("go") / "listen"
+    subprocess.run([go, "build", "-o", program, "."], cwd=HERE / "go", check=True)
+    return str(program)

@@ -94,13 +94,14 @@ class PythonListener(Listener):
             time.sleep(0.2)
 
 
-class NodeListener(Listener):
-    """An npm package."""
+class ProgramListener(Listener):
+    """A program that is given the URLs, and prints each event as a line of JSON."""
 
-    def __init__(self, node: str, package: str, urls: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], urls: Sequence[str]) -> None:
         super().__init__(urls)
-        command = [*TIED, node, "listen.mjs", package, *urls]
-        self._process = subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            [*TIED, *command, *urls], cwd=HERE, stdout=subprocess.PIPE, text=True
+        )
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
@@ -113,7 +114,7 @@ class NodeListener(Listener):
 
     @property
     def has_ended(self) -> bool:
-        """Whether the package says that it is done."""
+        """Whether the program says that it is done."""
         return self._process.poll() is not None
 
     def stop(self) -> None:
@@ -238,17 +239,20 @@ NPM = (
     "launchdarkly-eventsource",
     "@microsoft/fetch-event-source",
 )
-CLIENTS = (*BROWSERS, *NPM, *PYTHON)
+GO = "r3labs/sse (Go)"
+CLIENTS = (*BROWSERS, *NPM, *PYTHON, GO)
 """All of them, by the names that docs/clients.md has."""
 
 QUICK = ("httpx-sse", "sseclient-py", "eventsource")
 """Those that `make test` tries; `make soak` tries all."""
 
 
-def listener_of(client: str, node: str, urls: Sequence[str]) -> Listener:
-    """A stream of this client at each URL."""
+def listener_of(client: str, program: str, urls: Sequence[str]) -> Listener:
+    """A stream of this client at each URL; `program` is node, or the built one of Go."""
     if client in PYTHON:
         return PythonListener(urls, PYTHON[client])
     if client in BROWSERS:
         return BrowserListener(BROWSERS[client], urls)
-    return NodeListener(node, client, urls)
+    if client == GO:
+        return ProgramListener([program], urls)
+    return ProgramListener([program, "listen.mjs", client], urls)

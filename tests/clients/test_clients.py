@@ -11,7 +11,15 @@ import httpx
 import pytest
 import requests
 
-from tests.clients.listeners import BROWSERS, CLIENTS, QUICK, Listener, NodeListener, listener_of
+from tests.clients.listeners import (
+    BROWSERS,
+    CLIENTS,
+    GO,
+    QUICK,
+    Listener,
+    ProgramListener,
+    listener_of,
+)
 from tests.conftest import StartFaultProxy, StartHub
 from tests.fault_proxy import NONE, Faults
 from tests.hub_process import HubProcess
@@ -35,12 +43,13 @@ def client(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def listen(client: str, node: str) -> Iterator[Listen]:
+def listen(client: str, request: pytest.FixtureRequest) -> Iterator[Listen]:
     """Open streams with the client: `listen(url, ...)`."""
+    program: str = request.getfixturevalue("go_client" if client == GO else "node")
     opened: list[Listener] = []
 
     def open_streams(*urls: str) -> Listener:
-        opened.append(listener_of(client, node, urls))
+        opened.append(listener_of(client, program, urls))
         return opened[-1]
 
     yield open_streams
@@ -62,7 +71,7 @@ def publish_until(hub: HubProcess, enough: Callable[[], bool]) -> list[str]:
 
 
 def test_client_resumes_over_cuts_without_loss_and_without_repeats(
-    start_hub: StartHub, fault_proxy: StartFaultProxy, listen: Listen
+    start_hub: StartHub, fault_proxy: StartFaultProxy, listen: Listen, client: str
 ) -> None:
     hub = start_hub(*FLAGS)
     # In the middle of an event, whichever it is; by a reset, which takes with it what wasn't read.
@@ -72,7 +81,10 @@ def test_client_resumes_over_cuts_without_loss_and_without_repeats(
     listener = listen(proxy.url + "/events")
     wait_until(lambda: listener.of("connection"))
     ids = publish_until(hub, lambda: proxy.cuts >= CUTS)
-    wait_until(lambda: len(listener.ids()) >= len(ids), what="all events")
+    wait_until(lambda: ids[-1] in listener.ids(), what="the last event")
+    if client == GO:
+        assert set(ids) <= set(listener.ids())  # half events make it ask from too early
+        return
     assert listener.ids() == ids
     assert {type for type, _, _ in listener.seen} == {"connection", "notification"}
     assert all(data["missed"] == 0 for _, _, data in listener.of("connection"))
@@ -102,6 +114,9 @@ def test_client_resumes_after_a_cut_at_any_byte_of_an_event(
     if client == "@microsoft/fetch-event-source":
         # It takes an id before the event is whole: cut between the two, it loses that event.
         wrong = {place: seen for place, seen in wrong.items() if seen not in (ids[1:], ids[::2])}
+    if client == GO:  # it takes half an id for one, and asks from too early
+        assert all(set(ids) <= set(seen) for seen in wrong.values())
+        return
     assert wrong == {}
     told = [data["missed"] for each in every for _, _, data in listener.of("connection", each)]
     assert set(told) == {0}
@@ -167,8 +182,9 @@ def test_fetch_event_source_without_onclose_stops_at_a_drain(
     start_hub: StartHub, node: str
 ) -> None:
     hub = start_hub(*FLAGS)
-    listener = NodeListener(
-        node, "@microsoft/fetch-event-source without onclose", [hub.url + "/events"]
+    listener = ProgramListener(
+        [node, "listen.mjs", "@microsoft/fetch-event-source without onclose"],
+        [hub.url + "/events"],
     )
     wait_until(lambda: listener.of("connection"))
     assert hub.stop() == 0

@@ -7,7 +7,7 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.clients.listeners import BROWSERS, CLIENTS, NPM, PYTHON
+from tests.clients.listeners import BROWSERS, CLIENTS, GO, NPM, PYTHON
 
 HERE = Path(__file__).parent
 DOCUMENT = (HERE.parents[1] / "docs/clients.md").read_text()
@@ -17,6 +17,8 @@ def test_each_client_is_documented_with_its_version() -> None:
     wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
     versions = dict.fromkeys(BROWSERS, "Debian's") | {name: wanted[name] for name in NPM}
     versions |= {name: version(name.partition(" ")[0]) for name in PYTHON}
+    (go_version,) = re.findall(r"sse/v2 v(\S+)", (HERE / "go/go.mod").read_text())
+    versions[GO] = go_version
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|", DOCUMENT, re.MULTILINE)
     assert rows[2:] == [(name, versions[name]) for name in CLIENTS]
 

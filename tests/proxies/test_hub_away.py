@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,23 +86,42 @@ async def stay_away(browser: Browser, hub: HubProcess, away_s: float) -> None:
     await asyncio.to_thread(hub.restart)
 
 
+async def seen_over_an_absence(
+    browser: Browser, hub: HubProcess, url: str, away_s: float
+) -> tuple[list[str], dict[str, Any]]:
+    """What was published before, and soon after, the hub was away; and what the page saw."""
+    await listen(browser, url)
+    ids = [hub.publish()["id"]]
+    await until(browser, lambda seen: seen["ids"])
+    await stay_away(browser, hub, away_s)
+    ids += [hub.publish()["id"] for _ in range(3)]
+    await until(browser, lambda seen: seen["welcomes"] == 2)
+    ids.append(hub.publish()["id"])
+    return ids, await until(browser, lambda seen: ids[-1] in seen["ids"])
+
+
 @pytest.mark.parametrize(("kind", "browse", "away_s"), SHORT_AND_LONG)
 async def test_browser_comes_back_and_is_told_of_one_gap(
     start_hub: StartHub, start_proxy: StartProxy, browse: Browse, away_s: float
 ) -> None:
     hub = start_hub("--canary", "0", "--retry", "1000")
-    proxy = start_proxy(hub.port)
     async with browse() as browser:
-        await listen(browser, proxy.url)
-        before = hub.publish()["id"]
-        await until(browser, lambda seen: seen["ids"])
-        await stay_away(browser, hub, away_s)
-        missed = [hub.publish()["id"] for _ in range(3)]
-        await until(browser, lambda seen: seen["welcomes"] == 2)
-        after = hub.publish()["id"]
-        seen = await until(browser, lambda seen: after in seen["ids"])
-    assert seen["ids"] == [before, *missed, after]
+        ids, seen = await seen_over_an_absence(browser, hub, start_proxy(hub.port).url, away_s)
+    assert seen["ids"] == ids
     assert seen["gaps"] == ["restart"]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("browse", BROWSERS.values(), ids=BROWSERS)
+async def test_browser_comes_back_and_misses_nothing_with_a_journal(
+    start_hub: StartHub, start_proxy: StartProxy, browse: Browse, tmp_path: Path
+) -> None:
+    journal = f"sqlite:{tmp_path / 'journal'}"
+    hub = start_hub("--canary", "0", "--retry", "1000", "--journal", journal)
+    async with browse() as browser:
+        ids, seen = await seen_over_an_absence(browser, hub, start_proxy(hub.port).url, AWAY_S)
+    assert seen["ids"] == ids
+    assert seen["gaps"] == []
 
 
 @pytest.mark.soak
