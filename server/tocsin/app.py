@@ -10,17 +10,20 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from shlex import quote
-from typing import Any
+from typing import Any, cast
 
 from tornado.routing import Rule
 
 from tocsin import systemd
+from tocsin.access.authentication import Authentication, authentication_of
 from tocsin.access.limits import PublishLimits
+from tocsin.access.principal import Principal
 from tocsin.access.trusted_proxies import TrustedProxies
 from tocsin.errors import SettingsError
 from tocsin.eventlog.journal import open_journal
 from tocsin.http.access_log import AccessLog
 from tocsin.http.byte_budget import ByteBudget
+from tocsin.http.credentials import Credentials
 from tocsin.http.edge import Edge
 from tocsin.http.hosts import Hosts, hosts_at
 from tocsin.http.listener import Listener
@@ -33,7 +36,7 @@ from tocsin.http.listening import (
     set_options,
     unix_socket,
 )
-from tocsin.http.origins import NOBODY, Origins
+from tocsin.http.origins import UNSHARED, Origins
 from tocsin.http.routes.base import Route
 from tocsin.http.routes.events import EventsRoute
 from tocsin.http.routes.health import HealthRoute, ReadyRoute, StatsRoute
@@ -41,6 +44,8 @@ from tocsin.http.routes.history import HistoryRoute
 from tocsin.http.routes.metrics import MetricsRoute
 from tocsin.http.routes.notify import NotifyRoute
 from tocsin.http.routes.pages import PagesRoute
+from tocsin.http.routes.session import SessionRoute, TicketRoute
+from tocsin.http.routes.streams import StreamsRoute
 from tocsin.http.tls import tls_of
 from tocsin.http.tornado_lane import rules
 from tocsin.hub.hub import Hub
@@ -61,16 +66,25 @@ log = logging.getLogger("tocsin")
 
 
 def routes(hub: Hub) -> list[Rule]:
-    """The hub's routes, to mount into any Tornado application; `hub` is started by the caller."""
+    """The hub's routes, to mount into any Tornado application; `hub` is started by the caller.
+
+    Raises:
+        SettingsError: the settings' keys can't be used.
+    """
     edge = Wiring(hub).edge(with_metrics=True)
     return list(rules(edge, others=PAGE_PATHS))
 
 
 class Wiring:
-    """Makes the edges of one hub: they share what they count and what they bound."""
+    """Makes the edges of one hub: they share what they count and what they bound, and who may do what.
+
+    Raises:
+        SettingsError: the settings' keys can't be used.
+    """
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self.authentication: Authentication | None = authentication_of(hub.settings)
         self._access_log = AccessLog()
         self._bodies = ByteBudget(hub.settings.max_bodies_bytes)
         self._answers = ByteBudget(hub.settings.max_answers_bytes)
@@ -80,19 +94,25 @@ class Wiring:
 
     def edge(self, *, with_metrics: bool, hosts: Hosts | None = None) -> Edge:
         """The hub's own edge; `hosts` are those that a request may name, None is any."""
-        hub = self._hub
+        hub, authentication = self._hub, self.authentication
         origins = Origins(hub.settings)
         served: dict[str, Route] = {
             "/events": EventsRoute(hub, origins),
             "/api/notify": NotifyRoute(hub, self._limits),
             "/api/history": HistoryRoute(hub, self._answers),
             "/api/stats": StatsRoute(hub),
+            "/api/session": SessionRoute(authentication, origins, hub.settings.public_url),
+            "/api/ticket": TicketRoute(authentication),
+            "/api/streams": StreamsRoute(hub),
             "/healthz": HealthRoute(),
             "/readyz": ReadyRoute(hub),
         }
         if with_metrics:
-            served["/metrics"] = self._metrics()
-        return self._edge(served, origins, PagesRoute(), hosts)
+            served["/metrics"] = self._metrics(asks_for_rights=authentication is not None)
+        credentials = None
+        if authentication:
+            credentials = Credentials(authentication, origins, hub.counters.refused)
+        return self._edge(served, origins, PagesRoute(), hosts, credentials)
 
     def metrics_edge(self, *, hosts: Hosts | None) -> Edge:
         """That of a listener for the metrics, and for who asks how the hub is."""
@@ -101,12 +121,13 @@ class Wiring:
             "/healthz": HealthRoute(),  # for probes that have no way to the hub's own port
             "/readyz": ReadyRoute(self._hub),
         }
-        return self._edge(served, NOBODY, None, hosts)
+        return self._edge(served, UNSHARED, None, hosts)
 
-    def _metrics(self) -> Route:
+    def _metrics(self, *, asks_for_rights: bool = False) -> Route:
         log = self._access_log
         scrape = make_scrape(self._hub, log.counts, log.lanes)
-        return MetricsRoute(scrape, self._hub.settings.metrics_token)
+        token = self._hub.settings.metrics_token
+        return MetricsRoute(scrape, token, asks_for_rights=asks_for_rights)
 
     def _edge(
         self,
@@ -114,6 +135,7 @@ class Wiring:
         origins: Origins,
         others: Route | None,
         hosts: Hosts | None,
+        credentials: Credentials | None = None,
     ) -> Edge:
         log, bodies, answers = self._access_log, self._bodies, self._answers
         return Edge(
@@ -126,6 +148,7 @@ class Wiring:
             hosts,
             limits=self._limits,
             proxies=self._proxies,
+            credentials=credentials,
         )
 
 
@@ -158,6 +181,9 @@ class Server:
         if self._tls:
             self.reloads.append(self._tls.reload)
         wiring = Wiring(hub)
+        self._authentication = wiring.authentication
+        if self._authentication:
+            self.reloads.append(self._reload_keys)
         address = settings.metrics_address
         # Descriptors in reserve are for what is no stream: half of them for connections of the hub's own listener,
         # a quarter for those of the metrics', the rest for files.
@@ -255,6 +281,15 @@ class Server:
         log.info("read again", extra={"what": len(self.reloads)})
         systemd.notify("READY=1")
 
+    async def _reload_keys(self) -> None:
+        """Read the keys anew. Streams end whose reader's key was revoked, or has other rights now."""
+        authentication = self._authentication
+        assert authentication
+        await authentication.reload()
+        await self.hub.end_streams_where(
+            lambda reader: not authentication.is_current(cast(Principal, reader)), "revoked"
+        )
+
     async def announce_stop(self) -> None:
         """Be not ready, and serve on for `drain_delay`: who balances load sends nobody new then."""
         self.hub.is_leaving = True
@@ -328,7 +363,7 @@ def _tell_started(server: Server) -> None:
     if server.metrics_port:
         extra["metrics_port"] = server.metrics_port
     log.info("started", extra=extra)
-    if settings.insecure:
+    if settings.insecure and not settings.has_authentication:
         log.warning("insecure: everybody who reaches the hub may read and publish")
     systemd.notify("READY=1", f"STATUS=listens at {shown}")
 

@@ -74,6 +74,29 @@ class RateLimited(InvalidInput):
         super().__init__(message, code="rate_limited", status=429)
 
 
+class Unauthorized(InvalidInput):
+    """A request (401) whose credentials are none, or no good; others could help.
+
+    Args:
+        message: one sentence for people. Of bad credentials it says no more than what is to be done.
+        reason: what refusals are counted by; a word of `tocsin.hub.counters.REFUSAL_REASONS`.
+        is_given: whether there were credentials.
+    """
+
+    def __init__(self, message: str, *, reason: str, is_given: bool = True) -> None:
+        super().__init__(message, code="unauthorized", status=401)
+        self.reason = reason
+        self.is_given = is_given
+
+
+class Forbidden(InvalidInput):
+    """A request (403) that its sender, who is known, has no right to; `reason` as in `Unauthorized`."""
+
+    def __init__(self, message: str, *, reason: str, field: str | None = None) -> None:
+        super().__init__(message, code="forbidden", field=field, status=403)
+        self.reason = reason
+
+
 class Unavailable(TocsinError):
     """The hub can't do this now: it is draining, or its journal is down.
 

@@ -32,6 +32,9 @@ RECORDS: dict[str, int] = dict.fromkeys(LEVELS, 0)
 UNWRITTEN: dict[str, int] = {"alike": 0, "full": 0, "unread": 0}
 """Lines that were not written: too many alike, no room, nobody reads. One thread counts each."""
 
+AUDIT = "tocsin.audit"
+"""The logger whose lines are never too many alike."""
+
 CONTINUATION = "  | "
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -105,6 +108,9 @@ class ThreadedHandler(logging.Handler):
         if second != self._second:
             self._second = second
             self._say_what_was_held_back()
+        if record.name == AUDIT:  # each line is a fact of its own
+            self._queue(record)
+            return
         text = record.name + str(record.msg)
         if record.levelno == logging.WARNING and self._is_one_too_many(text, second // 60):
             UNWRITTEN["alike"] += 1
@@ -197,8 +203,8 @@ def is_wanted(log: logging.Logger, text: str) -> bool:
     return not _configured or not _configured[0].holds_back(log.name + text)
 
 
-def configure(level: str, form: str) -> None:
-    """Send the log to standard error, from `level` up, as ``text`` or ``json``."""
+def configure(level: str, form: str, audit_level: str = "warning") -> None:
+    """Send the log to standard error, from `level` up, as ``text`` or ``json``; that of the audit from `audit_level` up."""
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # nor the caller's line: a third of a record
     handler = ThreadedHandler(sys.stderr)
@@ -207,6 +213,7 @@ def configure(level: str, form: str) -> None:
     root.handlers[:] = [handler]
     _configured[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger(AUDIT).setLevel(audit_level.upper())
     # Tornado says at INFO what a stranger's malformed request was; the counts say as much.
     logging.getLogger("tornado.general").setLevel(max(root.level, logging.WARNING))
 

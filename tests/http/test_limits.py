@@ -12,6 +12,7 @@ from tests.patience import PATIENCE_S
 from tests.raw import exchange, notice, post
 from tests.serving import StreamClient, eventually, serving
 from tocsin import Draft
+from tocsin.access.principal import Principal
 from tocsin.app import Server
 from tocsin.core.filters import EVERYTHING
 from tocsin.errors import Busy
@@ -109,17 +110,20 @@ async def test_greedy_address_leaves_room_for_another() -> None:
         assert (await greedy[-1].read_to_end())[0].json["reason"] == "address"
 
 
+KEY_A, KEY_B = Principal(name="key:a"), Principal(name="key:b")
+
+
 async def test_hub_limits_the_streams_of_a_principal() -> None:
     async with serving(max_clients_per_principal=1, canary=0) as server:
         pairs = [socket.socketpair() for _ in range(3)]
         for pair in pairs:
             pair[0].setblocking(False)
-        stream = server.hub.subscribe(pairs[0][0], EVERYTHING, principal="key:a")
+        stream = server.hub.subscribe(pairs[0][0], EVERYTHING, reader=KEY_A)
         with pytest.raises(Busy, match="principal"):
-            server.hub.subscribe(pairs[1][0], EVERYTHING, principal="key:a")
-        server.hub.subscribe(pairs[1][0], EVERYTHING, principal="key:b").close("client")
+            server.hub.subscribe(pairs[1][0], EVERYTHING, reader=KEY_A)
+        server.hub.subscribe(pairs[1][0], EVERYTHING, reader=KEY_B).close("client")
         stream.close("client")
-        server.hub.subscribe(pairs[2][0], EVERYTHING, principal="key:a").close("client")
+        server.hub.subscribe(pairs[2][0], EVERYTHING, reader=KEY_A).close("client")
         for ours, theirs in pairs:
             ours.close()
             theirs.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tocsin import Hub, InvalidInput, Settings
+from tocsin.access.principal import EVERYBODY
 from tocsin.core.filters import Filter
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.origins import Origins
@@ -14,7 +15,7 @@ from tocsin.http.routes import events, history
 
 
 def read(query: str, known: frozenset[str] = events.KNOWN) -> Parameters:
-    return Parameters.read(Request("GET", "/events", query), known)
+    return Parameters.read(Request("GET", "/events", query, principal=EVERYBODY), known)
 
 
 def test_values_are_decoded_and_stripped_in_the_order_they_came() -> None:
@@ -38,7 +39,7 @@ def test_slip_of_a_name_is_refused_with_the_names_there_are(name: str) -> None:
         read(f"{name}=a")
     error = refused.value
     assert (error.status, error.field) == (400, name)
-    assert "last_event_id, presence, topic, type" in error.message
+    assert "last_event_id, presence, ticket, topic, type" in error.message
 
 
 @pytest.mark.parametrize("name", ["limits", "Limit", "afters", "topic[]"])
@@ -67,7 +68,10 @@ def test_query_that_cannot_be_read_is_refused(query: str) -> None:
 
 def test_query_that_was_read_before_asks_for_the_same() -> None:
     route = events.EventsRoute(Hub(), Origins(Settings()))
-    asked = [route.answer(Request("GET", "/events", "topic=a&presence=1")) for _ in range(2)]
+    asked = [
+        route.answer(Request("GET", "/events", "topic=a&presence=1", principal=EVERYBODY))
+        for _ in range(2)
+    ]
     assert [(a.filter, a.presence) for a in asked if isinstance(a, OpenStream)] == (
         [(Filter(["a"]), True)] * 2
     )
@@ -76,9 +80,9 @@ def test_query_that_was_read_before_asks_for_the_same() -> None:
 def test_queries_that_are_remembered_are_bounded_and_hold_nothing_unknown() -> None:
     route = events.EventsRoute(Hub(), Origins(Settings()))
     long = "topic=" + "&topic=".join(["a"] * 100)
-    for query in (long, "topic=a&token=s", "last_event_id=1-2"):
-        route.answer(Request("GET", "/events", query))
+    for query in (long, "topic=a&token=s", "last_event_id=1-2", "ticket=s"):
+        route.answer(Request("GET", "/events", query, principal=EVERYBODY))
     assert not route._known
     for number in range(2 * events.MAX_KNOWN_QUERIES):
-        route.answer(Request("GET", "/events", f"topic={number}"))
+        route.answer(Request("GET", "/events", f"topic={number}", principal=EVERYBODY))
         assert 0 < len(route._known) <= events.MAX_KNOWN_QUERIES

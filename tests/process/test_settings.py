@@ -57,10 +57,27 @@ VALUES: dict[str, object] = {
     "drain_delay": 0.25,
     "drain_timeout": 0.5,
     "cors_origin": ("https://a.example", "http://b.example:8080"),
+    "keys": "/etc/tocsin/keys.toml",
+    "jwt_key": "file:/etc/tocsin/jwt.pem",
+    "jwt_jwks": "https://id.example/keys.json",
+    "jwt_jwks_refresh": 60.0,
+    "jwt_algorithm": ("RS256", "ES256"),
+    "jwt_audience": "tocsin",
+    "jwt_issuer": "https://id.example",
+    "ticket_key": "0123456789abcdef0123456789abcdef",
+    "anonymous_publish": ("public/*",),
+    "anonymous_subscribe": ("public/*", "news"),
+    "audit_level": "info",
     "metrics_token": "0123456789abcdef=",
     "metrics_listen": "[::1]:9100",
     "log_level": "error",
     "log_format": "json",
+}
+
+# What some of them mean something with only.
+COMPANIONS: dict[str, dict[str, str]] = {
+    **{n: {"keys": "k"} for n in ("ticket_key", "anonymous_publish", "anonymous_subscribe")},
+    **{n: {"jwt_key": "file:k"} for n in ("jwt_algorithm", "jwt_audience", "jwt_issuer")},
 }
 
 
@@ -90,11 +107,11 @@ def test_setting_may_be_a_flag_a_variable_or_a_key(name: str, tmp_path: Path) ->
     value = VALUES[name]
     flag = tuple(map(str, value)) if isinstance(value, tuple) else str(value)
     path = file(tmp_path / "hub.toml", f"{name} = {toml(value)}")
-    beside = {other: VALUES[other] for other in NEEDED.get(name, ())}
-    assert getattr(load(flags={name: flag, **beside}), name) == value
-    environ = {f"TOCSIN_{name.upper()}": text(value)}
-    assert getattr(load(flags=beside, environ=environ), name) == value
-    assert getattr(load(flags=beside, path=path), name) == value
+    others = {each: VALUES[each] for each in NEEDED.get(name, ())} | COMPANIONS.get(name, {})
+    variable = {f"TOCSIN_{name.upper()}": text(value)}
+    assert getattr(load(flags={name: flag, **others}), name) == value
+    assert getattr(load(flags=others, environ=variable), name) == value
+    assert getattr(load(flags=others, path=path), name) == value
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
@@ -139,7 +156,10 @@ def test_defaults_are_those_of_the_contract() -> None:
         ({"public_url": "https://hub.example/?a"}, ["--public-url", "https://hub.example/?a"]),
         ({"public_url": "https://hub.example:99999"}, ["public_url", "hub.example:99999", "65535"]),
         ({"insecure": "perhaps"}, ["--insecure", "'perhaps'", "bool"]),
-        ({"host": ("0.0.0.0",)}, ["host", "'0.0.0.0'", "--insecure"]),
+        (
+            {"host": ("0.0.0.0",)},
+            ["host", "'0.0.0.0'", "--keys", "--jwt-key", "--jwt-jwks", "--insecure"],
+        ),
         ({"host": ("::",)}, ["host", "'::'", "--insecure"]),
         ({"host": ("::ffff:10.0.0.1",)}, ["host", "::ffff:10.0.0.1", "--insecure"]),
         ({"host": ("hub.example",)}, ["host", "'hub.example'", "--insecure"]),
@@ -150,6 +170,18 @@ def test_defaults_are_those_of_the_contract() -> None:
         ({"canary": "-1"}, ["--canary", "'-1'", "0"]),
         ({"metrics_listen": "9100"}, ["--metrics-listen", "'9100'"]),
         ({"metrics_listen": "localhost:70000"}, ["metrics_listen", "localhost:70000", "65535"]),
+        ({"anonymous_publish": ("a*b",)}, ["--anonymous-publish", "a*b"]),
+        ({"anonymous_publish": ("*",)}, ["anonymous_publish", "--keys", "--jwt-key"]),
+        (
+            {"anonymous_subscribe": ("tocsin/canary",), "keys": "k"},
+            ["anonymous_subscribe", "tocsin/*"],
+        ),
+        ({"ticket_key": "x" * 40}, ["ticket_key", "(hidden)", "--keys"]),
+        ({"jwt_audience": "hub"}, ["jwt_audience", "'hub'", "--jwt-jwks"]),
+        ({"jwt_algorithm": ("none",)}, ["--jwt-algorithm", "none", "EdDSA"]),
+        ({"jwt_jwks": "http://id.example/keys"}, ["jwt_jwks", "http://id.example", "https://"]),
+        ({"jwt_jwks": "https://user:word@id.example/"}, ["--jwt-jwks"]),
+        ({"jwt_jwks_refresh": "1"}, ["--jwt-jwks-refresh", "'1'", "10"]),
         ({"metrics_token": "tooshort"}, ["--metrics-token", "(hidden)", "16"]),
     ],
 )
@@ -256,6 +288,11 @@ def test_misspelt_variable_is_not_taken_for_one_of_kubernetes(key: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "hub.example"])
 def test_other_addresses_are_taken_with_insecure(host: str) -> None:
     assert load(flags={"host": (host,), "insecure": True}).host == (host,)
+
+
+@pytest.mark.parametrize("how", ["keys", "jwt_key", "jwt_jwks"])
+def test_other_addresses_are_taken_with_authentication(how: str) -> None:
+    assert load(flags={"host": ("0.0.0.0",), how: "file"}).host == ("0.0.0.0",)
 
 
 def test_missing_file_and_unknown_variable_are_named(tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ from typing import Any
 import click
 
 from tocsin import logs
+from tocsin.access.authentication import authentication_of
 from tocsin.app import serve as serve_hub
 from tocsin.bench import BenchError
 from tocsin.bench import bench as run_bench
 from tocsin.cli.journal import journal
+from tocsin.cli.keys import key
+from tocsin.cli.token import token
 from tocsin.errors import PortTaken, SettingsError
 from tocsin.settings import (
     ENVIRONMENT_PREFIX,
@@ -112,7 +115,7 @@ def tocsin(context: click.Context) -> None:
 def serve(config: str | None, **flags: object) -> None:
     """Run the hub until SIGTERM or Ctrl-C."""
     settings = _load(config, flags)
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format, settings.audit_level)
     ignored = service_links(os.environ)
     if ignored:
         text = "ignored: what Kubernetes makes of a Service named tocsin (enableServiceLinks)"
@@ -135,6 +138,7 @@ def serve(config: str | None, **flags: object) -> None:
 def check_config(config: str | None, **flags: object) -> None:
     """Say what the settings come to, as TOML, or what is wrong with them."""
     settings = _load(config, flags)
+    authentication_of(settings)
     for name in FIELDS:
         click.echo(f"{name} = {_as_toml(shown_value(settings, name))}")
 
@@ -185,6 +189,8 @@ def bench(url: str, **load: Any) -> None:
 
 
 tocsin.add_command(journal)
+tocsin.add_command(key)
+tocsin.add_command(token)
 
 
 def _fail(message: str, code: int) -> None:

@@ -23,7 +23,7 @@ class Filter:
     def __init__(self, patterns: Iterable[str] = (), types: Iterable[str] = ()) -> None:
         self.patterns = frozenset(patterns)
         self.types = frozenset(types)
-        self.prefixes = _without_covered(p[:-1] for p in self.patterns if p.endswith("*"))
+        self.prefixes = without_covered(p[:-1] for p in self.patterns if p.endswith("*"))
         """What topics may begin with: no topic begins with two of them."""
         # The same object where there is no prefix: a set of 100 names takes 8 KiB.
         self.exact = (
@@ -87,7 +87,7 @@ class Filter:
         return f"Filter(patterns={sorted(self.patterns)}, types={sorted(self.types)})"
 
 
-def _without_covered(prefixes: Iterable[str]) -> tuple[str, ...]:
+def without_covered(prefixes: Iterable[str]) -> tuple[str, ...]:
     """The prefixes in order, without those that begin with another one."""
     kept: list[str] = []
     for prefix in sorted(prefixes):

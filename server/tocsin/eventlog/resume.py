@@ -39,6 +39,10 @@ class Gap(msgspec.Struct, frozen=True):
     oldest: str | None
     missed: int | None
 
+    def without_counts(self) -> Gap:
+        """The same for who may not read every topic: nothing tells of events that are not theirs."""
+        return Gap(self.reason, self.requested, None, None)
+
 
 class Resume(msgspec.Struct, frozen=True):
     """Where a stream begins.

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tocsin.errors import InvalidInput, RateLimited, Unavailable
+from tocsin.errors import InvalidInput, RateLimited, Unauthorized, Unavailable
 from tocsin.http.request import JSON
 
 FAILED = "the hub failed; its log says why"
@@ -79,8 +79,17 @@ def of_error(error: Exception) -> Answer:
         return refusal(429, error.message, error.code, headers=later, limit=error.limit)
     if isinstance(error, InvalidInput):
         more: dict[str, Any] = {} if error.index is None else {"index": error.index}
-        return refusal(error.status, error.message, error.code, field=error.field, **more)
+        headers = challenge(error.is_given) if isinstance(error, Unauthorized) else ()
+        return refusal(
+            error.status, error.message, error.code, field=error.field, headers=headers, **more
+        )
     if isinstance(error, Unavailable):
         later = (("Retry-After", str(error.retry_after_s)),)
         return refusal(error.status, error.message, error.code, headers=later)
     return refusal(500, FAILED, "internal")
+
+
+def challenge(is_given: bool) -> Pairs:
+    """What 401 asks for (RFC 6750, section 3), to who gave credentials that are no good, or none."""
+    error = ', error="invalid_token"' if is_given else ""
+    return (("WWW-Authenticate", f'Bearer realm="tocsin"{error}'),)

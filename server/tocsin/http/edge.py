@@ -11,16 +11,20 @@ from collections.abc import Mapping
 from functools import partial
 from time import monotonic
 
+import msgspec
+
 from tocsin.access.limits import PublishLimits
+from tocsin.access.principal import EVERYBODY, NOBODY, Principal
 from tocsin.access.trusted_proxies import TrustedProxies
-from tocsin.errors import InvalidInput, RateLimited, Refused, Unavailable
+from tocsin.errors import InvalidInput, Refused, Unavailable
 from tocsin.http.access_log import AccessLog
 from tocsin.http.answer import Answer, ClosingStream, Pairs, of_error, refusal
 from tocsin.http.byte_budget import ByteBudget
+from tocsin.http.credentials import Credentials
 from tocsin.http.hosts import Hosts
 from tocsin.http.later import Later, Make
 from tocsin.http.open_stream import OpenStream
-from tocsin.http.origins import NOBODY, Origins
+from tocsin.http.origins import UNSHARED, Origins
 from tocsin.http.request import Request
 from tocsin.http.routes.base import NotFound, Result, Route, closing
 
@@ -44,6 +48,7 @@ class Edge:
         hosts: that a request may name; None is any.
         limits: of what is published; None is none.
         proxies: that are believed whose request it is; None is none.
+        credentials: say who sent a request; None where everybody may do everything.
 
     Attributes:
         answering: requests whose answer waits for something.
@@ -61,6 +66,7 @@ class Edge:
         hosts: Hosts | None = None,
         limits: PublishLimits | None = None,
         proxies: TrustedProxies | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.routes = routes
         self.access_log = access_log
@@ -73,6 +79,7 @@ class Edge:
         self._limits = limits if limits and limits.are_set else None
         self._proxies = proxies
         self.has_proxies = proxies is not None
+        self._credentials = credentials
         unshared = [path for path, route in routes.items() if not route.is_shared]
         self._unshared = frozenset([*unshared, *(path + "/" for path in unshared)])
 
@@ -89,8 +96,10 @@ class Edge:
         route = self.route(request.path)
         try:
             self._check(route, request)
-            self._check_limits(route, request)
-        except (Refused, RateLimited) as error:
+            if self._identify(route, request):
+                route.check_rights(request)
+                self._check_limits(route, request)
+        except Exception as error:
             return closing(self._of_error(route, request, error))
         return route.refuse(request, body_bytes, beginning)
 
@@ -104,17 +113,22 @@ class Edge:
                     return self._origins_of(request).preflight(request, route.methods)
                 if method not in route.methods:
                     return not_allowed(method, route.methods)
-            if self._limits and self._check_limits(route, request):
-                self._limits.take("", request.peer, 1, len(request.body), monotonic())
-            result = route.answer(request)
+            if self._identify(route, request):
+                result = self._ask(route, request)
+            else:
+                result = Later.of(self._ask_later(route, request))
         except Exception as error:
             return self._of_error(route, request, error)
         if isinstance(result, KNOWN):
             return result
+        return self._awaited(route, request, result)
+
+    def _awaited(self, route: Route, request: Request, later: Later) -> Later:
+        """`later`, whose answer is awaited from now on."""
         self.answering += 1
-        # Of the answer's maker, not of `result`: a cycle would keep each request until the collector comes.
-        result.settle = partial(self._settle, route, request, result.make)
-        return result
+        # Of the answer's maker, not of `later`: a cycle would keep each request until the collector comes.
+        later.settle = partial(self._settle, route, request, later.make)
+        return later
 
     def _check(self, route: Route, request: Request) -> None:
         """Judge `request` by where it comes from and what host it names, whatever it asks of `route`.
@@ -125,7 +139,43 @@ class Edge:
         if self._hosts:
             self._hosts.check(request)
         if not request.media_type and request.method == "POST" and "POST" in route.methods:
-            self._origins_of(request).check(request)
+            self._origins.check(request)
+
+    def _identify(self, route: Route, request: Request) -> bool:
+        """Put into `request` who sent it; False where that has to be waited for.
+
+        Raises:
+            Unauthorized, Forbidden: its credentials are no good.
+        """
+        principal: Principal | None = EVERYBODY
+        if self._credentials and route.is_open_to(request):
+            principal = NOBODY
+        elif self._credentials:
+            takes_ticket = route.takes_ticket and request.method in ("GET", "HEAD")
+            principal = self._credentials.principal_of(request, takes_ticket=takes_ticket)
+            if principal is None:
+                return False
+        # Once, here: a request is made anew each time, and nobody has seen it yet.
+        msgspec.structs.force_setattr(request, "principal", principal)
+        return True
+
+    def _ask(self, route: Route, request: Request) -> Result | Later:
+        """What `route` answers to `request`, whose principal is known."""
+        route.check_rights(request)
+        if self._limits and self._check_limits(route, request):
+            size = len(request.body)
+            self._limits.take(request.principal.name, request.peer, 1, size, monotonic())
+        return route.answer(request)
+
+    async def _ask_later(self, route: Route, request: Request) -> Result:
+        """The same, when it is known who sent `request`."""
+        assert self._credentials
+        principal = await self._credentials.learn(request)
+        msgspec.structs.force_setattr(request, "principal", principal)
+        result = self._ask(route, request)
+        if isinstance(result, KNOWN):
+            return result
+        return await self._awaited(route, request, result).result()
 
     def _check_limits(self, route: Route, request: Request) -> bool:
         """Judge `request` by what its sender has published lately; False where that isn't limited.
@@ -137,7 +187,7 @@ class Edge:
             return False
         if request.method not in route.methods or request.method == "OPTIONS":
             return False
-        self._limits.check("", request.peer, monotonic())
+        self._limits.check(request.principal.name, request.peer, monotonic())
         return True
 
     def client(self, peer: str, headers: Mapping[str, str]) -> str:
@@ -146,7 +196,7 @@ class Edge:
 
     def _origins_of(self, request: Request) -> Origins:
         """Who is granted what at the path of `request`."""
-        return NOBODY if request.path in self._unshared else self._origins
+        return UNSHARED if request.path in self._unshared else self._origins
 
     def _settle(self, route: Route, request: Request, make: Make, value: object) -> Result:
         """The answer that waited for `value`, which may be an exception."""
@@ -162,6 +212,8 @@ class Edge:
         """The edge of a request: a refusal is counted, a bug is logged, and both are answered."""
         if isinstance(error, InvalidInput | Unavailable):
             route.count_refusal(error)
+            if self._credentials:
+                self._credentials.count(error)
         else:
             log.error("uncaught exception in %s %s", request.method, request.path, exc_info=error)
         answer = of_error(error)

@@ -61,9 +61,14 @@ class Hosts:
 def hosts_at(addresses: Collection[str], settings: Settings) -> Hosts | None:
     """What a listener on `addresses` takes; None is any host.
 
-    Beyond loopback, whoever may connect needs no page for it.
+    Beyond loopback, whoever may connect needs no page for it; and with authentication a page has no credentials.
     """
-    if settings.insecure or "*" in settings.allowed_host or not all(map(is_loopback, addresses)):
+    if (
+        settings.has_authentication
+        or settings.insecure
+        or "*" in settings.allowed_host
+        or not all(map(is_loopback, addresses))
+    ):
         return None
     own = {f"[{a}]" if ":" in a else a for a in map(str.lower, addresses) if not a.startswith(UNIX)}
     names = {"localhost", "127.0.0.1", "[::1]", *own, host_of(settings.public_url)}

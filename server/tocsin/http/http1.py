@@ -67,7 +67,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_repeated(self) -> bool:
         """Whether it may come again, word for word. One that says who sent it must not be kept, too."""
-        return _OF_ONE.isdisjoint(self.headers)
+        return _OF_ONE.isdisjoint(self.headers) and "ticket" not in self.query
 
 
 def read_head(head: bytes) -> Head | None:

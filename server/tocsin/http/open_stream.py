@@ -10,6 +10,8 @@ from functools import lru_cache
 import msgspec
 from tornado.iostream import IOStream
 
+from tocsin.access import audit
+from tocsin.access.principal import Principal
 from tocsin.core.filters import Filter
 from tocsin.errors import Busy
 from tocsin.http.answer import ClosingStream, Pairs, of_error
@@ -46,6 +48,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
         of_every_answer: header fields.
         second: the Unix time, for `Date`.
         is_internal: asked for by the hub itself.
+        reader: who asks; None where everybody may do everything.
         peer: the client's address.
         is_for_events: whether the client takes an event stream: else it is told by a status that there is none now.
     """
@@ -59,6 +62,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
     of_every_answer: Pairs
     second: int
     is_internal: bool = False
+    reader: Principal | None = None
     peer: str = ""
     is_for_events: bool = True
 
@@ -74,7 +78,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
         if self.is_internal:  # however full the hub is: whether events arrive is another question
             return self.hub.listen(connection, self.filter, head=head, chunked=self.chunked)
         try:
-            return self.hub.subscribe(
+            stream = self.hub.subscribe(
                 connection,
                 self.filter,
                 last_event_id=self.last_event_ids,
@@ -83,12 +87,17 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
                 presence=self.presence,
                 ignored=self.ignored,
                 address=self.peer,
+                reader=self.reader,
             )
         except Busy as busy:
             if not self.is_for_events:
                 return self._refusal(busy)
             body = encode_busy(busy.reason, busy.retry_ms)
             return ClosingStream(stream_head(False, self.of_every_answer, self.second), body)
+        if audit.is_on():
+            name = self.reader.name if self.reader else ""
+            audit.note_stream(name, self.peer, stream.number, self.filter.patterns)
+        return stream
 
     def _refusal(self, busy: Busy) -> ClosingStream:
         """503, for a program that is no event source."""

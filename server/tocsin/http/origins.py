@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from tocsin.errors import Refused
+from tocsin.errors import Forbidden, Refused
 from tocsin.http.answer import Answer, Pairs
 from tocsin.http.request import Request
 from tocsin.settings import Settings
@@ -83,6 +83,47 @@ class Origins:
             status=403,
         )
 
+    def check_cookie(self, request: Request) -> None:
+        """Judge a request that a cookie authenticates, whatever its method: browsers add it to what any page asks for.
+
+        Both headers count: `Sec-Fetch-Site`, which browsers send on https and on localhost, and `Origin`, which they
+        send with POST and across origins. A listed origin may use cookies; by `*` none is listed.
+
+        Raises:
+            Forbidden: a page of another origin may have sent it.
+        """
+        if not self._is_of_own_page(request):
+            raise Forbidden(
+                "a session is for the hub's own pages and those of a listed --cors-origin; behind a proxy that"
+                " changes Host, set --public-url",
+                reason="origin",
+            )
+
+    def check_own(self, request: Request) -> None:
+        """Judge a request that opens or ends a session: a page of another origin may do neither, listed or not.
+
+        Raises:
+            Refused: one sent it.
+        """
+        origin = request.headers.get("origin", "")
+        site = request.headers.get("sec-fetch-site", "same-origin")
+        if site != "same-origin" or (origin and not self._is_own(origin, request)):
+            raise Refused(
+                "a session is for the hub's own pages; behind a proxy that changes Host, set --public-url",
+                code="foreign_origin",
+                status=403,
+            )
+
+    def _is_of_own_page(self, request: Request) -> bool:
+        origin = request.headers.get("origin", "")
+        if origin:
+            if origin in self._listed and origin != "null":
+                return True
+            if not self._is_own(origin, request):
+                return False
+        # `none` is a person's own doing: an address that was typed in.
+        return request.headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+
     def _grants(self, request: Request) -> bool:
         return self._takes_any or request.headers.get("origin", "") in self._listed
 
@@ -120,5 +161,5 @@ def headers_of_every_answer(origin: str, with_credentials: bool, varies: bool) -
     return tuple(pairs)
 
 
-NOBODY = Origins(Settings())
+UNSHARED = Origins(Settings())
 """Grants nothing to pages of other origins."""

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from tocsin.access.principal import NOBODY, Principal
 from tocsin.errors import InvalidInput
 
 MAX_PARAMETERS = 1_000
@@ -34,6 +35,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         media_type: `JSON` or `NDJSON`, which the body is said to be; empty where it is anything else.
         version: `HTTP/1.1` or `HTTP/1.0`.
         is_internal: whether the hub itself sent it, over a connection of its own.
+        principal: who sent it; nobody, until the edge knows.
     """
 
     method: str
@@ -45,6 +47,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     media_type: str = ""
     version: str = "HTTP/1.1"
     is_internal: bool = False
+    principal: Principal = NOBODY
 
     @property
     def announced_bytes(self) -> int:

@@ -6,17 +6,19 @@ One `RequestHandler` for all routes. It asks the same `Edge` as the fast lane, a
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Sequence
 from http.client import responses
+from types import TracebackType
 from typing import Any, ClassVar, cast
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.routing import Rule
-from tornado.web import RequestHandler, stream_request_body, url
+from tornado.web import HTTPError, RequestHandler, stream_request_body, url
 
 from tocsin.http.answer import Answer, ClosingStream, of_error, refusal
 from tocsin.http.edge import KNOWN, Edge, not_allowed
@@ -26,6 +28,8 @@ from tocsin.http.patience import BEGINNING_BYTES, LEAVING_BYTES, answer_time_s, 
 from tocsin.http.request import Request, joined, media_type
 from tocsin.http.routes.base import closing
 from tocsin.tornado_internals import bytes_written, end_behind_answer, peer_of
+
+log = logging.getLogger("tocsin.http")
 
 MAX_BODY_BYTES = 2**40
 """Tornado's own limit, which it answers with a bare 400. The edge's are lower, and come first."""
@@ -234,6 +238,21 @@ class EdgeHandler(RequestHandler):
         else:
             self._put(of_error(RuntimeError()))
         self.finish()
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Log a bug. Tornado would log the address with its query, which may hold a ticket."""
+        if not isinstance(value, HTTPError):
+            log.error(
+                "uncaught exception in %s %s",
+                self._head.method,
+                self._head.path,
+                exc_info=(typ, value, tb) if typ and value else None,
+            )
 
     def compute_etag(self) -> str | None:
         """None: answers of the API are not worth hashing, and the page's have one."""

@@ -19,11 +19,36 @@ from collections.abc import Callable, Iterable, Sequence
 from tocsin.core.event import Event
 from tocsin.eventlog.resume import Resume
 
-CLOSE_REASONS = ("client", "slow", "shutdown", "journal", "error", "age")
-REJECT_REASONS = ("full", "draining", "patterns", "principal", "address", "invalid")
+CLOSE_REASONS = (
+    "client",
+    "slow",
+    "shutdown",
+    "journal",
+    "error",
+    "age",
+    "expired",
+    "revoked",
+    "ended",
+)
+REJECT_REASONS = ("full", "draining", "patterns", "principal", "address", "invalid", "forbidden")
 PUBLISH_REJECT_REASONS = (
     *("invalid", "too_large", "unsupported", "forbidden", "rate_limited", "unavailable"),
 )
+REFUSAL_REASONS = (
+    "malformed",  # credentials that are none: another scheme, no token
+    "unknown",  # a key that isn't in the file, a token that no known key signed
+    "invalid",  # a signature, an audience or an issuer that is wrong
+    "expired",
+    "misplaced",  # a ticket where it is good for nothing
+    "origin",  # a cookie that a page of another origin had sent along
+    "publish",  # no right to do it: of who said who they are, or said nothing
+    "subscribe",
+    "end",
+    "admin",
+    "session",  # nothing that could be changed for a session or a ticket
+)
+"""Why requests are refused for their credentials, or for want of a right."""
+
 GAP_REASONS = ("evicted", "restart", "unknown")
 SOURCES = ("api", "simulation", "other")
 DELIVERY_KINDS = ("live", "catchup", "replay")
@@ -140,6 +165,7 @@ class Counters:
         self.published = dict.fromkeys(SOURCES, 0)
         self.published_by_type = dict.fromkeys((*TYPES, "other"), 0)
         self.published_again = 0
+        self.refused = dict.fromkeys(REFUSAL_REASONS, 0)
         self.publish_rejected = dict.fromkeys(PUBLISH_REJECT_REASONS, 0)
         self.publish_s = Histogram(LATENCY_BOUNDS_S)
         self.event_bytes = Histogram(SIZE_BOUNDS)

@@ -23,6 +23,7 @@ from tocsin.hub.history_reads import PAGES_AT_ONCE, HistoryReads
 from tocsin.hub.internal_streams import InternalStreams
 from tocsin.hub.loop_lag import LoopLag
 from tocsin.hub.publishing import Answer, Publishing, Receipt, Receipts
+from tocsin.hub.readers import Reader
 from tocsin.hub.status import HubStatus
 from tocsin.hub.stream import Stream
 from tocsin.hub.subscriptions import Subscriptions
@@ -136,8 +137,8 @@ class Hub(HubStatus):
         chunked: bool = True,
         presence: bool = False,
         ignored: Sequence[str] = (),
-        principal: str = "",
         address: str = "",
+        reader: Reader | None = None,
     ) -> Stream:
         """Open a stream over a connection, and send its opening, as `Subscriptions.open` says.
 
@@ -145,8 +146,17 @@ class Hub(HubStatus):
             Busy: no stream is opened now; the connection is as it was, and still the caller's.
         """
         open = self._subscriptions.open
-        whose = (principal, address)
-        return open(connection, filter, last_event_id, head, chunked, presence, ignored, whose)
+        return open(
+            connection, filter, last_event_id, head, chunked, presence, ignored, address, reader
+        )
+
+    def end_stream(self, stream: Stream, reason: str) -> None:
+        """End one stream; its client is told `reason`, and when to come back."""
+        self._subscriptions.end_for(stream, reason)
+
+    async def end_streams_where(self, is_over: Callable[[Reader], bool], reason: str) -> None:
+        """End the streams of those readers of whom `is_over` says so, in turns of the loop."""
+        await self._subscriptions.end_where(is_over, reason)
 
     def listen(
         self, connection: socket.socket | IOStream, filter: Filter, *, head: bytes, chunked: bool

@@ -19,6 +19,7 @@ from typing import Protocol
 from tocsin.core.wire import LAST_CHUNK
 from tocsin.hub.connection import Connection
 from tocsin.hub.group import Group, Mark, Piece
+from tocsin.hub.readers import Reader
 from tocsin.hub.states import NEXT, State
 
 GONE = -1
@@ -74,6 +75,7 @@ class Stream(Delivered):
         opened_at_seq: the head of the log when it opened.
         replays: events from before it opened, which it gets first; -1 until they are counted.
         stalled_at: when bytes last left for it while it lags, by the loop's clock.
+        reader: who opened it; None where everybody may do everything, and for the hub's own.
         looked_to: a floor of the log up to which nothing was evicted that it still has to get.
     """
 
@@ -90,6 +92,7 @@ class Stream(Delivered):
         "opened_at",
         "opened_at_seq",
         "presence",
+        "reader",
         "replays",
         "since",
         "stalled_at",
@@ -115,6 +118,7 @@ class Stream(Delivered):
         self.stalled_at = now
         self.state = State.OPENING
         self.presence = -1
+        self.reader: Reader | None = None
         self.replays = 0
         self.opened_at_seq = cursor
         self.since = group.meant
@@ -124,6 +128,11 @@ class Stream(Delivered):
         self._connection = connection
         self.socket = connection.socket  # a pass sends to it directly
         log.lagging[self] = None
+
+    @property
+    def address(self) -> str:
+        """The address at the other end; empty where it has none, or is just gone."""
+        return self._connection.address
 
     @property
     def cursor(self) -> int:

@@ -24,6 +24,7 @@ from tocsin.hub.group import PIECE_BYTES, Group, Piece
 from tocsin.hub.history_reads import HistoryReads
 from tocsin.hub.journal_replays import MAX_READS, Found, JournalReplays, Lost
 from tocsin.hub.publishing import Publishing
+from tocsin.hub.readers import Expiries, Reader
 from tocsin.hub.replay_cache import ReplayCache
 from tocsin.hub.states import State
 from tocsin.hub.stream import Stream
@@ -41,6 +42,9 @@ AGE_SPREAD = 0.2
 """Share of `max_stream_age` by which a stream's life may be shorter: what opened together must not end together."""
 
 GOLDEN_RATIO = 0.6180339887498949
+
+LAST_WORDS_S = 3.0
+"""How long a client has to take the last bytes of a stream that it may not have any more."""
 
 log = logging.getLogger("tocsin.streams")
 
@@ -91,6 +95,7 @@ class Subscriptions:
             self._on_not_found,
         )
         self._ahead = Ahead(lambda: publishing.ring.id_at(publishing.ring.head))
+        self._expiries = Expiries()
         self._ending: asyncio.Task[None] | None = None
 
     # --- admission and opening --------------------------------------------------------------------
@@ -114,7 +119,8 @@ class Subscriptions:
         chunked: bool,
         presence: bool,
         ignored: Sequence[str],
-        whose: tuple[str, str] = ("", ""),
+        address: str = "",
+        reader: Reader | None = None,
     ) -> Stream:
         """Open a stream over a connection, and send its opening.
 
@@ -131,15 +137,18 @@ class Subscriptions:
             chunked: whether the body is chunked.
             presence: whether the stream also gets `presence` events.
             ignored: what the client asked for and nobody knows; the welcome names it.
-            whose: the principal and the address that it counts for; empty ones aren't limited.
+            address: that it counts for; an empty one isn't limited.
+            reader: who asks, and for how long; None where everybody may do everything.
 
         Raises:
             Busy: no stream is opened now; the connection is as it was, and still the caller's.
         """
-        reason = self.refuses(filter, chunked) or self._limits.refuses(*whose)
+        name = reader.name if reader else ""
+        reason = self.refuses(filter, chunked) or self._limits.refuses(name, address)
         if reason:
             self._counters.rejected[reason] += 1
             raise Busy(reason, self.retry_ms(3.0))
+        whose = (reader, address)
         ahead = self._id_ahead(last_event_id)
         if ahead:
             return self._open_ahead(
@@ -147,7 +156,8 @@ class Subscriptions:
             )
         resume = self._resolve(last_event_id, filter)
         number, clients = self._last_number + 1, len(self.streams) + 1
-        opening = encode_retry(self.retry_ms(1.5)) + self._welcome(resume, number, clients, ignored)
+        welcome = self._welcome(resume, number, clients, ignored, filter, reader)
+        opening = encode_retry(self.retry_ms(1.5)) + welcome
         connected = connect(connection, self.sockets)
         try:
             group = self._fan_out.join(filter, chunked, self._counters)
@@ -175,7 +185,7 @@ class Subscriptions:
         chunked: bool,
         presence: bool,
         ignored: Sequence[str],
-        whose: tuple[str, str],
+        whose: tuple[Reader | None, str],
     ) -> Stream:
         """Open a stream whose client has `ahead`, and send what can be said before this process has it."""
         connected = connect(connection, self.sockets)
@@ -204,13 +214,18 @@ class Subscriptions:
         group: Group[Stream],
         cursor: int,
         presence: bool,
-        whose: tuple[str, str],
+        whose: tuple[Reader | None, str],
     ) -> Stream:
+        """A stream for a reader at an address, which it counts for."""
+        reader, address = whose
         self._last_number += 1
         now = asyncio.get_running_loop().time()
         stream = Stream(self._last_number, connected, self, group, cursor=cursor, now=now)
         self.streams[stream.number] = stream
-        self._limits.add(stream.number, *whose)
+        self._limits.add(stream.number, reader.name if reader else "", address)
+        if reader:
+            stream.reader = reader
+            self._expiries.add(stream)
         if presence:
             self._presence[stream] = None
             stream.presence = len(self.streams)
@@ -246,7 +261,8 @@ class Subscriptions:
         stream.group = self._fan_out.join(filter, chunked, self._counters)
         stream.place(resume.cursor, self._publishing.ring.head)
         self._note(stream, resume)
-        welcome = self._welcome(resume, stream.number, len(self.streams), ignored)
+        clients = len(self.streams)
+        welcome = self._welcome(resume, stream.number, clients, ignored, filter, stream.reader)
         framed = stream.group.framed(welcome)
         self._counters.sent_bytes["control"] += len(framed)
         stream.go_on(Piece(framed, resume.cursor, 0))
@@ -254,13 +270,21 @@ class Subscriptions:
     def opening_of_internal(self) -> bytes:
         """What an internal stream is told first; it is no client, and has no number."""
         resume = resolve("", self._publishing.ring, EVERYTHING)
-        return encode_retry(self.retry_ms(1.5)) + self._welcome(resume, 0, len(self.streams), ())
+        return encode_retry(self.retry_ms(1.5)) + self._welcome(resume, 0, len(self.streams))
 
     def retry_ms(self, spread: float) -> int:
         """A jittered reconnection time, in milliseconds."""
         return jittered_retry_ms(self._settings.retry, spread)
 
-    def _welcome(self, resume: Resume, number: int, clients: int, ignored: Sequence[str]) -> bytes:
+    def _welcome(
+        self,
+        resume: Resume,
+        number: int,
+        clients: int,
+        ignored: Sequence[str] = (),
+        filter: Filter = EVERYTHING,
+        reader: Reader | None = None,
+    ) -> bytes:
         """The events that tell a stream where it begins."""
         return encode_welcome(
             number=number,
@@ -269,6 +293,8 @@ class Subscriptions:
             heartbeat=self._settings.heartbeat,
             resume=resume,
             ignored=ignored,
+            topics=(sorted(filter.patterns) or ("*",)) if reader else (),
+            reads_everything=reader is None or reader.reads_everything,
         )
 
     # --- what a stream asks of its log ------------------------------------------------------------
@@ -432,6 +458,7 @@ class Subscriptions:
         self._publishing.expire()
         self._counters.sample(asyncio.get_running_loop().time())
         self._replay_cache.clear()
+        await self._end_each(self._expiries.take(self._clock(), self.streams), "expired")
         await self._close_slow()
         await self._end_old()
         await self._tell_presence()
@@ -512,6 +539,28 @@ class Subscriptions:
         self._replay_cache.clear()
         self._old_numbers = self._last_number
         self._ending = asyncio.ensure_future(self._end_all(self._old_numbers))
+
+    async def end_where(self, is_over: Callable[[Reader], bool], reason: str) -> None:
+        """End the streams, for `reason`, of the readers of whom `is_over` says so."""
+        await self._end_each(
+            [each for each in self.streams.values() if each.reader and is_over(each.reader)], reason
+        )
+
+    async def _end_each(self, streams: Sequence[Stream], reason: str) -> None:
+        turn = Turn()
+        for stream in streams:
+            self.end_for(stream, reason)
+            if turn.is_over:
+                await turn.next()
+
+    def end_for(self, stream: Stream, reason: str) -> None:
+        """End `stream` for `reason`, which it is told; where that doesn't reach it, it is cut off.
+
+        It gets nothing that was published after this.
+        """
+        self._end(stream, reason, reason)
+        if stream.state != State.CLOSED:
+            asyncio.get_running_loop().call_later(LAST_WORDS_S, stream.close, reason)
 
     async def _end_all(self, up_to: int | None = None) -> None:
         """End the streams up to that number, in turns; all of them where there is none."""

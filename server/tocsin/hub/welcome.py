@@ -20,6 +20,8 @@ def encode_welcome(
     heartbeat: float,
     resume: Resume,
     ignored: Sequence[str] = (),
+    topics: Sequence[str] = (),
+    reads_everything: bool = True,
 ) -> bytes:
     """The block of `connection`, and of `gap` if there is one.
 
@@ -30,6 +32,8 @@ def encode_welcome(
         heartbeat: seconds between two heartbeats.
         resume: where the stream begins.
         ignored: what the client asked for and nobody knows.
+        topics: the patterns that came of what the client asked for and may read; empty where it may read all.
+        reads_everything: whether it may be told what counts over all topics.
     """
     data: dict[str, object] = {
         "id": number,
@@ -43,11 +47,17 @@ def encode_welcome(
     }
     if ignored:
         data["ignored"] = ignored
+    if topics:
+        data["topics"] = topics
+    gap = resume.gap
+    if gap and not reads_everything:
+        gap = gap.without_counts()
+        data["missed"] = None
     welcome = encode_event("connection", msgspec.json.encode(data), resume.welcome_id)
-    if resume.gap is None:
+    if gap is None:
         return welcome
     # The gap bears no id: the welcome's is where the stream goes on, and a client is told once.
-    return welcome + encode_event("gap", msgspec.json.encode(resume.gap))
+    return welcome + encode_event("gap", msgspec.json.encode(gap))
 
 
 def encode_busy(reason: str, retry_ms: int) -> bytes:

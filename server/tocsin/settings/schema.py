@@ -16,12 +16,19 @@ from tocsin.settings.addresses import (
     ORIGIN,
     URL,
     check_network,
+    host_of,
     is_loopback,
     origin_of,
 )
 
 SECRET = {"secret": True}
 HIDDEN = "(hidden)"
+
+PATTERN = r"^(\*|[A-Za-z0-9][A-Za-z0-9._:/@~-]{0,255}\*?)$"
+"""A topic, or a prefix of topics ended by `*`."""
+
+ALGORITHM = r"^([HRPE]S(256|384|512)|EdDSA)$"
+"""What tokens are signed with (RFC 7518, section 3.1; RFC 8037); never `none`."""
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 WINDOWS = {"events": (10_000, 1_000_000), "bytes": (64 * 2**20, 2**30)}
@@ -250,6 +257,54 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Annotated[float, Meta(ge=0, le=3_600)],
         Meta(description="Seconds a stop may take to end the open streams and answers."),
     ] = 10.0
+    # access: who may do what
+    keys: Annotated[
+        str, Meta(description="File of API keys, as `tocsin key` makes it; read again on SIGHUP.")
+    ] = ""
+    jwt_key: Annotated[
+        Annotated[str, Meta(extra=SECRET)],
+        Meta(
+            description="Key that signs tokens (JWT): a secret of 32 bytes or more, or `file:PATH` of one or"
+            " of a public key in PEM."
+        ),
+    ] = ""
+    jwt_jwks: Annotated[
+        Annotated[str, Meta(pattern=r"^(https?://[^\s@?#]+|[^:\s]+)?$")],
+        Meta(
+            description="Keys that sign tokens, as a JSON Web Key Set: its file or `https://` address."
+        ),
+    ] = ""
+    jwt_jwks_refresh: Annotated[
+        Annotated[float, Meta(ge=10, le=86_400)],
+        Meta(description="Seconds after which a key set at an address is fetched again."),
+    ] = 300.0
+    jwt_algorithm: Annotated[
+        tuple[Annotated[str, Meta(pattern=ALGORITHM)], ...],
+        Meta(
+            description="Algorithm that tokens may be signed with; repeatable. By default what the key is made for."
+        ),
+    ] = ()
+    jwt_audience: Annotated[
+        str, Meta(max_length=256, description="What the claim `aud` of a token must name.")
+    ] = ""
+    jwt_issuer: Annotated[
+        str, Meta(max_length=256, description="What the claim `iss` of a token must be.")
+    ] = ""
+    ticket_key: Annotated[
+        Annotated[str, Meta(extra=SECRET)],
+        Meta(
+            description="Secret that signs tickets and sessions, 32 bytes or more, or `file:PATH`; the same on all"
+            " nodes. By default one made at the start."
+        ),
+    ] = ""
+    anonymous_publish: Annotated[
+        tuple[Annotated[str, Meta(pattern=PATTERN)], ...],
+        Meta(description="Topics that everybody may publish on, without credentials; repeatable."),
+    ] = ()
+    anonymous_subscribe: Annotated[
+        tuple[Annotated[str, Meta(pattern=PATTERN)], ...],
+        Meta(description="Topics that everybody may read, without credentials; repeatable."),
+    ] = ()
     # http: who may read what
     cors_origin: Annotated[
         tuple[Annotated[str, Meta(pattern=ORIGIN)], ...],
@@ -270,6 +325,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Literal["debug", "info", "warning", "error"],
         Meta(description="Least level that is logged."),
     ] = "info"
+    audit_level: Annotated[
+        Literal["info", "warning"],
+        Meta(
+            description="`info` logs each publish and each stream with its principal, as `tocsin.audit`."
+        ),
+    ] = "warning"
     log_format: Annotated[
         Literal["text", "json"], Meta(description="Form of the log lines, on standard error.")
     ] = "text"
@@ -285,6 +346,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             check_network("trusted_proxy", proxy)
         for host in self.host:
             self.check_address("host", host)
+        self._check_authentication()
         self._fill_in_sizes()
         for name in ("history_bytes", "window_bytes"):
             if getattr(self, name) < self.max_event_bytes:
@@ -327,11 +389,43 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Raises:
             ValueError: whoever reaches the hub there could do everything.
         """
-        if not (self.insecure or is_loopback(address)):
+        if not (self.has_authentication or self.insecure or is_loopback(address)):
             raise ValueError(
-                f"{key}: {address!r}: whoever reaches the hub there could read and publish, as there is no"
-                " authentication yet (it will come); allowed: a loopback address, unix:PATH, or any with --insecure"
+                f"{key}: {address!r}: whoever reaches the hub there could read and publish; allowed: a loopback"
+                " address, unix:PATH, or any with --keys, --jwt-key, --jwt-jwks or --insecure"
             )
+
+    def _check_authentication(self) -> None:
+        """Refuse what means nothing, or is less than it looks."""
+        for name in ("anonymous_publish", "anonymous_subscribe", "ticket_key"):
+            if getattr(self, name) and not self.has_authentication:
+                raise ValueError(
+                    f"{name}: {shown_value(self, name)!r}: without authentication everybody may do everything;"
+                    " allowed: together with --keys, --jwt-key or --jwt-jwks"
+                )
+        for name in ("jwt_algorithm", "jwt_audience", "jwt_issuer"):
+            if getattr(self, name) and not (self.jwt_key or self.jwt_jwks):
+                raise ValueError(
+                    f"{name}: {getattr(self, name)!r}: allowed: together with --jwt-key or --jwt-jwks"
+                )
+        for name in ("anonymous_publish", "anonymous_subscribe"):
+            patterns = getattr(self, name)
+            if len(patterns) > 100 or any(each.startswith("tocsin/") for each in patterns):
+                raise ValueError(
+                    f"{name}: allowed: at most 100 patterns, none of the hub's own topics tocsin/*"
+                )
+        if self.jwt_jwks.startswith("http://") and not is_loopback(
+            host_of(self.jwt_jwks).strip("[]")
+        ):
+            raise ValueError(
+                f"jwt_jwks: {self.jwt_jwks!r}: whoever is on the way could put keys of their own there; allowed:"
+                " https://, a loopback address, or a file"
+            )
+
+    @property
+    def has_authentication(self) -> bool:
+        """Whether requests need credentials; otherwise everybody may do everything."""
+        return bool(self.keys or self.jwt_key or self.jwt_jwks)
 
     def _put_addresses_in_one_spelling(self) -> None:
         try:

@@ -22,13 +22,26 @@ class Route:
         takes_any_method: whether `answer` sees to the method itself.
         is_limited: whether what a client may ask of it has limits by principal and address.
         is_shared: whether pages of other origins may be granted it; those of operators never are.
+        takes_ticket: whether a ticket in the query is good for it.
     """
 
     name = ""
     takes_any_method = False
     is_limited = False
     is_shared = True
+    takes_ticket = False
     methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
+
+    def is_open_to(self, request: Request) -> bool:
+        """Whether `request` is answered whoever sent it, and its credentials aren't looked at."""
+        return False
+
+    def check_rights(self, request: Request) -> None:
+        """Judge what can be judged of the sender's rights without the body, and before it.
+
+        Raises:
+            Unauthorized, Forbidden: it has none of those that are needed here.
+        """
 
     def refuse(self, request: Request, body_bytes: int, beginning: bytes) -> Answer | None:
         """Why a body isn't read (on); None where it is.
@@ -69,7 +82,15 @@ def closing(answer: Answer) -> Answer:
     return Answer(answer.status, answer.body, answer.content_type, answer.headers, closes=True)
 
 
-class NotFound(Route):
+class OpenRoute(Route):
+    """A route that everybody is answered by, whatever the rights: health and the page's files."""
+
+    def is_open_to(self, request: Request) -> bool:
+        """Always."""
+        return True
+
+
+class NotFound(OpenRoute):
     """Every path without a route, whatever the method."""
 
     name = "notfound"

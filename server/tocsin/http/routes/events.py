@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+from tocsin.access.principal import EVERYBODY
 from tocsin.core.filters import Filter
-from tocsin.errors import InvalidInput
+from tocsin.errors import Forbidden, InvalidInput, Unauthorized
 from tocsin.http.answer import ClosingStream
+from tocsin.http.credentials import TICKET
 from tocsin.http.open_stream import OpenStream, stream_head, takes_events
 from tocsin.http.origins import Origins
 from tocsin.http.parameters import LAST_EVENT_ID, Parameters
@@ -14,7 +16,10 @@ from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
 from tocsin.hub.hub import Hub
 
-KNOWN = frozenset({"topic", "type", LAST_EVENT_ID, "presence"})
+KNOWN = frozenset({"topic", "type", LAST_EVENT_ID, "presence", TICKET})
+
+_OWN = {LAST_EVENT_ID, TICKET}
+"""What is of one client alone: a query that has it isn't remembered."""
 
 MAX_KNOWN_QUERIES = 256
 KNOWN_QUERY_CHARACTERS = 512
@@ -25,6 +30,7 @@ class EventsRoute(Route):
     """Opens streams. Nothing temporary is answered with a status other than 200: see `OpenStream.open`."""
 
     name = "events"
+    takes_ticket = True
 
     def __init__(self, hub: Hub, origins: Origins) -> None:
         self._hub = hub
@@ -36,8 +42,12 @@ class EventsRoute(Route):
 
         Raises:
             InvalidInput: it asks for what can't be.
+            Unauthorized, Forbidden: its sender may read nothing of that.
         """
         parameters, filter = self._asked(request)
+        principal = request.principal
+        if not request.is_internal:
+            filter = principal.readable(filter)
         chunked = request.version != "HTTP/1.0"
         of_every_answer = self._origins.headers(request)
         second = int(time.time())
@@ -53,8 +63,9 @@ class EventsRoute(Route):
             of_every_answer,
             second,
             request.is_internal,
-            peer=request.peer,
-            is_for_events=takes_events(request.headers.get("accept", "")),
+            None if principal is EVERYBODY else principal,
+            request.peer,
+            takes_events(request.headers.get("accept", "")),
         )
 
     def _asked(self, request: Request) -> tuple[Parameters, Filter]:
@@ -73,7 +84,7 @@ class EventsRoute(Route):
         if asked is None:
             parameters = Parameters.read(request, KNOWN)
             asked = parameters, parameters.filter
-            is_common = not parameters.ignored and LAST_EVENT_ID not in parameters.values
+            is_common = not parameters.ignored and _OWN.isdisjoint(parameters.values)
             if is_common and len(query) <= KNOWN_QUERY_CHARACTERS:
                 if len(self._known) >= MAX_KNOWN_QUERIES:
                     self._known.clear()
@@ -82,7 +93,9 @@ class EventsRoute(Route):
 
     def count_refusal(self, error: Exception) -> None:
         """A stream that was not opened."""
-        if isinstance(error, InvalidInput):
+        if isinstance(error, Unauthorized | Forbidden):
+            self._hub.counters.rejected["forbidden"] += 1
+        elif isinstance(error, InvalidInput):
             self._hub.counters.rejected["invalid"] += 1
 
 

@@ -6,12 +6,18 @@ import time
 
 from tocsin.http.answer import Answer, of_json, refusal
 from tocsin.http.request import Request
-from tocsin.http.routes.base import Route
+from tocsin.http.routes.base import OpenRoute, Route
 from tocsin.hub.hub import Hub
 from tocsin.version import VERSION
 
+OF_ALL_TOPICS = (
+    *("head", "oldest", "oldestTime", "history", "window"),
+    *("published", "delivered", "rates"),
+)
+"""What `/api/stats` tells only to who may read every topic."""
 
-class HealthRoute(Route):
+
+class HealthRoute(OpenRoute):
     """Whether the process lives: if the loop turns, it answers."""
 
     name = "health"
@@ -21,7 +27,7 @@ class HealthRoute(Route):
         return of_json({"status": "ok"})
 
 
-class ReadyRoute(Route):
+class ReadyRoute(OpenRoute):
     """Whether the hub is to get events and streams."""
 
     name = "ready"
@@ -48,43 +54,55 @@ class StatsRoute(Route):
         self._hub = hub
 
     def answer(self, request: Request) -> Answer:
-        """The numbers; the same integers that the metrics show."""
+        """The numbers; the same integers that the metrics show.
+
+        What counts over all topics is null for who may not read them all.
+
+        Raises:
+            Unauthorized, Forbidden: the sender may read nothing.
+        """
+        if not request.principal.subscribe:
+            raise request.principal.refusal("subscribe", "to any topic")
+        shown = self._numbers()
+        if not request.principal.reads_everything:
+            shown |= dict.fromkeys(OF_ALL_TOPICS)
+        return of_json(shown)
+
+    def _numbers(self) -> dict[str, object]:
         hub, settings, ring = self._hub, self._hub.settings, self._hub.ring
         kept, counters = hub.kept, hub.counters
-        return of_json(
-            {
-                "version": VERSION,
-                "time": hub.now_iso(),  # lets a page tell its own clock from the hub's
-                "uptime": round(time.monotonic() - hub.started_at, 3),
-                "clients": len(hub.streams),
-                "clientsLimit": hub.clients_limit,
-                "lagging": len(hub.lagging),
-                "head": str(hub.head),
-                "oldest": str(hub.oldest) if hub.oldest else None,
-                "oldestTime": kept.oldest_time,
-                "history": {
-                    "events": kept.events,
-                    "bytes": kept.bytes,
-                    "limitEvents": settings.history_events,
-                    "limitBytes": settings.history_bytes,
-                    "limitAge": settings.history_age,
-                    "horizonS": hub.horizon_s,
-                },
-                "window": {  # what of the history is in memory
-                    "events": len(ring),
-                    "bytes": ring.bytes,
-                    "limitEvents": settings.window_events,
-                    "limitBytes": settings.window_bytes,
-                },
-                "published": sum(counters.published.values()),
-                "delivered": counters.delivered,
-                "rates": counters.rates(),
-                "latencyP99": counters.latency_s.quantile(0.99),
-                "canary": {
-                    "interval": counters.canary_interval_s,
-                    "lastSuccess": counters.canary_last_success or None,
-                    "failed": counters.canary_runs["failed"],
-                },
-                "draining": hub.draining,
-            }
-        )
+        return {
+            "version": VERSION,
+            "time": hub.now_iso(),  # lets a page tell its own clock from the hub's
+            "uptime": round(time.monotonic() - hub.started_at, 3),
+            "clients": len(hub.streams),
+            "clientsLimit": hub.clients_limit,
+            "lagging": len(hub.lagging),
+            "head": str(hub.head),
+            "oldest": str(hub.oldest) if hub.oldest else None,
+            "oldestTime": kept.oldest_time,
+            "history": {
+                "events": kept.events,
+                "bytes": kept.bytes,
+                "limitEvents": settings.history_events,
+                "limitBytes": settings.history_bytes,
+                "limitAge": settings.history_age,
+                "horizonS": hub.horizon_s,
+            },
+            "window": {  # what of the history is in memory
+                "events": len(ring),
+                "bytes": ring.bytes,
+                "limitEvents": settings.window_events,
+                "limitBytes": settings.window_bytes,
+            },
+            "published": sum(counters.published.values()),
+            "delivered": counters.delivered,
+            "rates": counters.rates(),
+            "latencyP99": counters.latency_s.quantile(0.99),
+            "canary": {
+                "interval": counters.canary_interval_s,
+                "lastSuccess": counters.canary_last_success or None,
+                "failed": counters.canary_runs["failed"],
+            },
+            "draining": hub.draining,
+        }

@@ -20,6 +20,7 @@ from tocsin.eventlog.resume import Gap, resolve
 from tocsin.eventlog.ring import NEWEST_LIMIT, Entry, RingBuffer
 from tocsin.http.answer import Answer, of_json
 from tocsin.http.byte_budget import ByteBudget
+from tocsin.http.credentials import TICKET
 from tocsin.http.later import Later
 from tocsin.http.parameters import Parameters
 from tocsin.http.request import Request
@@ -27,7 +28,7 @@ from tocsin.http.routes.base import Route
 from tocsin.hub.history_reads import committed
 from tocsin.hub.hub import Hub
 
-KNOWN = frozenset({"topic", "type", "after", "limit"})
+KNOWN = frozenset({"topic", "type", "after", "limit", TICKET})
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
@@ -71,6 +72,7 @@ class HistoryRoute(Route):
     """
 
     name = "history"
+    takes_ticket = True
 
     def __init__(self, hub: Hub, answers: ByteBudget) -> None:
         self._hub = hub
@@ -83,19 +85,23 @@ class HistoryRoute(Route):
 
         Raises:
             InvalidInput: a parameter can't be taken.
+            Unauthorized, Forbidden: the sender may read nothing of that.
             Unavailable: too many bytes of other answers are still unread; or the journal can't be read now.
         """
         parameters = Parameters.read(request, KNOWN)
         limit = whole_number(
             parameters.last("limit", str(DEFAULT_LIMIT)), "limit", least=1, most=MAX_LIMIT
         )
-        filter = parameters.filter
+        filter = request.principal.readable(parameters.filter)
         if self._answers.is_spent:
             message = f"answers of {self._answers.limit} bytes are unread; try again"
             raise Unavailable(message, code="busy", retry_after_s=2)
-        return Later.of(self._read(parameters, filter, limit))
+        reads_everything = request.principal.reads_everything
+        return Later.of(self._read(parameters, filter, limit, reads_everything))
 
-    async def _read(self, parameters: Parameters, filter: Filter, limit: int) -> Answer:
+    async def _read(
+        self, parameters: Parameters, filter: Filter, limit: int, reads_everything: bool
+    ) -> Answer:
         after = parameters.last("after")
         if after:
             page = await self._page_after(after, filter, limit)
@@ -104,9 +110,12 @@ class HistoryRoute(Route):
         ring, floor = page.ring, self._floor(page.ring)
         answer: dict[str, object] = {
             "events": [_event(ring, entry) for entry in page.entries],
-            "gap": page.gap,
-            "oldest": str(ring.id_at(floor + 1)) if floor < ring.head else None,
-            "head": str(ring.id_at(ring.head)),
+            # Ids of events that may be of foreign topics are told to nobody who mayn't read these.
+            "gap": page.gap if reads_everything or not page.gap else page.gap.without_counts(),
+            "oldest": (
+                str(ring.id_at(floor + 1)) if floor < ring.head and reads_everything else None
+            ),
+            "head": str(ring.id_at(ring.head)) if reads_everything else None,
             "next": None if page.cursor is None else str(ring.id_at(page.cursor)),
             "more": page.more,
         }

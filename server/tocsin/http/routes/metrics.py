@@ -20,25 +20,36 @@ class MetricsRoute(Route):
 
     Args:
         scrape: reads them.
-        token: that a request must bear (RFC 6750); empty lets everybody in.
+        token: that a request must bear (RFC 6750); empty lets everybody in, or operators alone.
+        asks_for_rights: whether operators are let in by their key too, and nobody else without the token.
     """
 
     name = "metrics"
     is_shared = False
 
-    def __init__(self, scrape: Scrape, token: str) -> None:
+    def __init__(self, scrape: Scrape, token: str, *, asks_for_rights: bool = False) -> None:
         self._scrape = scrape
         self._token = token
+        self._asks_for_rights = asks_for_rights
 
     def answer(self, request: Request) -> Answer:
-        """The metrics, in the form that `Accept` asks for, to who may have them."""
-        if not self._is_allowed(request):
-            message = "the metrics are for who has the token"
-            return refusal(401, message, "unauthorized", headers=CHALLENGE)
+        """The metrics, in the form that `Accept` asks for, to who may have them.
+
+        Raises:
+            Unauthorized, Forbidden: there is authentication, and the sender is no operator.
+        """
+        if not self.is_open_to(request):
+            if not self._asks_for_rights:
+                message = "the metrics are for who has the token"
+                return refusal(401, message, "unauthorized", headers=CHALLENGE)
+            request.principal.check_admin()
         text, content_type = self._scrape(request.headers.get("accept", ""))
         return Answer(200, text, content_type)
 
-    def _is_allowed(self, request: Request) -> bool:
+    def is_open_to(self, request: Request) -> bool:
+        """Whether `request` bears the token of the metrics, or none is asked for."""
+        if not self._token:
+            return not self._asks_for_rights
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         is_right = hmac.compare_digest(given.strip().encode(), self._token.encode())
-        return not self._token or (scheme.lower() == "bearer" and is_right)
+        return scheme.lower() == "bearer" and is_right

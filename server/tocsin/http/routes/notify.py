@@ -9,11 +9,13 @@ from time import monotonic, perf_counter
 
 import msgspec
 
+from tocsin.access import audit
 from tocsin.access.limits import PublishLimits
+from tocsin.access.principal import EVERYBODY, Principal
 from tocsin.core.event import Draft, id_texts
 from tocsin.core.idempotency import check_key, digest_of
 from tocsin.core.publish_body import is_array, read_batch, read_event, read_internal
-from tocsin.errors import InvalidInput, RateLimited, Refused
+from tocsin.errors import Forbidden, InvalidInput, RateLimited, Refused, Unauthorized
 from tocsin.eventlog.journal import Once
 from tocsin.http.answer import Answer, of_json, refusal
 from tocsin.http.later import Later
@@ -44,6 +46,11 @@ class NotifyRoute(Route):
         self._of_event = ("max_event_bytes", settings.max_event_bytes)
         self._of_any = max(self._of_batch, self._of_event, key=lambda limit: limit[1])
         self._always_taken = min(settings.max_batch_bytes, settings.max_event_bytes)
+
+    def check_rights(self, request: Request) -> None:
+        """Refuse who may publish nowhere, before the body is read."""
+        if not request.principal.publish and not request.is_internal:
+            raise request.principal.refusal("publish", "on any topic")
 
     def refuse(self, request: Request, body_bytes: int, beginning: bytes) -> Answer | None:
         """A type that isn't taken, or a body that is too large for what it is."""
@@ -97,7 +104,7 @@ class NotifyRoute(Route):
         """An event, or a batch, that was not published."""
         if not isinstance(error, InvalidInput):
             reason = "unavailable"
-        elif isinstance(error, Refused):
+        elif isinstance(error, Refused | Unauthorized | Forbidden):
             reason = "forbidden"
         elif isinstance(error, RateLimited):
             reason = "rate_limited"
@@ -114,24 +121,35 @@ class NotifyRoute(Route):
             except StopIteration as read:
                 drafts = read.value
                 self._count(drafts, request)
+                sign(drafts, request.principal, True)
                 once = _once(request, drafts, is_batch=True)
-                return self._published(drafts, True, began, await self._hub.append(drafts, once))
+                receipts = await self._hub.append(drafts, once)
+                return self._published(drafts, True, began, request, receipts)
 
     def _count(self, drafts: Sequence[Draft], request: Request) -> None:
         """Count the events of a batch in the limits of its publisher; the edge has counted one."""
         if self._limits:
-            self._limits.take("", request.peer, max(len(drafts) - 1, 0), 0, monotonic())
+            name = request.principal.name
+            self._limits.take(name, request.peer, max(len(drafts) - 1, 0), 0, monotonic())
 
     def _publish(
         self, request: Request, drafts: Sequence[Draft], is_batch: bool, began: float
     ) -> Later:
-        later = Later(partial(self._published, drafts, is_batch, began))
+        sign(drafts, request.principal, is_batch)
+        later = Later(partial(self._published, drafts, is_batch, began, request))
         self._hub.enqueue(drafts, _once(request, drafts, is_batch), later.give)
         return later
 
     def _published(
-        self, drafts: Sequence[Draft], is_batch: bool, began: float, receipts: Receipts
+        self,
+        drafts: Sequence[Draft],
+        is_batch: bool,
+        began: float,
+        request: Request,
+        receipts: Receipts,
     ) -> Answer:
+        if audit.is_on():
+            note_in_audit(request, drafts, receipts)
         self._hub.counters.publish_s.observe(perf_counter() - began)
         return of_json(_of_batch(receipts) if is_batch else _of_one(drafts[0], receipts[0]))
 
@@ -150,6 +168,35 @@ class NotifyRoute(Route):
         return closing(answer)
 
 
+def sign(drafts: Sequence[Draft], principal: Principal, is_batch: bool) -> None:
+    """Say in `drafts`, which nobody has seen yet, that `principal` published them.
+
+    Raises:
+        Unauthorized, Forbidden: it may not publish one of them, and so none is.
+    """
+    if principal is EVERYBODY:
+        return
+    may_all, name = principal.publish.is_everything, principal.name
+    for index, draft in enumerate(drafts):
+        if not may_all or draft.final:
+            try:
+                principal.check_publish(draft.topics, final=draft.final)
+            except InvalidInput as error:
+                raise error.at(index) if is_batch else error from None
+        msgspec.structs.force_setattr(draft, "principal", name)
+
+
+def note_in_audit(request: Request, drafts: Sequence[Draft], receipts: Sequence[Receipt]) -> None:
+    """Write a line of the audit log for what was published."""
+    audit.note_publish(
+        request.principal.name,
+        request.peer,
+        [receipt.id for receipt in receipts],
+        [draft.type for draft in drafts],
+        [topic for draft in drafts for topic in draft.topics],
+    )
+
+
 def _once(request: Request, drafts: Sequence[Draft], is_batch: bool) -> Once | None:
     """The idempotency key that `drafts` came with, and what they are; None where they came with none.
 
@@ -166,7 +213,7 @@ def _once(request: Request, drafts: Sequence[Draft], is_batch: bool) -> Once | N
             message = f"key is not what the header {KEY_HEADER} says"
             raise InvalidInput(message, code="invalid_key", field="key")
         key = in_header
-    return Once("", key, digest_of(drafts))
+    return Once(request.principal.name, key, digest_of(drafts))
 
 
 class Published(msgspec.Struct, gc=False, omit_defaults=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tocsin.http.answer import Answer, Pairs, refusal
 from tocsin.http.request import Request
-from tocsin.http.routes.base import Route
+from tocsin.http.routes.base import OpenRoute
 
 PACKAGED = Path(__file__).parents[2] / "frontend"
 CHECKOUT = Path(__file__).parents[4] / "frontend"
@@ -84,7 +84,7 @@ def takes_gzip(accept_encoding: str) -> bool:
     return quality == "" or quality.strip("0.") != ""
 
 
-class PagesRoute(Route):
+class PagesRoute(OpenRoute):
     """Serves regular files below `FRONTEND`, whole: a range of a few kilobytes is worth no code."""
 
     name = "pages"

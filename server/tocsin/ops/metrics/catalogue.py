@@ -475,6 +475,14 @@ CATALOGUE: tuple[Family, ...] = (
         {"handler": (), "method": (), "code": ()},
     ),
     Family(
+        "tocsin_access_refused_total",
+        "counter",
+        "Requests refused for their credentials, or for want of a right.",
+        PROCESS,
+        lambda s: s.hub.counters.refused,
+        {"reason": counters.REFUSAL_REASONS},
+    ),
+    Family(
         "tocsin_http_lane_requests_total",
         "counter",
         "The same by lane: `fast` is for plain HTTP, `tornado` for what is odd in it, and costs five times as much.",
