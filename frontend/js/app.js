@@ -1,11 +1,13 @@
 // The page: wires the stream to the feed and the feed to the components, and says when to paint.
 
+/** @import { Rights } from "./access.js" */
 /** @import { Entry } from "./feed/entry.js" */
 /** @import { Filter } from "./feed/filter.js" */
 /** @import { Horizon } from "./feed/horizon.js" */
 /** @import { Batch, LinkState } from "./stream/protocol.js" */
 /** @import { Component, View } from "./view.js" */
 /** @import { Language } from "./words/languages.js" */
+import { askRights, headersOf, keepKey, recallKey } from "./access.js";
 import { Arrivals } from "./feed/arrivals.js";
 import { csvOf, ndjsonOf } from "./feed/export.js";
 import { Feed } from "./feed/feed.js";
@@ -14,6 +16,7 @@ import { Latency } from "./feed/latency.js";
 import { Notices } from "./feed/notices.js";
 import { Pace } from "./feed/pace.js";
 import { Reading } from "./feed/reading.js";
+import { mountAccess } from "./parts/access.js";
 import { mountAnnouncer } from "./parts/announcer.js";
 import { copyText } from "./parts/clipboard.js";
 import { DesktopNotices } from "./parts/desktop.js";
@@ -42,6 +45,8 @@ const TICK_MS = 250;
 /** How often the hub is asked for its clock and its history, while somebody looks. */
 const STATS_EVERY_MS = 15_000;
 
+const key = recallKey();
+const headers = headersOf(key);
 const narrow = matchMedia("(width < 60rem)").matches;
 const feed = new Feed();
 const reading = new Reading(feed);
@@ -55,6 +60,8 @@ const desktop = new DesktopNotices(recalledRule());
 let stream = { phase: "connecting", cause: null, since: Date.now(), retryAt: null, shared: false, tabs: 1 };
 /** @type {Horizon | null} */
 let horizon = null;
+/** @type {Rights | null} */
+let rights = null;
 let askedStatsAt = -Infinity;
 let language = chooseLanguage([recall("language") ?? "", ...navigator.languages]);
 let theme = THEMES.find((name) => name === recall("theme")) ?? "auto";
@@ -67,10 +74,11 @@ let nextFilter = filterOf(new URLSearchParams(location.search));
 let translatedTo;
 
 // Relative addresses, so that the page also works under a prefix behind a proxy.
-const link = openLink({ url: address("events?presence=1"), onBatch: take, onState: setState });
+const link = openLink({ url: address("events?presence=1"), headers, onBatch: take, onState: setState });
 const detail = mountDetail(find(document, "#detail"), address("api/notify"));
 const list = mountFeed(find(document, ".feed"), { open, repaint: schedule });
 const filterBar = mountFilterBar(find(document, ".feed"), { setFilter, pause, follow });
+const access = mountAccess(find(document, "#access"), { hasKey: () => key !== "", use: useKey });
 const help = mountHelp(find(document, "#help"), { keysOn: () => keysOn, setKeysOn });
 
 /** @type {Component[]} */
@@ -81,12 +89,20 @@ const components = [
   mountStatus(find(document, ".status"), {
     connect: () => link.connect(),
     disconnect: () => link.disconnect(),
+    openAccess: access.open,
   }),
   mountNumbers(find(document, ".numbers")),
-  mountForm(find(document, "#publish-form"), address("api/notify")),
-  mountMenu(find(document, ".menu"), { exportView, copyLink, toggleNotices, notices: () => desktop }),
+  mountForm(find(document, "#publish-form"), address("api/notify"), headers),
+  mountMenu(find(document, ".menu"), {
+    exportView,
+    copyLink,
+    toggleNotices,
+    openAccess: access.open,
+    notices: () => desktop,
+  }),
   mountToasts(find(document, ".toasts")),
   mountAnnouncer(find(document, "#announcer")),
+  access,
   help,
 ];
 
@@ -112,6 +128,7 @@ function start() {
   document.addEventListener("focusin", schedule);
   setInterval(schedule, TICK_MS);
   link.connect();
+  void refreshRights();
   paint();
 }
 
@@ -129,7 +146,10 @@ function take(batch) {
 
 /** @param {LinkState} state */
 function setState(state) {
-  if (state.phase === "live" && stream.phase !== "live") askedStatsAt = -Infinity;
+  if (state.phase === "live" && stream.phase !== "live") {
+    askedStatsAt = -Infinity;
+    if (stream.cause) void refreshRights(); // it was away: the hub may be another one, or the key have other rights
+  }
   if (state.phase !== "live") latency.forget();
   stream = state;
   unseen.update({ words: LANGUAGES[language], look: lookOf(stream) });
@@ -162,7 +182,7 @@ function paint() {
 /** @param {number} now @returns {View} */
 function viewAt(now) {
   const words = LANGUAGES[language];
-  return { stream, feed, reading, paused, notices, pace, latency, horizon, language, words, theme, now };
+  return { stream, feed, reading, paused, notices, pace, latency, horizon, rights, language, words, theme, now };
 }
 
 function translatePage() {
@@ -190,10 +210,26 @@ function applyFilter() {
 function refreshStats(now) {
   if (stream.phase !== "live" || now - askedStatsAt < STATS_EVERY_MS) return;
   askedStatsAt = now;
-  void askStats(address("api/stats"), latency).then((answer) => {
+  void askStats(address("api/stats"), headers, latency).then((answer) => {
     horizon = answer;
     schedule();
   });
+}
+
+async function refreshRights() {
+  rights = (await askRights(address("api/session"), key)) ?? rights;
+  schedule();
+}
+
+/**
+ * Begins anew as somebody else: what was shown was for who one was. @param {string} other "" for nobody
+ * @returns {boolean} whether the browser keeps it
+ */
+function useKey(other) {
+  if (!keepKey(other)) return false;
+  // A cookie that some other page of this origin may have set would be sent wherever there is no key.
+  void fetch(address("api/session"), { method: "DELETE" }).finally(() => location.reload());
+  return true;
 }
 
 /** @param {Entry} entry */

@@ -1,5 +1,6 @@
 // What every component is given to paint: one object, made anew for each frame.
 
+/** @import { Rights } from "./access.js" */
 /** @import { Feed } from "./feed/feed.js" */
 /** @import { Horizon } from "./feed/horizon.js" */
 /** @import { Latency } from "./feed/latency.js" */
@@ -20,6 +21,7 @@
  * @property {Pace} pace
  * @property {Latency} latency
  * @property {Horizon | null} horizon null until the hub has told
+ * @property {Rights | null} rights null until the hub has told, or where it doesn't
  * @property {Language} language
  * @property {Words} words
  * @property {"auto" | "light" | "dark"} theme

@@ -4,6 +4,7 @@
 /** @import { Words } from "../words/fr.js" */
 /** @import { Outcome } from "./publish.js" */
 import { find, setOutsideText, setText } from "./dom.js";
+import { allows } from "../access.js";
 import { publish, refusalText } from "./publish.js";
 import { TYPES, toneOf } from "../feed/tones.js";
 
@@ -11,14 +12,25 @@ import { TYPES, toneOf } from "../feed/tones.js";
 
 const NOTHING = () => "";
 
-/** @param {HTMLFormElement} form @param {string} url @returns {Component} */
-export function mountForm(form, url) {
+/** What the form publishes on: the hub's own choice where none is named. */
+const TOPIC = "default";
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {string} url
+ * @param {Record<string, string>} headers that say who publishes
+ * @returns {Component}
+ */
+export function mountForm(form, url, headers) {
   /** @type {HTMLSelectElement} */
   const type = find(form, "[name=type]");
   /** @type {HTMLTextAreaElement} */
   const message = find(form, "[name=message]");
   const error = find(form, ".form-error");
   const result = find(form, ".form-result");
+  const denied = find(form, ".form-denied");
+  /** @type {HTMLButtonElement} */
+  const send = find(form, "[type=submit]");
   const badge = find(form, ".badge");
   const options = TYPES.map((name) => type.appendChild(new Option(name, name)));
   /** @type {Saying} */
@@ -49,14 +61,14 @@ export function mountForm(form, url) {
   }
 
   async function submit() {
-    if (sending) return;
+    if (sending || send.disabled) return;
     if (message.value.trim() === "") {
       say((words) => words.errors.emptyMessage, NOTHING);
       return message.focus();
     }
     sending = true;
     form.setAttribute("aria-busy", "true");
-    const outcome = await publish(url, { type: type.value, message: message.value });
+    const outcome = await publish(url, { type: type.value, message: message.value }, headers);
     sending = false;
     form.removeAttribute("aria-busy");
     finish(outcome);
@@ -86,6 +98,9 @@ export function mountForm(form, url) {
       options.forEach((option, i) => (option.text = words.types[TYPES[i]]));
     }
     latest = view;
+    const may = !view.rights || allows(view.rights.publish, TOPIC);
+    send.disabled = !may;
+    setText(denied, may ? "" : words.access.formDenied(TOPIC));
     setNote(error, problem(words));
     setNote(result, success(words));
     message.setAttribute("aria-invalid", String(problem !== NOTHING));

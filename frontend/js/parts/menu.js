@@ -10,6 +10,7 @@ import { find, setAttribute, setOutsideText, setText } from "./dom.js";
  * @property {(format: "ndjson" | "csv") => void} exportView
  * @property {() => Promise<boolean>} copyLink
  * @property {() => Promise<void>} toggleNotices
+ * @property {() => void} openAccess
  * @property {() => {rule: Filter | null, trouble: "" | "insecure" | "denied" | "unsupported"}} notices
  */
 
@@ -30,6 +31,10 @@ export function mountMenu(root, actions) {
   find(root, "[data-act=export-ndjson]").addEventListener("click", () => actions.exportView("ndjson"));
   find(root, "[data-act=export-csv]").addEventListener("click", () => actions.exportView("csv"));
   find(root, "[data-act=copy-link]").addEventListener("click", copyLink);
+  find(root, "[data-act=access]").addEventListener("click", () => {
+    root.open = false;
+    actions.openAccess();
+  });
   toggle.addEventListener("click", () => void actions.toggleNotices());
   root.addEventListener("toggle", () => setText(said, ""));
   root.addEventListener("keydown", (event) => {

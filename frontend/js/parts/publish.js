@@ -10,13 +10,14 @@ const PATIENCE_MS = 10_000;
 /**
  * @param {string} url
  * @param {{type: string, message: string}} event
+ * @param {Record<string, string>} headers that say who publishes
  * @returns {Promise<Outcome>} status 0 when the hub can't be reached or doesn't answer
  */
-export async function publish(url, event) {
+export async function publish(url, event, headers) {
   try {
     const response = await fetch(url, {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
+      headers: { "Content-Type": "application/json", ...headers },
       body: JSON.stringify(event),
       signal: AbortSignal.timeout(PATIENCE_MS),
     });

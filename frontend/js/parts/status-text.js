@@ -21,6 +21,11 @@ export function lookOf({ phase, cause }) {
   return REFUSALS.includes(cause.code) ? "refused" : "waiting";
 }
 
+/** Whether another key could help. @param {Cause | null} cause */
+export function isForWantOfRights(cause) {
+  return cause?.code === "http" && (cause.status === 401 || cause.status === 403);
+}
+
 /** Why, in a sentence that stands still: it is also what a screen reader says. @param {View} view */
 export function reasonOf({ stream, feed, words, language, now }) {
   if (stream.phase === "live") {

@@ -2,11 +2,11 @@
 
 /** @import { Component } from "../view.js" */
 import { find, setIcon, setOutsideText, setText } from "./dom.js";
-import { lookOf, nextTryOf, reasonOf } from "./status-text.js";
+import { isForWantOfRights, lookOf, nextTryOf, reasonOf } from "./status-text.js";
 
 /**
  * @param {HTMLElement} root
- * @param {{connect: () => void, disconnect: () => void}} actions
+ * @param {{connect: () => void, disconnect: () => void, openAccess: () => void}} actions
  * @returns {Component}
  */
 export function mountStatus(root, actions) {
@@ -18,6 +18,8 @@ export function mountStatus(root, actions) {
   const connect = find(root, "[data-act=connect]");
   /** @type {HTMLButtonElement} */
   const disconnect = find(root, "[data-act=disconnect]");
+  const access = find(root, "[data-act=give-key]");
+  access.addEventListener("click", actions.openAccess);
   connect.addEventListener("click", actions.connect);
   disconnect.addEventListener("click", actions.disconnect);
   let shownReason = "";
@@ -36,6 +38,7 @@ export function mountStatus(root, actions) {
       setText(word, view.words.phases[look]);
       setText(next, nextTryOf(view));
       setText(connect, phase === "waiting" ? view.words.retryNow : view.words.page.connect);
+      access.hidden = !isForWantOfRights(view.stream.cause);
       const why = reasonOf(view);
       if (why !== shownReason) setOutsideText(reason, why); // may quote the hub
       shownReason = why;

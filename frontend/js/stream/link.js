@@ -32,6 +32,8 @@ import { recallPlace, rememberPlace } from "./session.js";
 /**
  * @typedef {object} LinkOptions
  * @property {string} url the absolute address of the event stream
+ * @property {Record<string, string>} [headers] that its requests bear besides. With any, the tab has a stream of its
+ *   own: who another tab is, and what it may read, may differ
  * @property {(batch: Batch) => void} onBatch called at most 20 times a second, never with an empty batch
  * @property {(state: LinkState) => void} onState called soon with the first state, then at each change
  */
@@ -59,8 +61,9 @@ export function openLink(options) {
 
 class TabLink {
   /** @param {LinkOptions} options */
-  constructor({ url, onBatch, onState }) {
+  constructor({ url, headers = {}, onBatch, onState }) {
     this.url = url;
+    this.headers = headers;
     this.onBatch = onBatch;
     this.onState = onState;
     this.bookmark = new Bookmark(recallPlace(url));
@@ -139,8 +142,9 @@ class TabLink {
 
   openWorker() {
     this.drop();
-    const port = portOfWorker(this.url, () => port === this.port && this.fail());
-    if (!port) return this.use(portOfPage());
+    const isShared = Object.keys(this.headers).length === 0;
+    const port = isShared ? portOfWorker(this.url, () => port === this.port && this.fail()) : null;
+    if (!port) return this.use(portOfPage(this.headers));
     this.timer = Number(setTimeout(() => this.fail(), HELLO_MS));
     this.use(port);
   }
@@ -175,7 +179,7 @@ class TabLink {
     if (this.isGreeted || this.ending.signal.aborted) return;
     this.failures += 1;
     this.drop();
-    if (!this.wasGreeted || this.failures > TRIES) return this.use(portOfPage());
+    if (!this.wasGreeted || this.failures > TRIES) return this.use(portOfPage(this.headers));
     const delay = delayBefore(this.failures, null, Math.random());
     this.timer = Number(setTimeout(() => this.openWorker(), delay));
     this.stand("waiting", { code: "network" }, Date.now() + delay);

@@ -2,7 +2,9 @@
 // just like it.
 
 /** @import { Port } from "./protocol.js" */
+/** @import { World } from "./stream.js" */
 import { Channel } from "./channel.js";
+import { BROWSER } from "./stream.js";
 
 /** Tabs that speak another protocol, such as one left open over an update, must not share a worker. */
 const PROTOCOL = 1;
@@ -35,9 +37,11 @@ export function portOfWorker(streamUrl, onFailure) {
   }
 }
 
-/** @returns {Port} */
-export function portOfPage() {
+/** @param {Record<string, string>} headers that each request bears besides @returns {Port} */
+export function portOfPage(headers) {
   const { port1, port2 } = new MessageChannel();
-  new Channel(false).serve(port2);
+  /** @type {World["fetch"]} */
+  const fetchWith = (url, init) => fetch(url, { ...init, headers: { ...init.headers, ...headers } });
+  new Channel(false, { ...BROWSER, fetch: fetchWith }).serve(port2);
   return port1;
 }
