@@ -40,7 +40,7 @@ class Dashboard:
         self.toasts = page.locator(".toast:not(.toast-more):visible")
         self.message = page.locator("#message")
         self.send = page.locator("#publish-form [type=submit]")
-        self.error = page.locator(".form-error")
+        self.error = page.locator("#message-error")
         self.summary = page.locator(".feed-summary")
         self.pause = page.locator("[data-act=pause]")
         self.pill = page.locator("[data-act=follow]")

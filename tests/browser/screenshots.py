@@ -1,4 +1,4 @@
-"""Pictures of every state, in both themes and at three widths, into `screenshots/`: to be looked at.
+"""Pictures of every state, in both themes and at four widths, into `screenshots/`: to be looked at.
 
 Run from the top folder: `python -m tests.browser.screenshots [state ...]`.
 """
@@ -16,7 +16,7 @@ from tests.browser.states import STATES, arranged
 from tests.hub_process import HubProcess
 
 FOLDER = Path("screenshots")
-WIDTHS = (320, 768, 1280)
+WIDTHS = (320, 768, 1280, 1920)
 THEMES = ("light", "dark")
 TOASTS_GONE_MS = 3_600
 

@@ -6,9 +6,12 @@ import http.client
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, expect
 
+from tests.access.keys import KeyFile
 from tests.browser.dashboard import Dashboard, StartHub, open_dashboard
 from tests.browser.load import Publisher
 from tests.hub_process import HubProcess
@@ -189,6 +192,42 @@ def form_error(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
     yield dashboard
 
 
+def without_key(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    with guarded(start_hub) as (hub, _):
+        dashboard = Dashboard(page, hub)
+        dashboard.wait_look("refused")
+        yield dashboard
+
+
+def access(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
+    with guarded(start_hub) as (hub, keys):
+        dashboard = Dashboard(page, hub)
+        dashboard.wait_look("refused")
+        give_key(page, keys.secrets["reader"])
+        dashboard.wait_live()
+        page.locator(".menu summary").click()
+        page.locator("[data-act=access]").click()
+        expect(page.locator("#access")).to_contain_text("key:reader")
+        yield dashboard
+
+
+def give_key(page: Page, key: str) -> None:
+    """Give the refused page a key."""
+    page.locator("[data-act=give-key]").click()
+    page.locator("#key").fill(key)
+    page.keyboard.press("Enter")
+
+
+@contextmanager
+def guarded(start_hub: StartHub, *flags: str) -> Iterator[tuple[HubProcess, KeyFile]]:
+    """A hub with two keys: `reader` may read some topics, `all` may do everything but what is an operator's."""
+    with TemporaryDirectory() as folder:
+        keys = KeyFile(Path(folder))
+        keys.add("reader", subscribe=["ci/*", "news"])
+        keys.add("all", subscribe=["*"], publish=["*"])
+        yield start_hub("--keys", keys.path, *flags), keys
+
+
 Arrange = Callable[[Page, StartHub], Iterator[Dashboard]]
 STATES: dict[str, Arrange] = {
     state.__name__: state
@@ -209,5 +248,7 @@ STATES: dict[str, Arrange] = {
         help,
         menu,
         form_error,
+        without_key,
+        access,
     )
 }

@@ -30,6 +30,7 @@ def violations(page: Page, rules: list[str]) -> list[str]:
 @pytest.mark.parametrize("state", STATES)
 def test_axe_finds_no_violation(lend_hub: StartHub, page: Page, watch: Watch, state: str) -> None:
     watch.allow_lost_hub()
+    watch.allow(r"status of 401 \(Unauthorized\)")
     page.emulate_media(reduced_motion="reduce")
     with arranged(state, page, lend_hub):
         for width in (1280, 320):

@@ -68,6 +68,13 @@ REQUESTS = {
     "events-slip": get("/events?topics=a"),
     "events-bad-topic": get("/events?topic=a%0ab"),
     "events-post": raw("POST /events HTTP/1.1", HOST, LENGTH_0),
+    "session": get("/api/session"),
+    "session-post": raw("POST /api/session HTTP/1.1", HOST, LENGTH_0),
+    "session-end": raw("DELETE /api/session HTTP/1.1", HOST, LENGTH_0),
+    "session-end-of-an-origin": raw("DELETE /api/session HTTP/1.1", HOST, ORIGIN, LENGTH_0),
+    "ticket": raw("POST /api/ticket HTTP/1.1", HOST, LENGTH_0),
+    "streams": get("/api/streams"),
+    "streams-end": raw("DELETE /api/streams?number=999 HTTP/1.1", HOST, LENGTH_0),
     "close": get("/healthz", CLOSE),
     "http-1.0": get("/healthz", version="1.0"),
 }
