@@ -32,9 +32,13 @@ class Proxy:
         self.cut()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+        try:
             back, forth = await asyncio.open_connection("127.0.0.1", self._redis_port)
-            self._writers |= {writer, forth}
+        except ConnectionError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, forth}
+        with suppress(ConnectionError):
             await asyncio.gather(self._pass(reader, forth, False), self._pass(back, writer, True))
 
     async def _pass(
