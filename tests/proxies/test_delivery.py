@@ -7,15 +7,15 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from tests.conftest import StartHub
 from tests.hub_process import HubProcess
 from tests.patience import wait_until
-from tests.proxies.conftest import StartProxy
-from tests.proxy_process import ProxyProcess
+from tests.proxies.conftest import PROXIES, StartProxy
+from tests.proxy_process import ProxyProcess, proxy_process
 from tests.raw import exchange, get, post, raw
 from tests.serving import StreamClient, eventually
 from tests.sse import EventStreamParser
@@ -70,6 +70,22 @@ async def test_hub_learns_that_a_client_has_gone(
     assert hub.metric("tocsin_clients") == 1
     client.close()
     await eventually(lambda: hub.metric("tocsin_clients") == 0, "the client has gone")
+
+
+@pytest.mark.soak
+async def test_stream_without_events_outlives_each_proxys_times(start_hub: StartHub) -> None:
+    hub = start_hub("--canary", "0")  # with the heartbeat that is the default
+    with ExitStack() as stack:
+        proxies = [stack.enter_context(proxy_process(kind, hub.port)) for kind in PROXIES]
+        clients = [await StreamClient.open(proxy) for proxy in proxies]
+        for client in clients:
+            await client.next()
+        await asyncio.sleep(
+            100
+        )  # longer than any time of theirs: what is tried is that none ends it
+        id = hub.publish()["id"]
+        assert [(await client.next()).last_event_id for client in clients] == [id] * len(clients)
+        await StreamClient.close_all()
 
 
 async def test_drain_reaches_the_client_and_ends_its_stream_cleanly(
