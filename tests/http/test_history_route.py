@@ -12,6 +12,7 @@ from tests.eventlog.kept import KeptJournal, window_of
 from tests.hub.hubs import drafts, running
 from tests.serving import eventually
 from tocsin import Draft, Hub
+from tocsin.access.principal import EVERYBODY
 from tocsin.errors import Unavailable
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.request import Request
@@ -24,7 +25,8 @@ LARGE = b'"' + b"x" * 100_000 + b'"'
 
 async def page(hub: Hub, query: str = "") -> dict[str, Any]:
     """The answer, as JSON; raises what the route does."""
-    later = HistoryRoute(hub, ByteBudget(2**30)).answer(Request("GET", "/api/history", query))
+    request = Request("GET", "/api/history", query, principal=EVERYBODY)
+    later = HistoryRoute(hub, ByteBudget(2**30)).answer(request)
     later.settle = lambda value: value
     answer: Any = await later.result()
     if isinstance(answer, Exception):
