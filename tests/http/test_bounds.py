@@ -565,3 +565,20 @@ async def test_request_that_came_while_the_loop_stood_still_is_answered(
                 assert answer.startswith(b"HTTP/1.1 200")
                 time.sleep(2)  # the loop's own thread: longer than a connection may wait
             await eventually(lambda: server._listener.open == 0)
+
+
+async def test_connection_that_never_asked_has_less_time_than_one_that_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener, "HEAD_S", 0.2)
+    async with serving(canary=0) as server:
+        _, silent = await asyncio.open_connection("127.0.0.1", server.port)
+        reader, asked = await asyncio.open_connection("127.0.0.1", server.port)
+        asked.write(get("/healthz"))
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+        await eventually(lambda: server._listener.open == 1)
+        asked.write(get("/healthz"))
+        answer = await asyncio.wait_for(reader.readuntil(b"HTTP/1.1 200"), 20)
+        assert answer.endswith(b"200")
+        silent.close()
+        asked.close()

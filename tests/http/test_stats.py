@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from tests.eventlog.kept import KeptJournal, window_of
 from tests.hub.hubs import drafts, running
 from tocsin import Hub
+from tocsin.access.principal import EVERYBODY
 from tocsin.http.access_log import AccessLog
 from tocsin.http.request import Request
 from tocsin.http.routes.health import StatsRoute
@@ -18,7 +19,9 @@ from tocsin.ops.metrics import HubCollector
 
 
 def stats(hub: Hub) -> Any:
-    return msgspec.json.decode(StatsRoute(hub).answer(Request("GET", "/api/stats")).body)
+    return msgspec.json.decode(
+        StatsRoute(hub).answer(Request("GET", "/api/stats", principal=EVERYBODY)).body
+    )
 
 
 def metrics(hub: Hub) -> dict[str, float]:

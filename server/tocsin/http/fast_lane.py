@@ -86,6 +86,7 @@ class FastConnection:
     Attributes:
         state: only `_move` changes it.
         since: when it began, by the loop's clock.
+        is_new: whether nothing was answered yet.
     """
 
     __slots__ = (
@@ -105,6 +106,7 @@ class FastConnection:
         "_sockets",
         "_taken",
         "_thrown_away",
+        "is_new",
         "since",
         "socket",
         "state",
@@ -135,6 +137,7 @@ class FastConnection:
         self._taken = 0  # bytes of it that the socket took since it first fell short
         self._thrown_away = 0
         self._is_watched = False
+        self.is_new = True
         self.state = State.WAITING
         self.since = self._loop.time()
 
@@ -417,6 +420,7 @@ class FastConnection:
 
     def _on_written(self) -> None:
         """The answer is out: take the next request, or leave."""
+        self.is_new = False
         if not self._keeps_alive:
             self._leave()
             return

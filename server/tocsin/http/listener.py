@@ -226,10 +226,12 @@ class Listener:
 
     def _end_idle(self, connection: FastConnection, now: float) -> None:
         """Close a connection that has waited for a request for too long."""
-        if now - connection.since <= self._keep_alive_s:
+        # One that never asked for anything has less time: it holds a descriptor, and who has many of them keeps others out.
+        most_s = min(HEAD_S, self._keep_alive_s) if connection.is_new else self._keep_alive_s
+        if now - connection.since <= most_s:
             return
         connection.on_ready()  # the hub itself may have stood still: a request that lies there is served
-        if connection.state is State.WAITING and now - connection.since > self._keep_alive_s:
+        if connection.state is State.WAITING and now - connection.since > most_s:
             connection.close()
 
 
