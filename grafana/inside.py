@@ -31,6 +31,15 @@ HTTP: list[Panel] = [
         width=6,
     ),
     Lines(
+        "Who is refused for lack of a right?",
+        "Requests refused a second, by reason: credentials that are no good, or a sender who may not do that. A few are"
+        " somebody's mistake; many are a key that was changed at one end alone, or somebody who tries.",
+        rates("tocsin_access_refused_total", "reason"),
+        "reqps",
+        width=6,
+        empty="nobody was refused",
+    ),
+    Lines(
         "What share fails on our side?",
         "5xx of all answers. Above 1 % for five minutes TocsinHttpErrors fires; 503 is a hub that stops or a journal"
         " that is down, 500 is a bug with a traceback in the log.",
