@@ -20,6 +20,7 @@ from tests.patience import wait_until
 from tests.raw import Answer, exchange, get, notice, post, raw
 from tests.serving import StreamClient, eventually, publish, serving
 from tocsin import Draft
+from tocsin.http.fast_lane import _known_heads, known_head
 from tocsin.http.http1 import read_head
 
 LANES = {"fast": (), "tornado": ("Upgrade: x",)}
@@ -196,6 +197,33 @@ def test_head_with_credentials_is_kept_by_nobody() -> None:
     head = read_head(request.partition(b"\r\n\r\n")[0])
     assert head
     assert not head.is_repeated
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Authorization: Bearer a-token",),
+        ("authorization:Bearer a-token",),
+        ("Authorization: Bearer a-token", "X-More: 1"),
+        ("Authorization: Bearer a-token", "Authorization: Bearer a-token"),
+        ("Authorization: Bearer a-token", "AUTHORIZATION: Basic a-token"),
+        ("Authorization: Bearer a-token", " folded"),
+        ("Authorization: Bearer a-token, more",),
+        ("Authorization: Bearer a-token", "Cookie: a-token=a-token"),
+        ("Authorization: Basic a-token",),
+        ("Authorization: Bearer a-token", "bad line"),
+        ("X-A: 1\nAuthorization: Bearer a-token",),
+    ],
+)
+def test_head_with_a_token_is_read_as_any_and_nothing_of_the_token_is_kept(
+    lines: tuple[str, ...],
+) -> None:
+    head = post(b"{}", *lines).partition(b"\r\n\r\n")[0]
+    for _ in range(2):
+        assert known_head(head) == read_head(head)
+    other = head.replace(b"a-token", b"another")
+    assert known_head(other) == read_head(other)
+    assert "a-token" not in repr(_known_heads)
 
 
 def test_key_of_one_request_is_not_anothers_on_the_same_connection(hub: GuardedHub) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import select
 import socket
 import time
@@ -20,7 +21,14 @@ from typing import Any, Protocol
 
 from tocsin.http.answer import Answer, ClosingStream, refusal
 from tocsin.http.edge import KNOWN, Edge
-from tocsin.http.http1 import END_OF_HEAD, METHODS, Head, encode_answer, read_head
+from tocsin.http.http1 import (
+    END_OF_HEAD,
+    METHODS,
+    Head,
+    encode_answer,
+    read_head,
+    with_header,
+)
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.patience import (
     BEGINNING_BYTES,
@@ -39,6 +47,9 @@ READ_BYTES = 64 * 1024
 
 MAX_KNOWN_HEADS = 256
 
+
+TOKEN_LINE = re.compile(rb"\r\n([Aa]uthorization:) ?(Bearer [A-Za-z0-9._~+/-]+=*)(?=\r\n|\Z)")
+"""The usual line with a token; the last line of a head has no line break at its end."""
 
 NO_HEAD = Head("GET", "", "", "HTTP/1.1", {}, "", 0, False)
 """Of a request that never had a whole one."""
@@ -495,13 +506,29 @@ _known_heads: dict[bytes, Head] = {}
 def known_head(head: bytes) -> Head | None:
     """`read_head`, remembered for publishers, who send the same head again and again: a fiftieth of its cost.
 
-    What says who sent it is never kept: no credentials lie in a table that all connections share.
+    What says who sent it is never kept: no credentials lie in a table that all connections share. A head with a token
+    is known by what is left without it, and has the token put back into a copy: a third of its cost.
     """
     known = _known_heads.get(head)
+    if known is not None:
+        return known
+    token = TOKEN_LINE.search(head)
+    if token is None:
+        return _remembered(head)
+    rest = head[: token.start()] + head[token.end() :]
+    known = _known_heads.get(rest)
     if known is None:
-        known = read_head(head)
-        if known and known.method == "POST" and known.is_repeated:
-            if len(_known_heads) >= MAX_KNOWN_HEADS:
-                _known_heads.clear()
-            _known_heads[head] = known
+        if token[1].lower() in rest.lower():  # two such lines are no business of this
+            return read_head(head)
+        known = _remembered(rest)
+    # Of a head that is odd without the token, so it is with it.
+    return known and with_header(known, "authorization", token[2].decode())
+
+
+def _remembered(head: bytes) -> Head | None:
+    known = read_head(head)
+    if known and known.method == "POST" and known.is_repeated:
+        if len(_known_heads) >= MAX_KNOWN_HEADS:
+            _known_heads.clear()
+        _known_heads[head] = known
     return known

@@ -70,6 +70,20 @@ class Head(msgspec.Struct, frozen=True, gc=False):
         return _OF_ONE.isdisjoint(self.headers) and "ticket" not in self.query
 
 
+def with_header(head: Head, name: str, value: str) -> Head:
+    """`head` with one header field more, which it doesn't have; `name` in lower case."""
+    return Head(
+        head.method,
+        head.path,
+        head.query,
+        head.version,
+        {**head.headers, name: value},
+        head.media_type,
+        head.body_bytes,
+        head.keeps_alive,
+    )
+
+
 def read_head(head: bytes) -> Head | None:
     """The parts of `head`, which ends before the blank line; None where it isn't plain."""
     first, _, lines = head.partition(b"\r\n")
