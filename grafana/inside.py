@@ -13,14 +13,14 @@ HTTP: list[Panel] = [
         " Prometheus.",
         rates("tocsin_http_requests_total", "handler"),
         "reqps",
-        width=6,
+        width=8,
     ),
     Lines(
         "How are they answered?",
         "Answers a second, by status. 4xx is the caller's fault and its answer says which; 5xx is ours, and logged.",
         rates("tocsin_http_requests_total", "code"),
         "reqps",
-        width=6,
+        width=8,
     ),
     Lines(
         "Which lane do they take?",
@@ -28,7 +28,7 @@ HTTP: list[Panel] = [
         " five times as much, and is rare: if it grows, look at what a proxy or a client sends.",
         rates("tocsin_http_lane_requests_total", "lane"),
         "reqps",
-        width=6,
+        width=8,
     ),
     Lines(
         "Who is refused for lack of a right?",
@@ -36,7 +36,7 @@ HTTP: list[Panel] = [
         " somebody's mistake; many are a key that was changed at one end alone, or somebody who tries.",
         rates("tocsin_access_refused_total", "reason"),
         "reqps",
-        width=6,
+        width=12,
         empty="nobody was refused",
     ),
     Lines(
@@ -52,7 +52,7 @@ HTTP: list[Panel] = [
         ],
         "percentunit",
         empty="0 %",
-        width=6,
+        width=12,
     ),
 ]
 
