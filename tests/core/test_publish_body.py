@@ -67,7 +67,7 @@ VALUE = st.recursive(
     max_leaves=3,
 )
 DATA = st.lists(st.tuples(st.sampled_from(["a", "b", ":"]), VALUE), max_size=3)
-NAMES = st.lists(st.sampled_from(["type", "message", "topic", "data"]), max_size=4)
+NAMES = st.lists(st.sampled_from(["type", "message", "topic", "topics", "data"]), max_size=4)
 COLON = st.sampled_from([":", ": ", " :", "\n:\t"])
 
 
@@ -85,6 +85,7 @@ def events(draw: st.DrawFn) -> tuple[str, bool]:
         "type": '"t"',
         "message": json.dumps("m" + draw(TEXT)),
         "topic": json.dumps(draw(st.sampled_from(["default", "x", "a:b"]))),
+        "topics": json.dumps(draw(st.sampled_from([[], ["x"], ["a:b", "y"]]))),
         "data": text_of([(name, json.dumps(value)) for name, value in data]),
     }
     names = ["type", "message", *draw(NAMES)]
@@ -117,6 +118,62 @@ def test_batch_is_the_same_as_its_events_one_by_one(
         assert list(batch(body, ndjson=ndjson)) == [read(body) for body in bodies]
 
 
+# Several topics
+
+
+@pytest.mark.parametrize(
+    ("fields", "topics"),
+    [
+        ({}, ["default"]),
+        ({"topics": []}, ["default"]),
+        ({"topics": ["b", "a"]}, ["b", "a"]),
+        ({"topic": "a", "topics": ["c", "b"]}, ["a", "c", "b"]),
+        ({"topic": "b", "topics": ["a", "b", "c"]}, ["b", "a", "c"]),
+        ({"topic": "a", "topics": ["a"]}, ["a"]),
+        ({"topics": [f"t/{n}" for n in range(20)]}, [f"t/{n}" for n in range(20)]),
+    ],
+)
+def test_event_has_the_topics_that_its_publisher_named_each_once(
+    fields: dict[str, object], topics: list[str]
+) -> None:
+    draft = read(event(**fields))
+    assert list(draft.topics) == topics
+    data = json.loads(draft.data)
+    assert data["topic"] == topics[0]
+    assert data.get("topics", [data["topic"]]) == topics
+    assert ("topics" in data) == (len(topics) > 1)
+    assert [each.topics for each in batch(array([event(**fields)] * 2))] == [draft.topics] * 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code", "field"),
+    [
+        ({"topics": ["a", "a"]}, 422, "repeated_topic", "topics"),
+        ({"topic": "a", "topics": ["b", "b"]}, 422, "repeated_topic", "topics"),
+        ({"topic": "a", "topics": ["a", "a"]}, 422, "repeated_topic", "topics"),
+        ({"topics": ["a", "b*"]}, 422, "invalid_topic", "topics"),
+        ({"topics": ["a", "tocsin/x"]}, 422, "reserved_topic", "topics"),
+        ({"topics": "a"}, 422, "invalid_field", "topics"),
+        ({"topics": [f"t/{n}" for n in range(21)]}, 422, "too_many_topics", "topics"),
+        (
+            {"topic": "a", "topics": [f"t/{n}" for n in range(20)]},
+            422,
+            "too_many_topics",
+            "topics",
+        ),
+    ],
+)
+def test_topics_that_can_not_be_are_refused(
+    fields: dict[str, object], status: int, code: str, field: str
+) -> None:
+    for body in (event(**fields), array([event(), event(**fields)])):
+        with pytest.raises(InvalidInput) as raised:
+            batch(body) if body.startswith(b"[") else read(body)
+        refused = raised.value
+        assert (refused.status, refused.code, refused.field) == (status, code, field)
+        assert refused.index == (1 if body.startswith(b"[") else None)
+
+
 # Any bytes
 
 PIECES = st.lists(
@@ -135,7 +192,8 @@ def check_frames_to_one_event(draft: Draft) -> None:
     (received,) = EventStreamParser().feed(block)
     assert received.type == draft.type
     assert received.data == draft.data.decode()
-    assert set(received.json) == {"message", "data", "timestamp", "source", "topic"}
+    names = {"message", "data", "timestamp", "source", "topic"}
+    assert set(received.json) == (names | {"topics"} if draft.more_topics else names)
 
 
 @given(PIECES | st.binary(max_size=40))

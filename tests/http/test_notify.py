@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 from tests.conftest import StartHub
 from tests.hub_process import HubProcess
 from tests.raw import exchange, get, notice, post
+from tests.serving import StreamClient, serving
 
 
 def test_workshops_curl_line_publishes(start_hub: StartHub) -> None:
@@ -33,6 +35,37 @@ def test_event_holds_what_the_contract_says(start_hub: StartHub) -> None:
         "source": "api",
         "topic": "rooms/7",
     }
+
+
+async def test_event_of_several_topics_reaches_each_stream_once() -> None:
+    async with serving() as server:
+
+        async def publish(**fields: Any) -> dict[str, Any]:
+            answer = await asyncio.to_thread(exchange, server.port, post(notice(**fields)))
+            parsed: dict[str, Any] = answer.json
+            return parsed
+
+        both = await StreamClient.open(server, "?topic=ops/*&topic=teams/red")
+        one = await StreamClient.open(server, "?topic=teams/*")
+        none = await StreamClient.open(server, "?topic=teams/blue")
+        for stream in (both, one, none):
+            await stream.next()
+        topics = ["ops/disks", "teams/red", "ops/all"]
+        answer = await publish(topic=topics[0], topics=topics[1:])
+        await publish(message="after", topics=["teams/red", "teams/blue"])
+        assert (answer["sentTo"], answer["topic"], answer["topics"]) == (2, topics[0], topics)
+        for stream in (both, one):
+            event = await stream.next()
+            assert (event.last_event_id, event.json["topics"]) == (answer["id"], topics)
+            assert (await stream.next()).json["message"] == "after"
+        assert (await none.next()).json["message"] == "after"
+        for topic in topics:
+            returning = await StreamClient.open(server, f"?topic={topic}&last_event_id=earliest")
+            assert (await returning.next()).json["replayed"] == 1 + (topic == "teams/red")
+            assert (await returning.next()).last_event_id == answer["id"]
+            path = f"/api/history?topic={topic}"
+            page = (await asyncio.to_thread(exchange, server.port, get(path))).json
+            assert (page["events"][0]["id"], page["events"][0]["topics"]) == (answer["id"], topics)
 
 
 def publish_batch(hub: HubProcess, body: bytes, type: str) -> dict[str, Any]:

@@ -19,6 +19,9 @@ MAX_ID_LENGTH = 128
 MAX_TYPE_LENGTH = 64
 MAX_TOPIC_LENGTH = 256
 MAX_TOPICS = 20
+DEFAULT_TOPIC = "default"
+"""Of an event whose publisher names none."""
+
 MAX_LABEL_LENGTH = 256
 """Of `principal`, `traceparent` and `key`, in characters."""
 
@@ -132,7 +135,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
     type: str
     data: bytes
-    topic: str = "default"
+    topic: str = DEFAULT_TOPIC
     source: str = "api"
     more_topics: tuple[str, ...] = ()
     principal: str = ""

@@ -1,6 +1,6 @@
 """What a publisher sends: one event, or a batch of them, read into drafts.
 
-An event is a JSON object with `type`, `message` and, if wanted, `data` and `topic`. A batch is a JSON
+An event is a JSON object with `type`, `message` and, if wanted, `data`, `topic` and `topics`. A batch is a JSON
 array of them, or NDJSON (one a line). A batch is taken whole or not at all.
 
 A body may be hostile or just large, and all streams wait while it is read. So a batch is read in
@@ -15,8 +15,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from tocsin.core.event import Draft, InternalEvent
+from tocsin.core.event import DEFAULT_TOPIC, Draft, InternalEvent
 from tocsin.core.idempotency import check_key
 from tocsin.core.strict_json import (
     DECODE_ERRORS,
@@ -46,7 +47,18 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     type: str = ""
     message: str = ""
     data: dict[str, Any] = {}
-    topic: str = "default"
+    topic: str | UnsetType = UNSET
+    topics: tuple[str, ...] = ()
+
+    @property
+    def all_topics(self) -> tuple[str, ...]:
+        """What it is published on, in the sender's order: `topic`, then `topics`, which may name it again."""
+        if self.topic is UNSET:
+            return self.topics or (DEFAULT_TOPIC,)
+        if self.topic not in self.topics:
+            return (self.topic, *self.topics)
+        at = self.topics.index(self.topic)
+        return (self.topic, *self.topics[:at], *self.topics[at + 1 :])
 
     @property
     def names(self) -> int:
@@ -58,7 +70,9 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
             InvalidInput: its data nests too deep.
         """
         names = 2 if self.type and self.message else bool(self.type) + bool(self.message)
-        if self.topic != "default":
+        if self.topic is not UNSET:
+            names += 1
+        if self.topics:
             names += 1
         if not self.data:  # as most are, and a batch has a thousand
             return names
@@ -86,6 +100,12 @@ class Payload(msgspec.Struct, gc=False):
     timestamp: str
     source: str
     topic: str
+
+
+class PayloadOfSeveral(Payload, gc=False):
+    """The same for an event with more topics than one: each reader is told all of them."""
+
+    topics: tuple[str, ...]
 
 
 _decode = msgspec.json.Decoder(PublishBody).decode
@@ -139,8 +159,9 @@ def read_event(body: bytes, timestamp: str, *, max_bytes: int) -> Draft:
 def read_internal(body: bytes, timestamp: str) -> InternalEvent:
     """The internal event that `body`, sent by the hub itself, asks for."""
     event = decode(body, PublishBody)
-    payload = Payload(event.message, event.data, timestamp, OWN_SOURCE, event.topic)
-    return InternalEvent(event.type, _encode(payload), event.topic)
+    topic = event.all_topics[0]
+    payload = Payload(event.message, event.data, timestamp, OWN_SOURCE, topic)
+    return InternalEvent(event.type, _encode(payload), topic)
 
 
 def read_batch(
@@ -197,7 +218,7 @@ def _read(
         raise refusal(error, body, offset) from None
     colons = body.count(b":")
     # The usual event has the two names that must be there, or a topic too.
-    if colons != (2 if event.topic == "default" else 3) or not event.type or not event.message:
+    if colons != (2 if event.topic is UNSET else 3) or not event.type or not event.message:
         names = event.names
         if colons != names:
             _look_closely(body, names)
@@ -213,16 +234,27 @@ def _draft(event: EventBody, timestamp: str, max_bytes: int, key: str = "") -> D
             field=field,
             status=400,
         )
-    data = _encode(Payload(event.message, event.data, timestamp, SOURCE, event.topic))
+    topic = event.topic
+    more_topics: tuple[str, ...] = ()
+    if event.topics or topic is UNSET:
+        topic, *rest = event.all_topics
+        more_topics = tuple(rest)
+    payload: Payload
+    if more_topics:
+        topics = (topic, *more_topics)
+        payload = PayloadOfSeveral(event.message, event.data, timestamp, SOURCE, topic, topics)
+    else:
+        payload = Payload(event.message, event.data, timestamp, SOURCE, topic)
+    data = _encode(payload)
     if not data.isascii() and (_FIRST_OF_LS in data or _FIRST_OF_NEL in data):
         data = _escape_separators(data)
     # The id isn't known yet; counted is the longest there can be.
     size = len(data) + len(event.type) + FRAME_BYTES
     if size > max_bytes:
         raise _too_large(max_bytes, size)
-    if key:
-        return Draft(event.type, data, event.topic, SOURCE, key=key)
-    return Draft(event.type, data, event.topic, SOURCE)
+    if key or more_topics:
+        return Draft(event.type, data, topic, SOURCE, more_topics, key=key)
+    return Draft(event.type, data, topic, SOURCE)
 
 
 def _escape_separators(json: bytes) -> bytes:

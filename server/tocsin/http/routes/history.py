@@ -193,13 +193,14 @@ class HistoryRoute(Route):
 
 
 def _event(ring: RingBuffer, entry: Entry) -> dict[str, object]:
-    return {
+    event: dict[str, object] = {
         "id": str(ring.id_at(entry.seq)),
         "topic": entry.topic,
         "type": entry.type,
         "time": entry.time,
         "data": _as_json(entry.data),
     }
+    return event | {"topics": entry.topics} if entry.more_topics else event
 
 
 def _as_json(data: bytes) -> msgspec.Raw | str:

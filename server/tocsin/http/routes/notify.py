@@ -224,12 +224,19 @@ class Published(msgspec.Struct, gc=False, omit_defaults=True):
     event: str
     id: str
     topic: str
+    topics: tuple[str, ...] = ()
     duplicate: bool = False
 
 
 def _of_one(draft: Draft, receipt: Receipt) -> Published:
     return Published(
-        True, receipt.recipients, draft.type, str(receipt.id), draft.topic, receipt.is_duplicate
+        True,
+        receipt.recipients,
+        draft.type,
+        str(receipt.id),
+        draft.topic,
+        draft.topics if draft.more_topics else (),
+        receipt.is_duplicate,
     )
 
 
