@@ -309,6 +309,23 @@ async def test_page_of_a_new_log_that_the_hub_has_not_heard_of_is_not_sent() -> 
         assert hub.counters.delivered == 0
 
 
+async def test_stream_that_waits_for_its_turn_is_not_sent_what_a_new_log_has_at_its_place() -> None:
+    journal = KeptJournal()
+    async with running(journal, **window_of(10)) as hub:
+        await hub.publish(*drafts(100))
+        gate = journal.kept.gate = asyncio.Event()
+        # More places than are read at once: the last ones are read after the new log began.
+        clients = [Client(hub, last_event_id=id_at(1 + n)) for n in range(2 * MAX_READS)]
+        await eventually(lambda: journal.kept.under_way)
+        with hub.end_of_turn:
+            journal.begin_epoch()
+            hub.append(drafts(100))
+        gate.set()
+        await eventually(lambda: not hub.streams)
+        for client in clients:
+            assert client.ids() == []
+
+
 @pytest.mark.parametrize("filter", [Filter(), A])
 async def test_stream_whose_next_events_leave_the_journal_comes_back_and_is_told(
     filter: Filter,

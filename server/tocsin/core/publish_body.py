@@ -234,17 +234,13 @@ def _draft(event: EventBody, timestamp: str, max_bytes: int, key: str = "") -> D
             field=field,
             status=400,
         )
-    topic = event.topic
+    topic = DEFAULT_TOPIC if event.topic is UNSET else event.topic
     more_topics: tuple[str, ...] = ()
-    if event.topics or topic is UNSET:
-        topic, *rest = event.all_topics
+    payload = Payload(event.message, event.data, timestamp, SOURCE, topic)
+    if event.topics:
+        topic, *rest = topics = event.all_topics
         more_topics = tuple(rest)
-    payload: Payload
-    if more_topics:
-        topics = (topic, *more_topics)
-        payload = PayloadOfSeveral(event.message, event.data, timestamp, SOURCE, topic, topics)
-    else:
-        payload = Payload(event.message, event.data, timestamp, SOURCE, topic)
+        payload = _payload_of(event, timestamp, topics)
     data = _encode(payload)
     if not data.isascii() and (_FIRST_OF_LS in data or _FIRST_OF_NEL in data):
         data = _escape_separators(data)
@@ -255,6 +251,13 @@ def _draft(event: EventBody, timestamp: str, max_bytes: int, key: str = "") -> D
     if key or more_topics:
         return Draft(event.type, data, topic, SOURCE, more_topics, key=key)
     return Draft(event.type, data, topic, SOURCE)
+
+
+def _payload_of(event: EventBody, timestamp: str, topics: tuple[str, ...]) -> Payload:
+    """The data of an event that names its topics in a list, which may be one."""
+    if len(topics) == 1:
+        return Payload(event.message, event.data, timestamp, SOURCE, topics[0])
+    return PayloadOfSeveral(event.message, event.data, timestamp, SOURCE, topics[0], topics)
 
 
 def _escape_separators(json: bytes) -> bytes:

@@ -212,10 +212,13 @@ class Counters:
     ) -> None:
         """`events` entered the log: of each its encoded bytes, and for how many open streams it is."""
         by_source, by_type = self.published, self.published_by_type
+        kinds: dict[tuple[str, str], int] = {}
         for event in events:
-            source, type = event.draft.source, event.draft.type
-            by_source[source if source in by_source else "other"] += 1
-            by_type[type if type in by_type else self._name_for(type)] += 1
+            kind = (event.draft.source, event.draft.type)
+            kinds[kind] = kinds.get(kind, 0) + 1
+        for (source, type), count in kinds.items():
+            by_source[source if source in by_source else "other"] += count
+            by_type[type if type in by_type else self._name_for(type)] += count
         self.last_event_time = events[-1].time
         self.event_bytes.observe_each(sizes)
         self.recipients.observe_each(recipients)

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress
 from time import perf_counter
 
 from tocsin.core.filters import Filter
@@ -142,8 +143,9 @@ class FanOut:
             if len(groups) <= ROUTED_AT_ONCE:
                 return [self._give_all(groups, entry)]
         recipients = self._count_each(entries)
-        self._unrouted.extend(entries)
-        self._route()
+        if any(recipients):
+            self._unrouted.extend(compress(entries, recipients))
+            self._route()
         return recipients
 
     def enqueue_internal(self, entry: Entry) -> int:
@@ -152,10 +154,9 @@ class FanOut:
 
     def _count_each(self, entries: Sequence[Entry]) -> list[int]:
         """For each entry how many streams it is for: one look-up for all of the same topics and type."""
-        known = {(entry.topic, entry.type, entry.more_topics): 0 for entry in entries}
-        for key in known:
-            known[key] = self._index.count(*key)
-        return [known[entry.topic, entry.type, entry.more_topics] for entry in entries]
+        keys = [(entry.topic, entry.type, entry.more_topics) for entry in entries]
+        known = {key: self._index.count(*key) for key in set(keys)}
+        return [known[key] for key in keys]
 
     def _route(self) -> None:
         """Give the groups their events, in order, until `ROUTED_AT_ONCE`; a pass does the rest."""

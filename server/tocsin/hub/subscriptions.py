@@ -338,6 +338,10 @@ class Subscriptions:
 
     def _on_found(self, stream: Stream, found: Found) -> None:
         """Let a stream go on with what was read for it."""
+        # It may have come to its turn after a new log began, which was read then.
+        if stream.number <= self._old_numbers:
+            self._end(stream)
+            return
         if self._is_to_count(stream, found.piece):
             self._count_replays(stream, found.count_up_to(stream.opened_at_seq))
         stream.go_on(found.piece)

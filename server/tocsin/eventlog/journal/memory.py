@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import repeat
 
-from tocsin.core.event import Event, EventId
+from tocsin.core.event import Event, EventId, ids_from
 from tocsin.errors import Unavailable
 from tocsin.eventlog.journal.base import (
     Append,
@@ -79,7 +79,7 @@ class MemoryJournal:
                 outcomes.append(known)
                 continue
             first = self._seq + len(events) + 1
-            ids = [EventId(self._epoch, seq) for seq in range(first, first + len(append.drafts))]
+            ids = ids_from(self._epoch, first, len(append.drafts))
             events += map(Event, ids, append.drafts, repeat(now))
             outcomes.append(Committed(ids))
             if append.once and ids:
