@@ -192,6 +192,8 @@ class ListStore:
 class ListJournal:
     """A journal whose commits take turns of the loop, and fail while its store is broken."""
 
+    nodes = None
+
     def __init__(self, store: ListStore) -> None:
         self.history = ListHistory(store)
         self._store = store

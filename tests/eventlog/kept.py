@@ -14,6 +14,7 @@ from tocsin.eventlog.journal import (
     Committed,
     Deliver,
     History,
+    Nodes,
     Opening,
     Outcome,
     Page,
@@ -104,6 +105,8 @@ class KeptJournal:
     Args:
         max_events: kept; the oldest are trimmed at each append, beyond that. 0 is no limit.
     """
+
+    nodes: Nodes | None = None
 
     def __init__(self, max_events: int = 0) -> None:
         self.kept = KeptHistory(1_000)

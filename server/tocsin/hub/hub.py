@@ -83,7 +83,7 @@ class Hub(HubStatus):
         """
         self.started_at = time.monotonic()
         await self._publishing.start()
-        self._subscriptions.sockets.start()
+        self._subscriptions.start()
         for timer in self._timers:
             timer.start()
 

@@ -21,6 +21,7 @@ from tocsin.eventlog.journal import (
     Committed,
     History,
     Journal,
+    Nodes,
     Once,
     Opening,
     Outcome,
@@ -184,6 +185,11 @@ class Publishing:
     def history(self) -> History | None:
         """What the journal keeps beside the ring; None where the ring is all there is."""
         return self._journal.history
+
+    @property
+    def nodes(self) -> Nodes | None:
+        """The other processes of the log; None where there can be none."""
+        return self._journal.nodes
 
     def append(self, drafts: Sequence[Draft], once: Once | None, answer: Answer) -> None:
         """Append `drafts` to the log as one. `answer` is called later, once, and must not raise.

@@ -64,6 +64,11 @@ class HubStatus:
         return self._publishing.history
 
     @property
+    def clients(self) -> int:
+        """Open streams, with those of other processes of the log as they last told."""
+        return self._subscriptions.clients
+
+    @property
     def end_of_turn(self) -> EndOfTurn:
         """When what came in during a turn of the loop is published; for the sockets that it comes in by."""
         return self._publishing.end_of_turn

@@ -98,6 +98,18 @@ class Subscriptions:
         self._expiries = Expiries()
         self._ending: asyncio.Task[None] | None = None
 
+    def start(self) -> None:
+        """Watch the sockets; number clients from where no other process of the log does. It has started."""
+        nodes = self._publishing.nodes
+        self._last_number = nodes.number_base if nodes else 0
+        self.sockets.start()
+
+    @property
+    def clients(self) -> int:
+        """Open streams, with those of the other processes of the log as they last told."""
+        nodes = self._publishing.nodes
+        return len(self.streams) + (nodes.clients_elsewhere if nodes else 0)
+
     # --- admission and opening --------------------------------------------------------------------
 
     def refuses(self, filter: Filter, chunked: bool = True) -> str:
@@ -155,7 +167,7 @@ class Subscriptions:
                 connection, filter, last_event_id, ahead, head, chunked, presence, ignored, whose
             )
         resume = self._resolve(last_event_id, filter)
-        number, clients = self._last_number + 1, len(self.streams) + 1
+        number, clients = self._last_number + 1, self.clients + 1
         welcome = self._welcome(resume, number, clients, ignored, filter, reader)
         opening = encode_retry(self.retry_ms(1.5)) + welcome
         connected = connect(connection, self.sockets)
@@ -228,7 +240,7 @@ class Subscriptions:
             self._expiries.add(stream)
         if presence:
             self._presence[stream] = None
-            stream.presence = len(self.streams)
+            stream.presence = self.clients
         return stream
 
     def _start(self, stream: Stream, opening: bytes) -> None:
@@ -261,7 +273,7 @@ class Subscriptions:
         stream.group = self._fan_out.join(filter, chunked, self._counters)
         stream.place(resume.cursor, self._publishing.ring.head)
         self._note(stream, resume)
-        clients = len(self.streams)
+        clients = self.clients
         welcome = self._welcome(resume, stream.number, clients, ignored, filter, stream.reader)
         framed = stream.group.framed(welcome)
         self._counters.sent_bytes["control"] += len(framed)
@@ -270,7 +282,7 @@ class Subscriptions:
     def opening_of_internal(self) -> bytes:
         """What an internal stream is told first; it is no client, and has no number."""
         resume = resolve("", self._publishing.ring, EVERYTHING)
-        return encode_retry(self.retry_ms(1.5)) + self._welcome(resume, 0, len(self.streams))
+        return encode_retry(self.retry_ms(1.5)) + self._welcome(resume, 0, self.clients)
 
     def retry_ms(self, spread: float) -> int:
         """A jittered reconnection time, in milliseconds."""
@@ -458,9 +470,11 @@ class Subscriptions:
                 await turn.next()
 
     async def tick(self) -> None:
-        """Once a second: evict by age, close the slow, end the old, tell the number of clients to who asked."""
+        """Once a second: evict by age, close the slow, end the old, tell the number of clients to who asked, and to other processes."""
         self._publishing.expire()
         self._counters.sample(asyncio.get_running_loop().time())
+        if self._publishing.nodes:
+            self._publishing.nodes.report(len(self.streams))
         self._replay_cache.clear()
         await self._end_each(self._expiries.take(self._clock(), self.streams), "expired")
         await self._close_slow()
@@ -505,7 +519,7 @@ class Subscriptions:
 
     async def _tell_presence(self) -> None:
         turn = Turn()
-        clients = len(self.streams)
+        clients = self.clients
         block = encode_presence(clients, iso_time(self._clock())) if self._presence else b""
         for stream in tuple(self._presence):
             if stream.presence != clients and self._tell(stream, block, "control"):

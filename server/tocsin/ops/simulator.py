@@ -54,7 +54,7 @@ class Simulator:
 
     async def publish(self) -> None:
         """Publish one event, unless nobody would see it."""
-        if self._hub.streams and self._hub.is_ready:
+        if self._hub.clients and self._hub.is_ready:
             await self._hub.publish(self._draft())
 
     def _draft(self) -> Draft:

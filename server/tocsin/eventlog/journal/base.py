@@ -126,6 +126,23 @@ class History(Protocol):
         """
 
 
+class Nodes(Protocol):
+    """The processes that share a log. What is known of the others is what they last said: up to a second old.
+
+    Attributes:
+        number_base: client numbers of this process come after it, and no other process has those.
+        clients_elsewhere: open streams of the others.
+    """
+
+    @property
+    def number_base(self) -> int: ...  # noqa: D102
+    @property
+    def clients_elsewhere(self) -> int: ...  # noqa: D102
+
+    def report(self, clients: int) -> None:
+        """Have the others told that this process has so many open streams."""
+
+
 Deliver = Callable[[Sequence[Event]], None]
 """The hub's end: takes committed events in the order of their ids, without a hole, each once."""
 
@@ -142,10 +159,13 @@ class Journal(Protocol):
 
     Attributes:
         history: what it keeps beside the window in memory; None where the window is all there is.
+        nodes: who else has the log; None where nobody can.
     """
 
     @property
     def history(self) -> History | None: ...  # noqa: D102
+    @property
+    def nodes(self) -> Nodes | None: ...  # noqa: D102
 
     async def start(self, deliver: Deliver, reset: Reset, window: Window) -> Opening:
         """Open the log and return its newest events, as many as `window` holds; later ones go to `deliver`.

@@ -38,6 +38,7 @@ class MemoryJournal:
     """
 
     history = None
+    nodes = None
 
     def __init__(
         self,

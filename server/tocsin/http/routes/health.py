@@ -75,7 +75,8 @@ class StatsRoute(Route):
             "version": VERSION,
             "time": hub.now_iso(),  # lets a page tell its own clock from the hub's
             "uptime": round(time.monotonic() - hub.started_at, 3),
-            "clients": len(hub.streams),
+            "clients": hub.clients,
+            "clientsHere": len(hub.streams),  # of this process, for which the limit is
             "clientsLimit": hub.clients_limit,
             "lagging": len(hub.lagging),
             "head": str(hub.head),

@@ -1,6 +1,7 @@
 """The journal in Redis: many hubs append to one log, and each delivers all of it, in the log's order.
 
 `appends` brings events in, `tail` brings them out, `history` reads what is older; `log.lua` is what changes the log.
+`nodes` says who else has clients.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tocsin.eventlog.journal.redis.appends import Appends
 from tocsin.eventlog.journal.redis.checks import check_server
 from tocsin.eventlog.journal.redis.history import RedisHistory
 from tocsin.eventlog.journal.redis.link import RedisFault
+from tocsin.eventlog.journal.redis.nodes import RedisNodes
 from tocsin.eventlog.journal.redis.script import Keys, Limits, NewerLog
 from tocsin.eventlog.journal.redis.store import Store
 from tocsin.eventlog.journal.redis.tail import LOOK_S, Tail
@@ -62,12 +64,14 @@ class RedisJournal:
 
     Attributes:
         history: what Redis keeps.
+        nodes: the other ones, as they last said.
         tail: what this node reads; for tests and figures.
     """
 
     def __init__(self, store: Store, remembered_evictions: int, look_s: float = LOOK_S) -> None:
         self.history = RedisHistory(store, remembered_evictions)
         self.tail = Tail(store, self.history, self._follow_tail, look_s)
+        self.nodes = RedisNodes(store)
         self._store = store
         self._appends = Appends(store, lambda: self.tail.head)
         self._follower: asyncio.Task[None] | None = None
@@ -89,6 +93,7 @@ class RedisJournal:
             for warning in check_server(self._store.address, tail.link.info):
                 log.warning("%s", warning)
             opening = await tail.open(deliver, reset, window)
+            await self.nodes.start()
         except (RedisFault, NewerLog, RecordError) as error:
             await tail.link.close()
             raise SettingsError(f"journal: {error}") from None
@@ -120,6 +125,7 @@ class RedisJournal:
             await self._follower
         self._follower = None
         self.tail.fault = "the journal is not started"
+        await self.nodes.stop()
         await self._appends.close()
         await self.history.close()
         await self.tail.link.close()

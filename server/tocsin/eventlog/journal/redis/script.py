@@ -43,6 +43,16 @@ class Keys(msgspec.Struct, frozen=True):
         return f"{{{self.prefix}}}:events"
 
     @property
+    def nodes(self) -> str:
+        """The hash of the nodes, with what each last said of itself."""
+        return f"{{{self.prefix}}}:nodes"
+
+    @property
+    def processes(self) -> str:
+        """How many processes were ever started on the log."""
+        return f"{{{self.prefix}}}:processes"
+
+    @property
     def all(self) -> Sequence[str]:
         """What the script asks for, in its order."""
         names = ("log", "events", "once", "once-order")

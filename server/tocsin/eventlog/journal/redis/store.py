@@ -31,15 +31,18 @@ class Store:
         username, password: how to log in; empty does without.
         keys: where the log is.
         limits: what it may keep.
+
+    Attributes:
+        keys: as given.
     """
 
     def __init__(
         self, address: Address, username: str, password: str, keys: Keys, limits: Limits
     ) -> None:
         self.address = address
+        self.keys = keys
         self._username = username
         self._password = password
-        self._keys = keys
         self._limits = limits
 
     def link(self, timeout_s: float) -> Link:
@@ -52,7 +55,7 @@ class Store:
         Where the log is gone, or behind that head, a new one begins: then its epoch is another.
         """
         await link.open()
-        fixed = arguments(self._keys, self._limits, head, link.run)
+        fixed = arguments(self.keys, self._limits, head, link.run)
         return read_state(await link.run_script(LOOK, *fixed, 0))
 
     async def append(
@@ -60,7 +63,7 @@ class Store:
     ) -> tuple[State, Sequence[Outcome]]:
         """Append these in one step, each with its records; nothing where the verdict isn't ``ok``."""
         await link.open()
-        command = arguments(self._keys, self._limits, head, link.run)
+        command = arguments(self.keys, self._limits, head, link.run)
         command.append(len(appends))
         for append, its_records in zip(appends, records, strict=True):
             command += append_arguments(its_records, append)
@@ -71,18 +74,18 @@ class Store:
         self, link: Link, after: EventId, count: int, block_ms: int
     ) -> Sequence[Stored]:
         """At most `count` events after `after`; waits for the first one, at most so long."""
-        options = ("COUNT", count, "BLOCK", block_ms, "STREAMS", self._keys.stream)
+        options = ("COUNT", count, "BLOCK", block_ms, "STREAMS", self.keys.stream)
         answer = await link.ask("XREAD", *options, str(after))
         return read_entries(answer[0][1]) if answer else ()
 
     async def read(self, link: Link, first: EventId, last: EventId, count: int) -> Sequence[Stored]:
         """At most `count` of the events from `first` to `last`, oldest first."""
         ids = str(first), str(last)
-        return read_entries(await link.ask("XRANGE", self._keys.stream, *ids, "COUNT", count))
+        return read_entries(await link.ask("XRANGE", self.keys.stream, *ids, "COUNT", count))
 
     async def read_back(
         self, link: Link, last: EventId, first: EventId, count: int
     ) -> Sequence[Stored]:
         """At most `count` of the events from `last` back to `first`, newest first."""
         ids = str(last), str(first)
-        return read_entries(await link.ask("XREVRANGE", self._keys.stream, *ids, "COUNT", count))
+        return read_entries(await link.ask("XREVRANGE", self.keys.stream, *ids, "COUNT", count))

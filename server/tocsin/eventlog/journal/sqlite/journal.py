@@ -31,6 +31,8 @@ class SqliteJournal:
         history: what the file keeps; None until it is started.
     """
 
+    nodes = None
+
     def __init__(
         self,
         path: Path,
