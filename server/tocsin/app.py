@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from shlex import quote
 from typing import Any, cast
 
+import msgspec
 from tornado.routing import Rule
 
 from tocsin import systemd
@@ -25,16 +26,16 @@ from tocsin.http.access_log import AccessLog
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.credentials import Credentials
 from tocsin.http.edge import Edge
+from tocsin.http.greeting import address_for_clients, greeting
 from tocsin.http.hosts import Hosts, hosts_at
 from tocsin.http.listener import Listener
 from tocsin.http.listening import (
-    DEAD_PEER_S,
-    GRACE_S,
     address_of,
+    dead_peer_s,
     listening_sockets,
     port_of,
     set_options,
-    unix_socket,
+    sockets_of,
 )
 from tocsin.http.origins import UNSHARED, Origins
 from tocsin.http.routes.base import Route
@@ -53,8 +54,11 @@ from tocsin.ops.canary import Canary
 from tocsin.ops.metrics import make_scrape
 from tocsin.ops.simulator import Simulator
 from tocsin.settings import RESERVED_DESCRIPTORS, Settings
-from tocsin.settings.addresses import UNIX
+from tocsin.supervised import Worker
 from tocsin.tornado_internals import SteadyCallback
+
+LEAVE_S = 1.0
+"""How long a process that another one replaces serves on what it has accepted, before it ends its streams."""
 
 STOP_GRACE_S = 5.0
 """What a stop may take beside its delay and its drain, before the service manager kills the process."""
@@ -158,6 +162,7 @@ class Server:
     Args:
         settings: of all of it.
         inherited: sockets that listen already, and that the hub listens on instead of `host` and `port`.
+        metrics: the same instead of `metrics_listen`.
 
     Attributes:
         hosts: where it listens, each as the setting `host` spells it; known after `start`.
@@ -169,10 +174,16 @@ class Server:
         SettingsError: an inherited socket is where the settings let the hub not listen; the certificate is broken.
     """
 
-    def __init__(self, settings: Settings, inherited: Sequence[socket.socket] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        inherited: Sequence[socket.socket] = (),
+        metrics: Sequence[socket.socket] = (),
+    ) -> None:
         self.hub = hub = Hub(settings, open_journal(settings))
         self._settings = settings
         self._inherited = inherited
+        self._inherited_metrics = metrics
         self.reloads: list[Callable[[], Awaitable[None] | None]] = []
         hosts = [address_of(each) for each in inherited] or settings.host
         for each in hosts:
@@ -188,8 +199,10 @@ class Server:
         # Descriptors in reserve are for what is no stream: half of them for connections of the hub's own listener,
         # a quarter for those of the metrics', the rest for files.
         limit = hub.clients_limit + RESERVED_DESCRIPTORS // 2
+        # Of several processes on one port, each scrape would reach another one.
+        with_metrics = not address and settings.process_count == 1
         self._listener = self._listener_for(
-            wiring.edge(with_metrics=not address, hosts=hosts_at(hosts, settings)),
+            wiring.edge(with_metrics=with_metrics, hosts=hosts_at(hosts, settings)),
             lambda: limit - len(hub.streams) - self._listener.open,
         )
         few = RESERVED_DESCRIPTORS // 4
@@ -234,17 +247,11 @@ class Server:
     def _listen(self) -> None:
         self._listen_for_metrics()
         settings = self._settings
-        dead_peer_s = max(DEAD_PEER_S, settings.slow_client_timeout + GRACE_S)
         for each in self._inherited:
-            set_options(each, dead_peer_s)
+            set_options(each, dead_peer_s(settings))
             self._accept_from(address_of(each), [each])
-        for host in () if self._inherited else settings.host:
-            if host.startswith(UNIX):
-                path, mode = host.removeprefix(UNIX), int(settings.socket_mode, 8)
-                self._accept_from(host, [unix_socket(path, mode)])
-            else:
-                port = settings.port or self.port  # a free one is the same for all hosts
-                self._accept_from(host, listening_sockets(host, port, dead_peer_s=dead_peer_s))
+        for host, sockets in () if self._inherited else sockets_of(settings):
+            self._accept_from(host, sockets)
         if self._simulator:
             self._simulator.start()
         if settings.canary:
@@ -256,15 +263,16 @@ class Server:
         port = port_of(sockets[0])
         self.port = self.port or port
         self.hosts.append(host)
-        scheme = "https" if self._tls else "http"
-        self.addresses.append(f"{scheme}://{_shown(host)}:{port}" if port else host)
+        self.addresses.append(address_for_clients(host, port, is_tls=self._tls is not None))
         # Who comes by a Unix socket is on this machine: there is nobody to hide from, and no name to prove.
         self._listener.add_sockets(sockets, self._tls if port else None)
 
     def _listen_for_metrics(self) -> None:
         if not self._settings.metrics_address:
             return
-        sockets = listening_sockets(*self._settings.metrics_address, setting="metrics_listen")
+        sockets = self._inherited_metrics or listening_sockets(
+            *self._settings.metrics_address, setting="metrics_listen"
+        )
         self.metrics_port = sockets[0].getsockname()[1]
         self._metrics_listener.add_sockets(sockets)
 
@@ -289,6 +297,21 @@ class Server:
         await self.hub.end_streams_where(
             lambda reader: not authentication.is_current(cast(Principal, reader)), "revoked"
         )
+
+    async def leave(self) -> None:
+        """Accept nothing more, as another process has the sockets too, and serve on for `LEAVE_S` what was accepted.
+
+        A connection ends behind its next answer. The metrics are the other process' at once.
+        """
+        if self._canary:
+            await self._canary.stop()
+        if self._simulator:
+            self._simulator.stop()
+        self._metrics_listener.stop()
+        deadline = asyncio.get_running_loop().time() + LEAVE_S
+        await self._close_connections(self._metrics_listener, deadline)
+        self._listener.leave()
+        await asyncio.sleep(LEAVE_S)
 
     async def announce_stop(self) -> None:
         """Be not ready, and serve on for `drain_delay`: who balances load sends nobody new then."""
@@ -324,26 +347,42 @@ class Server:
                 log.warning("connections cut", extra={"after_s": self._settings.drain_timeout})
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, worker: Worker | None = None) -> None:
     """Run a hub until SIGTERM or SIGINT; a second signal ends it at once. SIGHUP has files read again.
+
+    Args:
+        settings: of the hub.
+        worker: what this process has of its supervisor, where it is one of several.
 
     Raises:
         SettingsError, PortTaken: it can't start.
         Exception: a step of its stop failed, and the others were done; or what broke an invariant of the
             hub, which then ended by itself.
     """
-    server = Server(settings, systemd.inherited_sockets())
+    if worker:
+        # Events are invented once, not once a process.
+        settings = msgspec.structs.replace(
+            settings, simulate=0.0 if worker.number else settings.simulate
+        )
+        server = Server(settings, worker.sockets, worker.metrics)
+    else:
+        server = Server(settings, systemd.inherited_sockets())
     await server.start()
     _spare_the_collector()
     signalled = _catch_signals()  # before anybody is told that it runs
     reloading = _reload_on_hangup(server)
-    _tell_started(server)
-    _feed_watchdog()
     failure = server.hub.failure
     ends: set[asyncio.Future[Any]] = {failure, asyncio.ensure_future(signalled.wait())}
+    if worker:
+        ends.add(worker.follow())
+        log.info("started", extra={"worker": worker.number, "pid": os.getpid()})
+    else:
+        _tell_started(server)
+        _feed_watchdog()
     await asyncio.wait(ends, return_when="FIRST_COMPLETED")
     signalled.clear()
-    stopping = asyncio.ensure_future(_stop(server, settings))
+    is_replaced = worker is not None and worker.is_replaced
+    stopping = asyncio.ensure_future(_stop(server, settings, is_replaced))
     again = asyncio.ensure_future(signalled.wait())
     await asyncio.wait({stopping, again}, return_when="FIRST_COMPLETED")
     reloading.cancel()
@@ -357,7 +396,7 @@ async def serve(settings: Settings) -> None:
 def _tell_started(server: Server) -> None:
     """Say that the hub runs, and where: on standard output, in the log, and to the service manager."""
     settings = server.hub.settings
-    print(_greeting(server.hosts, server.addresses), flush=True)
+    print(greeting(server.hosts, server.addresses), flush=True)
     shown = " ".join(server.addresses)
     extra: dict[str, object] = {"address": shown, "clients_limit": server.hub.clients_limit}
     if server.metrics_port:
@@ -375,9 +414,11 @@ def _feed_watchdog() -> None:
         SteadyCallback(lambda: systemd.notify("WATCHDOG=1"), interval_s * 1000).start()
 
 
-async def _stop(server: Server, settings: Settings) -> None:
+async def _stop(server: Server, settings: Settings, is_replaced: bool) -> None:
     systemd.notify_stopping(settings.drain_delay + settings.drain_timeout + STOP_GRACE_S)
-    if not server.hub.failure.done():
+    if is_replaced:
+        await server.leave()
+    elif not server.hub.failure.done():
         if settings.drain_delay:
             log.info("not ready any more", extra={"serves_on_s": settings.drain_delay})
         await server.announce_stop()
@@ -414,12 +455,6 @@ def _check_address(settings: Settings, address: str) -> None:
         raise SettingsError(str(error)) from None
 
 
-EVERY = {
-    "0.0.0.0": " (every IPv4 address of this machine)",
-    "::": " (every address of this machine)",
-}
-
-
 def _reload_on_hangup(server: Server) -> asyncio.Future[None]:
     """Have `server` read again at each SIGHUP from now on, until what is returned is cancelled."""
     hung_up = asyncio.Event()
@@ -432,26 +467,3 @@ def _reload_on_hangup(server: Server) -> asyncio.Future[None]:
             await server.reload()
 
     return asyncio.ensure_future(reload_on())
-
-
-def _shown(host: str) -> str:
-    if host in (*EVERY, "127.0.0.1"):
-        return "localhost"
-    return f"[{host}]" if ":" in host else host
-
-
-def _greeting(hosts: Iterable[str], addresses: Sequence[str]) -> str:
-    lines = [
-        f"Tocsin listens at {address}{EVERY.get(host, '')}"
-        for host, address in zip(hosts, addresses, strict=True)
-    ]
-    first = addresses[0]
-    if first.startswith(UNIX):
-        first = f"--unix-socket {quote(first.removeprefix(UNIX))} http://localhost"
-    return "\n".join(
-        [
-            *lines,
-            f"Publish:  curl -X POST {first}/api/notify"
-            """ -H "Content-Type: application/json" -d '{"type": "system_alert", "message": "Bonjour"}'""",
-        ]
-    )

@@ -16,7 +16,6 @@ from tocsin import Hub, Settings, app
 from tocsin.app import Server
 from tocsin.errors import PortTaken
 from tocsin.eventlog.journal import MemoryJournal
-from tocsin.http.listening import listening_sockets
 
 
 class WatchedJournal(MemoryJournal):
@@ -40,14 +39,10 @@ def journal(monkeypatch: pytest.MonkeyPatch) -> WatchedJournal:
 async def test_start_that_fails_at_the_port_leaves_nothing_open(
     journal: WatchedJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def only_for_metrics(
-        host: str, port: int, setting: str = "", **options: float
-    ) -> list[socket.socket]:
-        if not setting:
-            raise PortTaken("port: taken")
-        return listening_sockets(host, port, setting, **options)
+    def is_taken(settings: Settings) -> None:
+        raise PortTaken("port: taken")
 
-    monkeypatch.setattr(app, "listening_sockets", only_for_metrics)
+    monkeypatch.setattr(app, "sockets_of", is_taken)
     server = Server(Settings(port=0, metrics_listen="127.0.0.1:0", simulate=1))
     with pytest.raises(PortTaken):
         await server.start()

@@ -18,6 +18,7 @@ VALUES: dict[str, object] = {
     "public_url": "https://hub.example/tocsin",
     "tls_cert": "/etc/tocsin/cert.pem",
     "tls_key": "/etc/tocsin/key.pem",
+    "processes": 4,
     "allowed_host": ("hub.internal", "[fe80::1]"),
     "port": 4000,
     "publish_rate_per_principal": 10.0,
@@ -33,7 +34,7 @@ VALUES: dict[str, object] = {
     "max_bodies_bytes": 100_000,
     "max_answers_bytes": 200_000,
     "remembered_evictions": 5_000,
-    "journal": "sqlite:log.db",
+    "journal": "redis://127.0.0.1:6379/0",
     "redis_prefix": "hub-2",
     "redis_username": "hub",
     "redis_password": "not-to-be-shown",
@@ -81,7 +82,7 @@ COMPANIONS: dict[str, dict[str, str]] = {
 }
 
 
-NEEDED = {"tls_cert": ("tls_key",), "tls_key": ("tls_cert",)}
+NEEDED = {"tls_cert": ("tls_key",), "tls_key": ("tls_cert",), "processes": ("journal",)}
 """What must be set beside a setting."""
 
 
@@ -112,6 +113,33 @@ def test_setting_may_be_a_flag_a_variable_or_a_key(name: str, tmp_path: Path) ->
     assert getattr(load(flags={name: flag, **others}), name) == value
     assert getattr(load(flags=others, environ=variable), name) == value
     assert getattr(load(flags=others, path=path), name) == value
+
+
+def test_processes_are_a_number_or_one_a_core() -> None:
+    several = {"journal": "redis://127.0.0.1:6379/0"}
+    assert load(flags={"processes": "auto", **several}).process_count >= 1
+    with pytest.raises(SettingsError, match="processes: 'x': allowed: a whole number, 'auto'"):
+        load(flags={"processes": "x", **several})
+
+
+@pytest.mark.parametrize("journal", ["memory:", "sqlite:hub.db"])
+@pytest.mark.parametrize("processes", ["2", "auto"])
+def test_several_processes_need_the_journal_in_redis(journal: str, processes: str) -> None:
+    with pytest.raises(
+        SettingsError, match=f"processes: {processes}: with the journal '{journal}'"
+    ):
+        load(flags={"processes": processes, "journal": journal})
+
+
+def test_each_process_needs_a_port_for_its_metrics() -> None:
+    with pytest.raises(SettingsError, match="allowed: a port from 0 to 65532"):
+        load(
+            flags={
+                "processes": "4",
+                "journal": "redis://127.0.0.1:6379/0",
+                "metrics_listen": "[::1]:65533",
+            }
+        )
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:

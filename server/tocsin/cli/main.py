@@ -18,6 +18,7 @@ from tocsin.bench import BenchError
 from tocsin.bench import bench as run_bench
 from tocsin.cli.journal import journal
 from tocsin.cli.keys import key
+from tocsin.cli.supervisor import supervise
 from tocsin.cli.token import token
 from tocsin.errors import PortTaken, SettingsError
 from tocsin.settings import (
@@ -34,6 +35,7 @@ from tocsin.settings import (
     service_links,
     shown_value,
 )
+from tocsin.supervised import worker_of
 from tocsin.version import VERSION
 
 log = logging.getLogger("tocsin")
@@ -114,14 +116,20 @@ def tocsin(context: click.Context) -> None:
 @_with_settings
 def serve(config: str | None, **flags: object) -> None:
     """Run the hub until SIGTERM or Ctrl-C."""
+    worker = worker_of()
     settings = _load(config, flags)
+    if worker and settings.process_count == 1:  # read again, and changed meanwhile
+        raise SettingsError("processes: 1: allowed: more than 1, until the supervisor is restarted")
     logs.configure(settings.log_level, settings.log_format, settings.audit_level)
     ignored = service_links(os.environ)
     if ignored:
         text = "ignored: what Kubernetes makes of a Service named tocsin (enableServiceLinks)"
         log.warning(text, extra={"variables": " ".join(sorted(ignored))})
     try:
-        asyncio.run(serve_hub(settings))
+        if settings.process_count > 1 and not worker:
+            code = asyncio.run(supervise(settings))
+            sys.exit(code)
+        asyncio.run(serve_hub(settings, worker))
     except PortTaken as error:
         _fail(str(error), PORT_TAKEN)
     except SettingsError:

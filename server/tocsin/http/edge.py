@@ -52,6 +52,7 @@ class Edge:
 
     Attributes:
         answering: requests whose answer waits for something.
+        ends_connections: whether a connection ends behind its next answer.
         has_proxies: whether some peers are believed whose request it is.
     """
 
@@ -73,6 +74,7 @@ class Edge:
         self.bodies = bodies
         self.answers = answers
         self.answering = 0
+        self.ends_connections = False
         self._origins = origins
         self._others = others or NotFound()
         self._hosts = hosts

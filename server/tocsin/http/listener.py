@@ -122,6 +122,11 @@ class Listener:
             listening.close()
         self._listening.clear()
 
+    def leave(self) -> None:
+        """Accept nothing any more, and end each connection behind its next answer: others accept from the sockets."""
+        self.stop()
+        self.is_stopping = self.edge.ends_connections = True
+
     async def close_all_connections(self) -> None:
         """Close what waits, let end what is being answered, and close that too."""
         self.is_stopping = True

@@ -10,6 +10,7 @@ import stat
 from tornado.netutil import bind_sockets
 
 from tocsin.errors import PortTaken, SettingsError
+from tocsin.settings import Settings
 from tocsin.settings.addresses import UNIX
 
 BACKLOG = 4_096  # thousands of clients come back at once after a restart
@@ -74,6 +75,36 @@ def set_options(listening: socket.socket, dead_peer_s: float = DEAD_PEER_S) -> N
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(dead_peer_s * 1000))
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def dead_peer_s(settings: Settings) -> float:
+    """How long sent bytes may go unacknowledged; see `GRACE_S`."""
+    return max(DEAD_PEER_S, settings.slow_client_timeout + GRACE_S)
+
+
+def sockets_of(settings: Settings) -> list[tuple[str, list[socket.socket]]]:
+    """Each host of the settings, and sockets that listen there. Where one can't be had, none stays open.
+
+    Raises:
+        SettingsError, PortTaken: one can't be had.
+    """
+    found: list[tuple[str, list[socket.socket]]] = []
+    port = settings.port
+    try:
+        for host in settings.host:
+            if host.startswith(UNIX):
+                path, mode = host.removeprefix(UNIX), int(settings.socket_mode, 8)
+                found.append((host, [unix_socket(path, mode)]))
+                continue
+            sockets = listening_sockets(host, port, dead_peer_s=dead_peer_s(settings))
+            port = port_of(sockets[0])  # a free one is the same for all hosts
+            found.append((host, sockets))
+    except BaseException:
+        for _, sockets in found:
+            for each in sockets:
+                each.close()
+        raise
+    return found
 
 
 class UnixSocket(socket.socket):

@@ -163,7 +163,7 @@ class EdgeHandler(RequestHandler):
         if answer.status not in (204, 304):
             self.set_header("Content-Length", str(len(answer.body)))
             self.write(answer.body)
-        if answer.closes or asks_to_close(self._head):
+        if answer.closes or self._edge.ends_connections or asks_to_close(self._head):
             self.set_header("Connection", "close")
             end_behind_answer(self._connection)
 

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -120,8 +121,19 @@ def _convert(name: str, key: str, value: object, *, strict: bool) -> object:
         return msgspec.convert(value, TYPES[name], strict=strict)
     except msgspec.ValidationError as error:
         allowed = re.sub(r" - at `.*`$", "", str(error)).replace("Expected", "allowed:", 1)
+        if allowed.startswith("Invalid enum value"):
+            allowed = f"allowed: {', '.join(_choices(TYPES[name]))}"
         shown = HIDDEN if is_secret(name) else repr(value)
         raise SettingsError(f"{key}: {shown}: {_plainly(allowed)}") from None
+
+
+def _choices(type: Any) -> list[str]:
+    """What a value of `type` may be, where that is words, or words and whole numbers."""
+    if type is int:
+        return ["a whole number"]
+    if get_origin(type) is Literal:
+        return [repr(word) for word in get_args(type)]
+    return [choice for part in get_args(type) for choice in _choices(part)]
 
 
 def _plainly(allowed: str) -> str:

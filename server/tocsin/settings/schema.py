@@ -6,6 +6,7 @@ so they can't disagree. People see one flat list; the comments in it say which r
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
@@ -75,6 +76,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         tuple[Annotated[str, Meta(pattern=HOST_NAME)], ...],
         Meta(description="Host name that requests may name; repeatable, `*` is any."),
     ] = ()
+    # cli: how many processes serve
+    processes: Annotated[
+        Annotated[int, Meta(ge=1, le=256)] | Literal["auto"],
+        Meta(
+            description="Processes that share the hosts and one log in Redis; `auto`: one a core."
+        ),
+    ] = 1
     # http: what one client may cost
     keep_alive: Annotated[
         Seconds, Meta(description="Seconds a connection may wait for its next request.")
@@ -354,9 +362,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                     f"{name}: {getattr(self, name)} is less than max_event_bytes"
                     f" ({self.max_event_bytes}); allowed: at least that"
                 )
-        if self.metrics_address and self.metrics_address[1] > 65_535:
+        if self.processes != 1 and not self.journal.startswith(("redis:", "rediss:")):
             raise ValueError(
-                f"metrics_listen: {self.metrics_listen!r}: allowed: a port from 0 to 65535"
+                f"processes: {self.processes}: with the journal {self.journal!r} each process would have a log of its"
+                " own; allowed: 1, or any number with the journal 'redis://HOST:PORT/DB'"
+            )
+        most = 65_536 - self.process_count  # each process has the next port
+        if self.metrics_address and self.metrics_address[1] > most:
+            raise ValueError(
+                f"metrics_listen: {self.metrics_listen!r}: allowed: a port from 0 to {most}"
             )
 
     def _fill_in_sizes(self) -> None:
@@ -441,6 +455,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         msgspec.structs.force_setattr(self, "allowed_host", names)
 
     @property
+    def process_count(self) -> int:
+        """How many processes serve."""
+        return len(os.sched_getaffinity(0)) if self.processes == "auto" else self.processes
+
+    @property
     def metrics_address(self) -> tuple[str, int] | None:
         """Host and port of the listener for `/metrics`, or None if it has none of its own."""
         host, _, port = self.metrics_listen.rpartition(":")
@@ -472,7 +491,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("max_header_bytes", "max_bodies_bytes", "max_answers_bytes", "keep_alive"),
     ),
     "The stop": ("drain_delay", "drain_timeout"),
-    "Running it": ("simulate", "canary", "log_level", "log_format"),
+    "Running it": ("processes", "simulate", "canary", "log_level", "log_format"),
 }
 """The settings as help shows them; those in no group come behind the others."""
 
