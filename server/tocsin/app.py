@@ -383,8 +383,12 @@ async def serve(settings: Settings, worker: Worker | None = None) -> None:
     signalled.clear()
     is_replaced = worker is not None and worker.is_replaced
     stopping = asyncio.ensure_future(_stop(server, settings, is_replaced))
-    again = asyncio.ensure_future(signalled.wait())
-    await asyncio.wait({stopping, again}, return_when="FIRST_COMPLETED")
+    ends = {stopping}
+    if (
+        not worker
+    ):  # a service manager may signal each process, and the supervisor signals the workers, too
+        ends.add(asyncio.ensure_future(signalled.wait()))
+    await asyncio.wait(ends, return_when="FIRST_COMPLETED")
     reloading.cancel()
     if stopping.done():
         stopping.result()

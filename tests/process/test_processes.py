@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -106,6 +105,26 @@ def test_processes_serve_one_log_and_each_has_its_own_metrics(
     assert hub.stop() == 0
 
 
+def test_readme_leads_from_one_process_to_many_nodes(
+    start_hub: StartHub, redis: RedisProcess, tmp_path: Path, open_streams: OpenStreams
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    section = readme.partition("## From one process to many nodes\n")[2].partition("\n## ")[0]
+    commands = re.findall(r"^tocsin serve (.*?) *#", section, re.MULTILINE)
+    assert len(commands) == 3
+    ours = [re.sub(r"redis://\S+", redis.url, each) for each in commands]
+    alone, one, other = (
+        start_hub(*each.replace("hub.db", str(tmp_path / "hub.db")).split(), "--canary", "0")
+        for each in ours
+    )
+    event = alone.publish()["id"]
+    alone.restart()
+    assert alone.get("/api/history")["events"][-1]["id"] == event
+    (stream,) = open_streams(other.port, 1)
+    event = one.publish()["id"]
+    stream.read_until(lambda text: event in text)
+
+
 def test_worker_that_dies_is_started_again(start_hub: StartHub, flags: tuple[str, ...]) -> None:
     hub = start_hub(*flags)
     killed = workers(hub)[0]
@@ -136,15 +155,28 @@ def test_worker_that_dies_again_and_again_ends_all(
     assert "can't be kept running" in hub.log()
 
 
+@pytest.mark.parametrize("to_all", [False, True], ids=["supervisor", "all-as-systemd-does"])
 def test_stop_ends_every_process_and_every_stream(
-    start_hub: StartHub, flags: tuple[str, ...], open_streams: OpenStreams
+    start_hub: StartHub, flags: tuple[str, ...], open_streams: OpenStreams, to_all: bool
 ) -> None:
     hub = start_hub(*flags)
     pids = workers(hub)
     streams = open_streams(hub.port, 6)
-    hub.signal(signal.SIGTERM)
+    for pid in (hub.pid, *pids) if to_all else (hub.pid,):
+        os.kill(pid, signal.SIGTERM)
     for stream in streams:
         assert "event: busy" in stream.read_to_end()
+    assert hub.wait() == 0
+    assert "stopped processes=2" in hub.log()  # it waited for them
+    assert not any(map(is_alive, pids))
+
+
+def test_second_signal_ends_all_at_once(start_hub: StartHub, flags: tuple[str, ...]) -> None:
+    hub = start_hub(*flags, "--drain-delay", "3600")
+    pids = workers(hub)
+    hub.signal(signal.SIGTERM)
+    wait_until(lambda: "not ready any more" in hub.log())
+    hub.signal(signal.SIGTERM)
     assert hub.wait() == 0
     assert not any(map(is_alive, pids))
 
@@ -168,14 +200,11 @@ def test_rolling_restart_refuses_and_resets_nobody(
     load.start()
     try:
         wait_until(lambda: load.is_warm or load.errors, what="the load")
-        for _ in range(2):
-            old = set(workers(hub))
-            hub.signal(signal.SIGHUP)
-            wait_until(partial(are_others, hub, old), what="new workers")
+        hub.signal(signal.SIGHUP)
+        wait_until(lambda: are_others(hub, set(before)), what="new workers")
     finally:
         load.stop()
     assert not load.errors, load.errors[:10]
-    assert not set(before) & set(workers(hub))
     assert hub.stop() == 0
     assert "Traceback" not in hub.log()
 
@@ -201,7 +230,7 @@ def test_service_manager_hears_of_the_supervisor_alone_and_a_frozen_worker_is_ki
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         manager.settimeout(PATIENCE_S)
-        hub = start_hub(*flags, env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "3000000"})
+        hub = start_hub(*flags, env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "2000000"})
         assert manager.recv(4_096).decode().startswith("READY=1\nSTATUS=listens at")
         assert manager.recv(4_096) == b"WATCHDOG=1"
         frozen = workers(hub)[0]

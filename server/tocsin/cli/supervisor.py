@@ -33,7 +33,7 @@ SHORT_LIFE_S = 30.0
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 
-MOST_DEATHS = 6
+MOST_DEATHS = 5
 """So many short lives in a row in one place are a bug: the supervisor ends, and says so."""
 
 FAILED, BAD_SETTINGS = 1, 2
@@ -120,6 +120,8 @@ class Supervisor:
 
     def __init__(self, settings: Settings, inherited: Sequence[socket.socket] = ()) -> None:
         self._settings = settings
+        # First, as a hub alone does: who can connect to it can ask how it is.
+        self._metrics = [self._metrics_of(number) for number in range(settings.process_count)]
         hosts = [(address_of(each), [each]) for each in inherited] or sockets_of(settings)
         self._hosts = [host for host, _ in hosts]
         is_tls = bool(settings.tls_cert)
@@ -127,9 +129,9 @@ class Supervisor:
             address_for_clients(host, port_of(sockets[0]), is_tls=is_tls) for host, sockets in hosts
         ]
         self._listening = [each for _, sockets in hosts for each in sockets]
-        self._metrics = [self._metrics_of(number) for number in range(settings.process_count)]
         self._children: list[Child] = []
         self._all: set[Child] = set()  # those too that are coming, or leaving
+        self._deaths = [0] * settings.process_count  # short lives in a row, by place
         self._turns = [asyncio.Lock() for _ in self._metrics]  # one at a time changes a place
         self._watchdog_s = systemd.watchdog_s()
         self._failed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -148,19 +150,23 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, signalled.set)
         loop.add_signal_handler(signal.SIGHUP, hung_up.set)
-        running = asyncio.ensure_future(self._run(hung_up))
+        running = asyncio.ensure_future(self._run_on(hung_up))
         ends: set[asyncio.Future[Any]] = {running, self._failed}
         ends.add(asyncio.ensure_future(signalled.wait()))
         await asyncio.wait(ends, return_when="FIRST_COMPLETED")
         signalled.clear()
         running.cancel()
-        again = asyncio.ensure_future(self._pass_on_again(signalled))
+        again = asyncio.ensure_future(self._end_at_once(signalled))
         await asyncio.wait({running})
         await self._stop()
         again.cancel()
         if not running.cancelled() and (error := running.exception()):
             raise error
         return self._failed.result() if self._failed.done() else 0
+
+    async def _run_on(self, hung_up: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as self._group:
+            await self._run(hung_up)
 
     async def _run(self, hung_up: asyncio.Event) -> None:
         # The first one alone: what stops it would stop the others too, and is said once.
@@ -170,17 +176,15 @@ class Supervisor:
                 if not await self._becomes_ready(child):
                     self._fail(await child.over)
                     return
-            self._children += coming
+            for child in coming:
+                self._place(child)
         self._tell_started()
         if self._watchdog_s:
             PeriodicCallback(self._look_alive, self._watchdog_s * 1000 / 3).start()
-        async with asyncio.TaskGroup() as group:
-            for number in range(len(self._children)):
-                group.create_task(self._keep(number))
-            while True:
-                await hung_up.wait()
-                hung_up.clear()  # those that come meanwhile are one
-                await self._replace_all()
+        while True:
+            await hung_up.wait()
+            hung_up.clear()  # those that come meanwhile are one
+            await self._replace_all()
 
     def _tell_started(self) -> None:
         print(greeting(self._hosts, self._addresses), flush=True)
@@ -229,28 +233,33 @@ class Supervisor:
             await child.end_within(0)
         return child.is_ready
 
-    async def _keep(self, number: int) -> None:
-        """Start a worker again in that place whenever one has ended that was not replaced."""
-        loop, deaths = asyncio.get_running_loop(), 0
-        while True:
-            child = self._children[number]
-            code = await child.over
-            async with self._turns[number]:
-                if self._children[number] is not child:
-                    deaths = 0
-                    continue
-                deaths = 0 if loop.time() - child.since > SHORT_LIFE_S else deaths + 1
-                extra = {"worker": number, "pid": child.process.pid, "code": code}
-                log.error("a process ended, and is started again", extra=extra)
-                # It may lack Redis, which comes back: as long as others serve, that is no end.
-                others = any(each.is_ready for each in self._children)
-                is_bad = code == BAD_SETTINGS
-                if (is_bad and not others) or (deaths >= MOST_DEATHS and not is_bad):
-                    self._fail(code)
-                    return
-                await asyncio.sleep(_pause_s(deaths))
-                self._children[number] = await self._start(number)
-                await self._becomes_ready(self._children[number])
+    def _place(self, child: Child) -> None:
+        """Give it its place, and start another one there whenever it ends and was not replaced."""
+        if child.number == len(self._children):
+            self._children.append(child)
+        self._children[child.number] = child
+        self._group.create_task(self._keep(child))
+
+    async def _keep(self, child: Child) -> None:
+        await asyncio.wait({child.over})  # to await it would end it, where this task is cancelled
+        code, number = child.over.result(), child.number
+        async with self._turns[number]:
+            if self._children[number] is not child:
+                return
+            lived_s = asyncio.get_running_loop().time() - child.since
+            self._deaths[number] = 0 if lived_s > SHORT_LIFE_S else self._deaths[number] + 1
+            extra = {"worker": number, "pid": child.process.pid, "code": code}
+            log.error("a process ended, and is started again", extra=extra)
+            # It may lack Redis, which comes back: as long as others serve, that is no end.
+            is_bad = code == BAD_SETTINGS
+            is_alone = not any(each.is_ready for each in self._children)
+            if is_alone if is_bad else self._deaths[number] >= MOST_DEATHS:
+                self._fail(code)
+                return
+            await asyncio.sleep(_pause_s(self._deaths[number]))
+            new = await self._start(number)
+            self._place(new)
+            await self._becomes_ready(new)
 
     def _fail(self, code: int) -> None:
         """End, with the exit code of a worker; one that was killed has none of its own."""
@@ -275,7 +284,8 @@ class Supervisor:
             new = await self._start(number)
             if not await self._becomes_ready(new):
                 return False
-            old, self._children[number] = self._children[number], new
+            old = self._children[number]
+            self._place(new)
         if old.is_ready:
             old.leave()
             await old.end_within(LEAVE_S + self._settings.drain_timeout + STOP_GRACE_S)
@@ -309,10 +319,10 @@ class Supervisor:
         for each in (*self._listening, *(one for sockets in self._metrics for one in sockets)):
             each.close()
 
-    async def _pass_on_again(self, signalled: asyncio.Event) -> None:
-        """At a second signal have the workers end at once."""
+    async def _end_at_once(self, signalled: asyncio.Event) -> None:
+        """At a second signal end the workers at once."""
         await signalled.wait()
-        _send(signal.SIGTERM, self._all)
+        _send(signal.SIGKILL, self._all)
 
 
 def _send(number: int, children: Iterable[Child]) -> None:
