@@ -360,10 +360,7 @@ async def serve(settings: Settings, worker: Worker | None = None) -> None:
             hub, which then ended by itself.
     """
     if worker:
-        # Events are invented once, not once a process.
-        settings = msgspec.structs.replace(
-            settings, simulate=0.0 if worker.number else settings.simulate
-        )
+        settings = _of_worker(settings, worker)
         server = Server(settings, worker.sockets, worker.metrics)
     else:
         server = Server(settings, systemd.inherited_sockets())
@@ -395,6 +392,16 @@ async def serve(settings: Settings, worker: Worker | None = None) -> None:
     log.info("stopped", extra={"clients": len(server.hub.streams)})
     if failure.done():
         raise failure.result()
+
+
+def _of_worker(settings: Settings, worker: Worker) -> Settings:
+    """The settings of one of several processes."""
+    changes: dict[str, Any] = {}
+    if worker.number:
+        changes["simulate"] = 0.0  # events are invented once, not once a process
+    if settings.has_authentication and not settings.ticket_key:
+        changes["ticket_key"] = worker.ticket_key  # what one of them signs is taken by all
+    return msgspec.structs.replace(settings, **changes)
 
 
 def _tell_started(server: Server) -> None:

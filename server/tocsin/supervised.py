@@ -14,7 +14,8 @@ from collections.abc import Iterable, MutableMapping
 from contextlib import suppress
 
 import msgspec
-from tornado.ioloop import PeriodicCallback
+
+from tocsin.tornado_internals import SteadyCallback
 
 VARIABLE = "_TOCSIN_WORKER"
 """Not one of `TOCSIN_...`: it is no setting."""
@@ -35,6 +36,7 @@ class Given(msgspec.Struct, frozen=True):
         metrics: the same for the metrics' own listener.
         control: descriptor of its end of the pair.
         alive_every_s: how often it is to say that its loop turns; 0 is never.
+        ticket_key: of all workers, where the settings have none.
     """
 
     number: int
@@ -42,6 +44,7 @@ class Given(msgspec.Struct, frozen=True):
     metrics: list[int]
     control: int
     alive_every_s: float = 0.0
+    ticket_key: str = ""
 
 
 def environment_for(given: Given, environ: MutableMapping[str, str] = os.environ) -> dict[str, str]:
@@ -60,6 +63,7 @@ class Worker:
         number: its place among them, from 0.
         sockets: that it accepts from, non-blocking; the others accept from them too.
         metrics: the same for its own metrics.
+        ticket_key: what tickets and sessions are signed with, where the settings say nothing: the same in all of them.
         is_replaced: whether it was told that another process has its place.
     """
 
@@ -67,6 +71,7 @@ class Worker:
         self.number = given.number
         self.sockets = _sockets(given.listening)
         self.metrics = _sockets(given.metrics)
+        self.ticket_key = given.ticket_key
         self.is_replaced = False
         (self._control,) = _sockets([given.control])
         self._alive_every_s = given.alive_every_s
@@ -85,7 +90,7 @@ class Worker:
         loop.add_reader(self._control, on_told)
         self._say(READY)
         if self._alive_every_s:
-            PeriodicCallback(lambda: self._say(ALIVE), self._alive_every_s * 1000).start()
+            SteadyCallback(lambda: self._say(ALIVE), self._alive_every_s * 1000).start()
         return is_to_end
 
     def _say(self, message: bytes) -> None:

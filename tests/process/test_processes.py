@@ -125,6 +125,24 @@ def test_readme_leads_from_one_process_to_many_nodes(
     stream.read_until(lambda text: event in text)
 
 
+def test_ticket_of_one_process_is_good_for_the_others(
+    start_hub: StartHub, flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    keys = ("--keys", str(tmp_path / "keys.toml"))
+    command = [sys.executable, "-m", "tocsin", "key", "add", "page", *keys, "--subscribe", "*"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    hub = start_hub(*flags, *keys)
+    one, other = workers(hub)
+    os.kill(one, signal.SIGSTOP)
+    fields = f"Host: localhost\r\nContent-Length: 0\r\nAuthorization: Bearer {done.stdout.strip()}"
+    answer = exchange(hub.port, f"POST /api/ticket HTTP/1.1\r\n{fields}\r\n\r\n".encode())
+    os.kill(other, signal.SIGSTOP)
+    os.kill(one, signal.SIGCONT)
+    history = exchange(hub.port, get("/api/history?ticket=" + answer.json["ticket"]))
+    os.kill(other, signal.SIGCONT)
+    assert history.status == 200
+
+
 def test_worker_that_dies_is_started_again(start_hub: StartHub, flags: tuple[str, ...]) -> None:
     hub = start_hub(*flags)
     killed = workers(hub)[0]

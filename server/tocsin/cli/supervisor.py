@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import signal
 import socket
 import sys
@@ -16,14 +17,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from tornado.ioloop import PeriodicCallback
-
 from tocsin import systemd
 from tocsin.app import LEAVE_S, STOP_GRACE_S
 from tocsin.http.greeting import address_for_clients, greeting
 from tocsin.http.listening import address_of, listening_sockets, port_of, sockets_of
 from tocsin.settings import Settings
 from tocsin.supervised import LEAVE, READY, Given, environment_for
+from tocsin.tornado_internals import SteadyCallback
 
 START_S = 60.0
 """How long a worker may take until it accepts connections."""
@@ -133,6 +133,7 @@ class Supervisor:
         self._all: set[Child] = set()  # those too that are coming, or leaving
         self._deaths = [0] * settings.process_count  # short lives in a row, by place
         self._turns = [asyncio.Lock() for _ in self._metrics]  # one at a time changes a place
+        self._ticket_key = secrets.token_urlsafe(32)
         self._watchdog_s = systemd.watchdog_s()
         self._failed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -180,7 +181,7 @@ class Supervisor:
                 self._place(child)
         self._tell_started()
         if self._watchdog_s:
-            PeriodicCallback(self._look_alive, self._watchdog_s * 1000 / 3).start()
+            SteadyCallback(self._look_alive, self._watchdog_s * 1000 / 3).start()
         while True:
             await hung_up.wait()
             hung_up.clear()  # those that come meanwhile are one
@@ -196,7 +197,7 @@ class Supervisor:
         log.info("started", extra=extra)
         if not ports:
             log.warning("no metrics: several processes have them with --metrics-listen only")
-        if self._settings.insecure:
+        if self._settings.insecure and not self._settings.has_authentication:
             log.warning("insecure: everybody who reaches the hub may read and publish")
         systemd.notify("READY=1", f"STATUS=listens at {shown}")
 
@@ -213,6 +214,7 @@ class Supervisor:
                 [each.fileno() for each in self._metrics[number]],
                 theirs.fileno(),
                 self._watchdog_s / 3,
+                self._ticket_key,
             )
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
