@@ -370,21 +370,24 @@ async def serve(settings: Settings, worker: Worker | None = None) -> None:
     reloading = _reload_on_hangup(server)
     failure = server.hub.failure
     ends: set[asyncio.Future[Any]] = {failure, asyncio.ensure_future(signalled.wait())}
+    left: set[asyncio.Future[Any]] = set()
     if worker:
-        ends.add(worker.follow())
+        left = {worker.follow()}
         log.info("started", extra={"worker": worker.number, "pid": os.getpid()})
     else:
         _tell_started(server)
         _feed_watchdog()
-    await asyncio.wait(ends, return_when="FIRST_COMPLETED")
+    await asyncio.wait(ends | left, return_when="FIRST_COMPLETED")
     signalled.clear()
-    is_replaced = worker is not None and worker.is_replaced
-    stopping = asyncio.ensure_future(_stop(server, settings, is_replaced))
+    is_leaving = any(each.done() for each in left)
+    stopping = asyncio.ensure_future(_stop(server, settings, is_leaving))
     ends = {stopping}
-    if (
-        not worker
-    ):  # a service manager may signal each process, and the supervisor signals the workers, too
+    if not worker:
         ends.add(asyncio.ensure_future(signalled.wait()))
+    elif not is_leaving:
+        # A second signal means nothing to a worker, as a service manager may signal each process, and the supervisor
+        # signals them too. It is the supervisor's end that ends them at once.
+        ends |= left
     await asyncio.wait(ends, return_when="FIRST_COMPLETED")
     reloading.cancel()
     if stopping.done():
@@ -425,9 +428,9 @@ def _feed_watchdog() -> None:
         SteadyCallback(lambda: systemd.notify("WATCHDOG=1"), interval_s * 1000).start()
 
 
-async def _stop(server: Server, settings: Settings, is_replaced: bool) -> None:
+async def _stop(server: Server, settings: Settings, is_leaving: bool) -> None:
     systemd.notify_stopping(settings.drain_delay + settings.drain_timeout + STOP_GRACE_S)
-    if is_replaced:
+    if is_leaving:
         await server.leave()
     elif not server.hub.failure.done():
         if settings.drain_delay:

@@ -2,7 +2,7 @@
 
 A worker finds the numbers of its descriptors in a variable, as a service of systemd does, so that nothing of the supervisor
 but its open files is in it: no thread, no loop. The two talk over a pair of sockets, a byte a message. Where the
-supervisor is no more, the worker sees the pair's end, and stops.
+supervisor is no more, the worker sees the pair's end, and leaves too.
 """
 
 from __future__ import annotations
@@ -64,7 +64,6 @@ class Worker:
         sockets: that it accepts from, non-blocking; the others accept from them too.
         metrics: the same for its own metrics.
         ticket_key: what tickets and sessions are signed with, where the settings say nothing: the same in all of them.
-        is_replaced: whether it was told that another process has its place.
     """
 
     def __init__(self, given: Given) -> None:
@@ -72,26 +71,26 @@ class Worker:
         self.sockets = _sockets(given.listening)
         self.metrics = _sockets(given.metrics)
         self.ticket_key = given.ticket_key
-        self.is_replaced = False
         (self._control,) = _sockets([given.control])
         self._alive_every_s = given.alive_every_s
 
     def follow(self) -> asyncio.Future[None]:
-        """Tell the supervisor that this process takes connections. Done when it is to end."""
+        """Tell the supervisor that this process takes connections.
+
+        Done when it is to leave the sockets to others: another process has its place, or the supervisor is no more.
+        """
         loop = asyncio.get_running_loop()
-        is_to_end: asyncio.Future[None] = loop.create_future()
+        is_to_leave: asyncio.Future[None] = loop.create_future()
 
         def on_told() -> None:
-            with suppress(ConnectionResetError):  # the supervisor is gone, and had not read all
-                self.is_replaced = self._control.recv(16) == LEAVE
             loop.remove_reader(self._control)
-            is_to_end.set_result(None)
+            is_to_leave.set_result(None)
 
         loop.add_reader(self._control, on_told)
         self._say(READY)
         if self._alive_every_s:
             SteadyCallback(lambda: self._say(ALIVE), self._alive_every_s * 1000).start()
-        return is_to_end
+        return is_to_leave
 
     def _say(self, message: bytes) -> None:
         with suppress(

@@ -199,11 +199,15 @@ def test_second_signal_ends_all_at_once(start_hub: StartHub, flags: tuple[str, .
     assert not any(map(is_alive, pids))
 
 
+@pytest.mark.parametrize("is_stopping", [False, True], ids=["serving", "stopping"])
 def test_workers_end_when_the_supervisor_was_killed(
-    start_hub: StartHub, flags: tuple[str, ...]
+    start_hub: StartHub, flags: tuple[str, ...], is_stopping: bool
 ) -> None:
-    hub = start_hub(*flags)
+    hub = start_hub(*flags, "--drain-delay", "3600")
     pids = workers(hub)
+    if is_stopping:
+        hub.signal(signal.SIGTERM)
+        wait_until(lambda: hub.log().count("not ready any more") == 2)
     hub.kill()
     wait_until(lambda: not any(map(is_alive, pids)), what="the workers' end")
 
