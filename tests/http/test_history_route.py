@@ -13,7 +13,7 @@ from tests.hub.hubs import drafts, running
 from tests.serving import eventually
 from tocsin import Draft, Hub
 from tocsin.access.principal import EVERYBODY
-from tocsin.errors import Unavailable
+from tocsin.errors import InvalidInput, Unavailable
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.request import Request
 from tocsin.http.routes.history import HistoryRoute
@@ -74,6 +74,38 @@ async def test_page_of_large_events_is_bounded_wherever_they_come_from(query: st
         found = await page(hub, query)
         assert len(found["events"]) == 11
         assert found["more"]
+
+
+@pytest.mark.parametrize("window", [1_000, 4, 1])
+async def test_page_of_the_newest_of_each_topic_comes_from_wherever_they_are_kept(
+    window: int,
+) -> None:
+    async with running(KeptJournal(), **window_of(window)) as hub:
+        for topic in ("a", "b", "a", "c", "b", "b"):
+            await hub.publish(*drafts(1, topic))
+        await hub.publish(*drafts(200, "z"), *drafts(1, "c"))
+        found = await page(hub, "last_per_topic=1")
+        assert (seqs(found), found["more"], found["gap"]) == ([3, 6, 206, 207], False, None)
+        assert seqs(await page(hub, "last_per_topic=2&topic=a&topic=c")) == [1, 3, 4, 207]
+        found = await page(hub, "last_per_topic=1&limit=2")
+        assert (seqs(found), found["more"]) == ([206, 207], True)
+
+
+async def test_page_of_the_newest_of_each_topic_is_bounded_by_their_bytes() -> None:
+    async with running(KeptJournal(), **window_of(5)) as hub:
+        await hub.publish(*[Draft("tick", LARGE, f"t/{n}") for n in range(40)])
+        found = await page(hub, "last_per_topic=1&limit=1000")
+        assert (seqs(found), found["more"]) == (list(range(31, 41)), True)
+
+
+@pytest.mark.parametrize(
+    "query", ["last_per_topic=0", "last_per_topic=x", f"last_per_topic=1&after={EPOCH}-1"]
+)
+async def test_newest_of_each_topic_that_can_not_be_are_refused(query: str) -> None:
+    async with running(KeptJournal()) as hub:
+        with pytest.raises(InvalidInput) as refused:
+            await page(hub, query)
+        assert (refused.value.status, refused.value.field) == (400, "last_per_topic")
 
 
 async def test_pages_from_next_to_next_are_the_whole_log() -> None:

@@ -32,20 +32,44 @@ def test_last_event_id_is_taken_in_every_spelling(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["topics", "topic[]", "Topic", "topik", "types", "typ", "presense", "last_event"]
+    "name",
+    ["topics", "Topic", "topik", "types", "typ", "presense", "last_event", "last_per_topics"],
 )
 def test_slip_of_a_name_is_refused_with_the_names_there_are(name: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         read(f"{name}=a")
     error = refused.value
     assert (error.status, error.field) == (400, name)
-    assert "last_event_id, presence, ticket, topic, type" in error.message
+    assert "last, last_event_id, last_per_topic, presence, ticket, topic, type" in error.message
 
 
 @pytest.mark.parametrize("name", ["limits", "Limit", "afters", "topic[]"])
 def test_slip_of_a_name_of_the_history_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput):
         read(f"{name}=1", history.KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("last=0", "last"),
+        ("last=10001", "last"),
+        ("last=", "last"),
+        ("last=-1", "last"),
+        ("last_per_topic=0", "last_per_topic"),
+        ("last_per_topic=101", "last_per_topic"),
+        ("last_per_topic=1.0", "last_per_topic"),
+        ("last=1&last_per_topic=1", "last_per_topic"),
+        ("last=1&last_event_id=earliest", "last"),
+        ("last_per_topic=1&last_event_id=1-1&last_event_id=earliest", "last_per_topic"),
+    ],
+)
+def test_recent_events_that_can_not_be_asked_for_are_refused(query: str, field: str) -> None:
+    hub = Hub()
+    route = events.EventsRoute(hub, Origins(hub.settings))
+    with pytest.raises(InvalidInput) as refused:
+        route.answer(Request("GET", "/events", query, principal=EVERYBODY))
+    assert (refused.value.status, refused.value.field) == (400, field)
 
 
 def test_other_names_are_ignored_and_named() -> None:

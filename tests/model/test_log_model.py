@@ -20,9 +20,16 @@ from tornado.iostream import IOStream
 from tests.accounting import assert_conserved
 from tests.sse import EventStreamParser, ServerSentEvent
 from tocsin import Draft, EventId, Filter, Hub, Settings
+from tocsin.eventlog.recent import Recent
 
-TOPICS = st.sampled_from(["a", "b", "c"])
+TOPICS = st.sampled_from(["a", "b", "c", "a b", "c a b"])
+"""Of an event, one or several."""
 DRAFTS = st.lists(st.tuples(TOPICS, st.sampled_from("tu")), min_size=1, max_size=9)
+RECENT = (
+    st.none()
+    | st.builds(Recent, st.integers(1, 4))
+    | st.builds(Recent, st.just(0), st.integers(1, 2))
+)
 FILTERS = st.sampled_from([Filter(), Filter(["a"]), Filter(["b", "c"]), Filter(["a*"], ["t"])])
 
 
@@ -31,6 +38,7 @@ class Client:
     """A client that comes back again and again, and what it has seen."""
 
     filter: Filter
+    recent: Recent | None = None
     last_event_id: str = ""
     parser: EventStreamParser = field(default_factory=EventStreamParser)
     end: socket.socket | None = None
@@ -47,7 +55,7 @@ class HubMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.now = 1_000.0
-        self.log: list[tuple[str, str, str]] = []  # id, topic, type of the present epoch
+        self.log: list[tuple[str, str, str]] = []  # id, topics, type of the present epoch
         self.all: list[Client] = []
         self.start()
 
@@ -68,9 +76,9 @@ class HubMachine(RuleBasedStateMachine):
 
     # --- rules --------------------------------------------------------------------------------
 
-    @rule(target=clients, filter=FILTERS)
-    def make_client(self, filter: Filter) -> Client:
-        client = Client(filter)
+    @rule(target=clients, filter=FILTERS, recent=RECENT)
+    def make_client(self, filter: Filter, recent: Recent | None) -> Client:
+        client = Client(filter, recent)
         self.all.append(client)
         self.subscribe(client)
         return client
@@ -128,10 +136,10 @@ class HubMachine(RuleBasedStateMachine):
             assert_conserved(self.hub)
 
     async def append(self, drafts: list[tuple[str, str]]) -> None:
-        receipts = await self.hub.publish(*[Draft(type, b"{}", topic) for topic, type in drafts])
-        for receipt, (topic, type) in zip(receipts, drafts, strict=True):
-            self.log.append((str(receipt.id), topic, type))
-            matching = [c for c in self.all if c.end and c.filter.matches(topic, type)]
+        receipts = await self.hub.publish(*[draft(topics, type) for topics, type in drafts])
+        for receipt, (topics, type) in zip(receipts, drafts, strict=True):
+            self.log.append((str(receipt.id), topics, type))
+            matching = [c for c in self.all if c.end and is_for(c.filter, topics, type)]
             assert receipt.recipients == len(matching)
             for client in matching:
                 client.expected.append(str(receipt.id))
@@ -170,7 +178,11 @@ class HubMachine(RuleBasedStateMachine):
 
         async def open_stream() -> None:
             self.hub.subscribe(
-                IOStream(ours), client.filter, last_event_id=client.last_event_id, chunked=False
+                IOStream(ours),
+                client.filter,
+                last_event_id=client.last_event_id,
+                chunked=False,
+                recent=client.recent,
             )
 
         self.run(open_stream())
@@ -183,16 +195,37 @@ class HubMachine(RuleBasedStateMachine):
 
     def owed(self, client: Client) -> tuple[list[str], bool]:
         """The ids a client that subscribes now must get replayed, and whether it has lost some."""
-        if not client.last_event_id:
-            return [], False
-        wanted = [id for id, topic, type in self.log if client.filter.matches(topic, type)]
         floor = self.hub.ring.id_at(self.hub.ring.floor)
+        if not client.last_event_id:
+            return self.recent(client, floor), False
+        wanted = [id for id, topics, type in self.log if is_for(client.filter, topics, type)]
         last = EventId.parse(client.last_event_id)
         assert last is not None
         foreign = last.epoch != self.hub.ring.epoch
+        if foreign and client.recent:
+            return self.recent(client, floor), True
         since = [id for id in wanted if foreign or parse(id) > last]
         kept = [id for id in since if parse(id) > floor]
         return kept, foreign or len(kept) < len(since)
+
+    def recent(self, client: Client, floor: EventId) -> list[str]:
+        """The ids that a client which has nothing of this log asked to get first."""
+        if client.recent is None:
+            return []
+        kept = [
+            (id, topics.split())
+            for id, topics, type in self.log
+            if parse(id) > floor and is_for(client.filter, topics, type)
+        ]
+        if client.recent.last:
+            return [id for id, _ in kept[-client.recent.last :]]
+        patterns = client.filter.patterns
+        newest: set[str] = set()
+        for topic in {topic for _, topics in kept for topic in topics}:
+            if not patterns or Filter(patterns).matches(topic, ""):
+                of_topic = [id for id, topics in kept if topic in topics]
+                newest.update(of_topic[-client.recent.per_topic :])
+        return [id for id, _ in kept if id in newest]
 
     def opening(self, client: Client) -> tuple[ServerSentEvent, ServerSentEvent | None]:
         events = self.read(client)
@@ -228,6 +261,15 @@ class HubMachine(RuleBasedStateMachine):
         self.run(self.hub.stop())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
+
+
+def draft(topics: str, type: str) -> Draft:
+    topic, *more_topics = topics.split()
+    return Draft(type, b"{}", topic, more_topics=tuple(more_topics))
+
+
+def is_for(filter: Filter, topics: str, type: str) -> bool:
+    return any(filter.matches(topic, type) for topic in topics.split())
 
 
 def parse(id: str) -> EventId:

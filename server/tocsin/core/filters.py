@@ -75,6 +75,10 @@ class Filter:
             return True
         return any(more in self.exact or more.startswith(self.prefixes) for more in more_topics)
 
+    def lets_topic(self, topic: str) -> bool:
+        """Whether an event on `topic` may be for a stream with this filter, by its topic."""
+        return not self.patterns or topic in self.exact or topic.startswith(self.prefixes)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Filter):
             return NotImplemented

@@ -108,6 +108,17 @@ class Evictions:
         types = {type for type in filter.types if self._types.get(type, 0) > cursor}
         return bool(types) and self._have_lost(cursor, topics, types)
 
+    def topics_after(self, cursor: int, filter: Filter, most: int) -> list[str] | None:
+        """The topics of which something that `filter` asks for may have been evicted after `cursor`.
+
+        None where that isn't known of all of them, or where more than `most` would have to be looked at.
+        """
+        if cursor < self.forgotten or len(self._topics) > most:
+            return None
+        if filter.asks_for_topics:
+            return list(self._topics_after(cursor, filter))
+        return [topic for topic, seq in self._topics.items() if seq > cursor]
+
     def _topics_after(self, cursor: int, filter: Filter) -> Iterator[str]:
         """The topics that `filter` asks for and that an event was evicted of after `cursor`."""
         newest = self._topics

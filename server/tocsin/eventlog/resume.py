@@ -15,6 +15,7 @@ import msgspec
 from tocsin.core.event import MAX_ID_LENGTH, EventId
 from tocsin.core.filters import Filter
 from tocsin.eventlog.journal import History
+from tocsin.eventlog.recent import Selection
 from tocsin.eventlog.ring import RingBuffer
 
 EARLIEST = "earliest"
@@ -54,6 +55,8 @@ class Resume(msgspec.Struct, frozen=True):
         resumed: whether the client named an id.
         replayed: how many kept events it gets before the live ones; None where nobody counted them.
         gap: what it is told of, or None.
+        selection: what it gets first, where that is not all that follows its cursor.
+        is_truncated: whether it asked for more recent events than it gets.
     """
 
     cursor: int
@@ -61,6 +64,28 @@ class Resume(msgspec.Struct, frozen=True):
     resumed: bool = False
     replayed: int | None = 0
     gap: Gap | None = None
+    selection: Selection | None = None
+    is_truncated: bool = False
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether the client has nothing of this log, and so gets the recent events that it asked for."""
+        return not self.resumed or (self.gap is not None and self.gap.reason == "restart")
+
+    def with_recent(self, selection: Selection, ring: RingBuffer, later: int | None) -> Resume:
+        """Where it begins with these; `later` is how many events came after them, None if nobody counted."""
+        cursor = selection.cursor
+        replayed = None if later is None else selection.count + later
+        is_picked = selection.seqs is not None and selection.count > 0
+        return Resume(
+            cursor,
+            str(ring.id_at(cursor)),
+            self.resumed,
+            replayed,
+            self.gap,
+            selection if is_picked else None,
+            selection.is_truncated,
+        )
 
 
 def resolve(

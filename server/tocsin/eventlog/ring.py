@@ -18,6 +18,7 @@ from tocsin.core.event import EventId
 from tocsin.core.filters import Filter
 from tocsin.eventlog.entry import Entry
 from tocsin.eventlog.evictions import Evictions
+from tocsin.eventlog.recent import Picking
 from tocsin.eventlog.topic_index import (
     Seqs,
     TopicIndex,
@@ -55,6 +56,12 @@ FEW = 64
 
 PAGE = 500
 """Events that a read usually finds, for guessing what it costs."""
+
+PICKED_TOPICS = 20_000
+"""Topics that are looked up for the newest events of each: 10 ms."""
+
+PICKED_EVENTS = 100_000
+"""Events that are looked up so. Where they would be more, the log is walked from its end until there are enough."""
 
 LIST_COST = 4
 """What a list of the index costs before its first seq is found, in looks at an entry: 3 us."""
@@ -339,6 +346,43 @@ class RingBuffer:
                 found.append(entry)
                 size += len(entry.block)
         return found[::-1]
+
+    def pick(self, picking: Picking) -> int:
+        """Give `picking` the newest entries of each topic; returns the seq from which on all were looked at.
+
+        That is later than the oldest entry only where `NEWEST_LIMIT` entries were looked at: where types are
+        asked for, or more than `PICKED_TOPICS` topics, in a long window.
+        """
+        filter = picking.filter
+        self._settle_if_due()
+        names = None if filter.types else self._index.topics_of(filter, PICKED_TOPICS)
+        if names is not None and len(names) * picking.per_topic <= PICKED_EVENTS:
+            for name in names:
+                newest = self._index.newest_of(name, picking.per_topic, self.floor)
+                picking.take_newest(name, newest)
+            return self.floor + 1
+        lists = self._lists_for(self.floor, filter, PAGE)
+        seqs = iter(range(self.head, self.floor, -1)) if lists is None else descending(lists)
+        last = self.head + 1
+        for looks, seq in enumerate(seqs):
+            if seq <= self.floor:
+                break
+            if looks == NEWEST_LIMIT or picking.is_done:
+                return last
+            if seq != last:  # else again, for another of its topics
+                entry = self._at(seq)
+                picking.take(seq, entry.type, entry.topics)
+                last = seq
+        return self.floor + 1
+
+    def kept(self, seq: int) -> Entry | None:
+        """The entry with this seq, which is not after the head; None where it was evicted."""
+        return self._at(seq) if seq > self.floor else None
+
+    def evicted_topics(self, cursor: int, filter: Filter) -> list[str] | None:
+        """The topics of which something was evicted after `cursor`, as `Evictions.topics_after` says."""
+        self._settle_if_due()
+        return self._evictions.topics_after(cursor, filter, PICKED_TOPICS)
 
     def count(self, cursor: int, filter: Filter) -> int | None:
         """How many kept entries after `cursor` the filter lets through; None where that is too much work."""

@@ -133,6 +133,27 @@ class TopicIndex:
             return by_type
         return by_topic
 
+    def topics_of(self, filter: Filter, most: int) -> list[str] | None:
+        """The topics of kept events that `filter` asks for, each once; None where they are more than `most`."""
+        topics = self._topics
+        if not filter.asks_for_topics:
+            return list(topics) if len(topics) <= most else None
+        names = dict.fromkeys(topic for topic in filter.exact if topic in topics)
+        for prefix in filter.prefixes:
+            for some in self._names.beginning_with(prefix):
+                names.update(dict.fromkeys(name for name in some if name in topics))
+                if len(names) > most:
+                    return None
+        return list(names)
+
+    def newest_of(self, topic: str, count: int, floor: int) -> Sequence[int]:
+        """The newest `count` kept seqs of `topic`, which is one of `topics_of`, ascending; those after `floor`."""
+        seqs = self._topics[topic]
+        if isinstance(seqs, int):
+            return (seqs,) if seqs > floor else ()
+        newest = seqs[-count:]
+        return newest if newest[0] > floor else newest[bisect_right(newest, floor) :]
+
     def _by_topic(self, filter: Filter) -> list[Seqs] | None:
         names = list(filter.exact)
         for prefix in filter.prefixes:

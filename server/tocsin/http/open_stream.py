@@ -14,6 +14,7 @@ from tocsin.access import audit
 from tocsin.access.principal import Principal
 from tocsin.core.filters import Filter
 from tocsin.errors import Busy
+from tocsin.eventlog.recent import Recent
 from tocsin.http.answer import ClosingStream, Pairs, of_error
 from tocsin.http.http1 import date, encode_answer, encode_fields
 from tocsin.hub.hub import Hub
@@ -51,6 +52,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
         reader: who asks; None where everybody may do everything.
         peer: the client's address.
         is_for_events: whether the client takes an event stream: else it is told by a status that there is none now.
+        recent: what it gets first; None is nothing.
     """
 
     hub: Hub
@@ -65,6 +67,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
     reader: Principal | None = None
     peer: str = ""
     is_for_events: bool = True
+    recent: Recent | None = None
 
     def open(self, connection: socket.socket | IOStream) -> Stream | ClosingStream:
         """Open it over `connection`, which the hub owns from here on.
@@ -88,6 +91,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
                 ignored=self.ignored,
                 address=self.peer,
                 reader=self.reader,
+                recent=self.recent,
             )
         except Busy as busy:
             if not self.is_for_events:

@@ -10,10 +10,14 @@ from functools import lru_cache
 import msgspec
 
 from tocsin.core.filters import Filter
+from tocsin.core.numbers import whole_number
 from tocsin.errors import InvalidInput
+from tocsin.eventlog.recent import MAX_EVENTS, MAX_PER_TOPIC, Recent
 from tocsin.http.request import Request
 
 LAST_EVENT_ID = "last_event_id"
+LAST = "last"
+PER_TOPIC = "last_per_topic"
 SPELLINGS = {"lasteventid": LAST_EVENT_ID}
 """Letters of a name to the name: `lastEventId`, `lastEventID` and `Last-Event-ID` are those of known clients."""
 
@@ -75,6 +79,37 @@ class Parameters(msgspec.Struct, frozen=True):
             InvalidInput: more of them than one stream may name, or one that could never match.
         """
         return Filter.parse(self.all("topic"), self.all("type"))
+
+
+def recent_of(parameters: Parameters) -> Recent | None:
+    """What a new stream is to get first; None is nothing.
+
+    Raises:
+        InvalidInput: it can't be.
+    """
+    if LAST in parameters.values and PER_TOPIC in parameters.values:
+        raise not_both(PER_TOPIC, LAST)
+    if LAST in parameters.values:
+        last = whole_number(parameters.last(LAST), LAST, least=1, most=MAX_EVENTS)
+        return Recent(last=last)
+    if PER_TOPIC in parameters.values:
+        return Recent(per_topic=per_topic_of(parameters))
+    return None
+
+
+def per_topic_of(parameters: Parameters) -> int:
+    """How many of the newest events of each topic are asked for.
+
+    Raises:
+        InvalidInput: it can't be.
+    """
+    return whole_number(parameters.last(PER_TOPIC), PER_TOPIC, least=1, most=MAX_PER_TOPIC)
+
+
+def not_both(field: str, other: str) -> InvalidInput:
+    """The refusal of two parameters that contradict each other."""
+    message = f"{field} and {other} ask for different beginnings; send one of them"
+    return InvalidInput(message, code="conflicting_parameters", field=field, status=400)
 
 
 def _check_unknown(names: Sequence[str], known: frozenset[str]) -> None:

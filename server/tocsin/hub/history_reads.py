@@ -7,6 +7,7 @@ that neither keeps the other waiting.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import TypeVar
@@ -23,6 +24,12 @@ PAGES_AT_ONCE = 2
 
 READ_S = 10.0
 """How long a read may take; then it has failed. Heartbeats are 30 s apart, and proxies wait for 60."""
+
+NEAR = 64
+"""How far apart events that were selected may lie to be read in one go: others between them cost as much."""
+
+PICKED_BYTES = 64 * 1024
+"""Of events that are read so."""
 
 MAX_WAITING = 64
 """Reads that wait for their turn; who comes then is to come back."""
@@ -71,6 +78,24 @@ class HistoryReads:
             lambda: history.newest(filter, count, max_bytes=max_bytes, before=before)
         )
 
+    async def picked(
+        self, ring: RingBuffer, filter: Filter, seqs: Sequence[int]
+    ) -> Sequence[Event]:
+        """The events with these seqs, which are `near` each other and of the log of `ring`; the first ones of them.
+
+        Fewer where they are more than `PICKED_BYTES`; and none where one of them is gone.
+
+        Raises:
+            Unavailable: as for `read`.
+        """
+        page = await self.read(
+            seqs[0] - 1, filter, max_events=seqs[-1] - seqs[0] + 1, max_bytes=PICKED_BYTES
+        )
+        events, end = committed(page, ring)
+        found = {event.id.seq: event for event in events}
+        wanted = [seq for seq in seqs if seq <= end]
+        return [found[seq] for seq in wanted] if found.keys() >= set(wanted) else ()
+
     def _kept(self) -> History:
         history = self._history()
         if history is None:  # a bug: who asks has looked
@@ -107,6 +132,13 @@ class HistoryReads:
                 self._counters.history_reads[outcome] += 1
                 self._counters.history_read_s.observe(perf_counter() - began)
         return result
+
+
+def near(seqs: Sequence[int], cursor: int, end: int) -> Sequence[int]:
+    """The first of `seqs` after `cursor`, of which there is one, and those near it up to `end`; ascending."""
+    at = bisect_right(seqs, cursor)
+    last = min(seqs[at] + NEAR - 1, max(end, seqs[at]))
+    return seqs[at : bisect_right(seqs, last, at)]
 
 
 def committed(page: Page, ring: RingBuffer) -> tuple[Sequence[Event], int]:

@@ -18,12 +18,14 @@ from tornado.iostream import IOStream
 from tocsin.core.event import Draft, InternalEvent
 from tocsin.core.filters import Filter
 from tocsin.eventlog.journal import Journal, MemoryJournal, Once
+from tocsin.eventlog.recent import Recent
 from tocsin.hub.counters import Counters
 from tocsin.hub.history_reads import PAGES_AT_ONCE, HistoryReads
 from tocsin.hub.internal_streams import InternalStreams
 from tocsin.hub.loop_lag import LoopLag
 from tocsin.hub.publishing import Answer, Publishing, Receipt, Receipts
 from tocsin.hub.readers import Reader
+from tocsin.hub.recent_events import RecentEvents
 from tocsin.hub.status import HubStatus
 from tocsin.hub.stream import Stream
 from tocsin.hub.subscriptions import Subscriptions
@@ -45,6 +47,7 @@ class Hub(HubStatus):
         clients_limit: how many streams may be open at once.
         counters: what has happened so far.
         history_reads: of pages, for who asks for one; streams read apart from it.
+        recent_events: searched for pages, in the same way.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Hub(HubStatus):
         subscriptions = Subscriptions(settings, publishing, counters, clock, limit)
         super().__init__(publishing, subscriptions, clock)
         self.history_reads = HistoryReads(lambda: publishing.history, counters, PAGES_AT_ONCE)
+        self.recent_events = RecentEvents(publishing, self.history_reads)
         self._fan_out = publishing.fan_out
         self._internal_streams = InternalStreams(
             publishing.fan_out, subscriptions.sockets, subscriptions.opening_of_internal
@@ -139,6 +143,7 @@ class Hub(HubStatus):
         ignored: Sequence[str] = (),
         address: str = "",
         reader: Reader | None = None,
+        recent: Recent | None = None,
     ) -> Stream:
         """Open a stream over a connection, and send its opening, as `Subscriptions.open` says.
 
@@ -147,7 +152,16 @@ class Hub(HubStatus):
         """
         open = self._subscriptions.open
         return open(
-            connection, filter, last_event_id, head, chunked, presence, ignored, address, reader
+            connection,
+            filter,
+            last_event_id,
+            head,
+            chunked,
+            presence,
+            ignored,
+            address,
+            reader,
+            recent,
         )
 
     def end_stream(self, stream: Stream, reason: str) -> None:

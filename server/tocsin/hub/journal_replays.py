@@ -1,6 +1,6 @@
 """Streams whose next events left the window: these are read from the journal, piece by piece.
 
-A stream waits at a *place*: its cursor, and its group. The places are served in the order in which they came
+A stream waits at a *place*: its cursor, its group, and what of the log was selected for it. The places are served in the order in which they came
 up, one piece each, and then their streams queue again: so nobody waits for somebody else's whole replay.
 Streams at the same place share the read and its piece. What is under way is bounded, and nothing is read ahead.
 """
@@ -19,8 +19,9 @@ from tocsin.core.event import Event
 from tocsin.core.filters import Filter
 from tocsin.errors import Unavailable
 from tocsin.eventlog.entry import Entry
+from tocsin.eventlog.recent import Selection
 from tocsin.hub.group import PIECE_BYTES, Group, Piece
-from tocsin.hub.history_reads import HistoryReads, committed
+from tocsin.hub.history_reads import HistoryReads, committed, near
 from tocsin.hub.publishing import Publishing
 from tocsin.hub.replay_cache import ReplayCache
 from tocsin.hub.states import State
@@ -35,7 +36,7 @@ READ_EVENTS = 1_000
 
 log = logging.getLogger("tocsin.streams")
 
-Place: TypeAlias = tuple[int, Group[Stream]]
+Place: TypeAlias = tuple[int, Group[Stream], Selection | None]
 Streams: TypeAlias = dict[Stream, None]
 
 
@@ -80,7 +81,7 @@ class JournalReplays:
         self._on_not_found = on_not_found
         self._places: dict[Place, Streams] = {}  # in the order in which they are served
         self._under_way: dict[Place, Streams] = {}
-        self._workers: set[asyncio.Task[None]] = set()
+        self._workers: set[asyncio.Task[None] | None] = set()
 
     def __len__(self) -> int:
         """How many streams wait."""
@@ -90,19 +91,17 @@ class JournalReplays:
     def add(self, stream: Stream) -> None:
         """Let `stream` wait for what comes next at its cursor."""
         stream.become(State.WAITING)
-        place = (stream.cursor, stream.group)
+        place = (stream.cursor, stream.group, stream.selection)
         known = self._under_way.get(place)
         if known is None:
             known = self._places.setdefault(place, {})
         known[stream] = None
         if self._places and len(self._workers) < MAX_READS:
-            worker = asyncio.create_task(self._serve_places())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._workers.add(asyncio.create_task(self._work()))
 
     def discard(self, stream: Stream) -> None:
         """Forget `stream`, which is over, if it waits."""
-        place = (stream.cursor, stream.group)
+        place = (stream.cursor, stream.group, stream.selection)
         for places in (self._places, self._under_way):
             if place in places:
                 places[place].pop(stream, None)
@@ -111,10 +110,18 @@ class JournalReplays:
 
     async def stop(self) -> None:
         """Give up what is under way; no stream waits any more."""
-        workers = tuple(self._workers)
+        workers = [worker for worker in self._workers if worker]
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        try:
+            await self._serve_places()
+        finally:
+            # At once, not when the loop comes to say that the task is done: streams that come to wait before it
+            # does would count on a worker that looks at no place any more.
+            self._workers.discard(asyncio.current_task())
 
     async def _serve_places(self) -> None:
         while self._places:
@@ -138,7 +145,9 @@ class JournalReplays:
             Lost: some of it is gone.
             Unavailable: it can't be read now, or a new log began.
         """
-        cursor, group = place
+        cursor, group, selection = place
+        if selection is not None and selection.seqs is not None:
+            return await self._read_selected(cursor, group, selection, selection.seqs)
         ring = self._publishing.ring
         page = await self._reads.read(
             cursor, group.filter, max_events=READ_EVENTS, max_bytes=PIECE_BYTES
@@ -150,6 +159,22 @@ class JournalReplays:
         entries = Entry.of_all(events) if events else []
         piece = group.piece(entries, end)
         self._replay_cache.keep(group, cursor, piece)
+        return Found(piece, [entry.seq for entry in entries])
+
+    async def _read_selected(
+        self, cursor: int, group: Group[Stream], selection: Selection, seqs: Sequence[int]
+    ) -> Found:
+        """What was selected next after `cursor`: some that lie near each other, out of the window."""
+        ring = self._publishing.ring
+        events = await self._reads.picked(ring, group.filter, near(seqs, cursor, ring.floor))
+        if self._publishing.ring is not ring:
+            raise Unavailable("a new log began", code="restart")
+        if not events:
+            raise Lost
+        entries = Entry.of_all(events)
+        end = selection.end if entries[-1].seq == seqs[-1] else entries[-1].seq
+        piece = group.piece(entries, end)
+        self._replay_cache.keep(group, cursor, piece, selection)
         return Found(piece, [entry.seq for entry in entries])
 
     def _check_whole(self, events: Sequence[Event], cursor: int, end: int, filter: Filter) -> None:

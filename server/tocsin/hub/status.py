@@ -104,7 +104,7 @@ class HubStatus:
 
     @property
     def waiting(self) -> int:
-        """How many streams wait for a read of the journal, or for an id that this process has not come to."""
+        """How many streams wait for a read or a search of the journal, or for an id that this process has not come to."""
         return self._subscriptions.waiting
 
     @property

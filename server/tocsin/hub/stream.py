@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from tocsin.core.wire import LAST_CHUNK
+from tocsin.eventlog.recent import Selection
 from tocsin.hub.connection import Connection
 from tocsin.hub.group import Group, Mark, Piece
 from tocsin.hub.readers import Reader
@@ -76,6 +77,7 @@ class Stream(Delivered):
         replays: events from before it opened, which it gets first; -1 until they are counted.
         stalled_at: when bytes last left for it while it lags, by the loop's clock.
         reader: who opened it; None where everybody may do everything, and for the hub's own.
+        selection: what it gets first, where that is not all that follows its cursor; None from then on.
         looked_to: a floor of the log up to which nothing was evicted that it still has to get.
     """
 
@@ -94,6 +96,7 @@ class Stream(Delivered):
         "presence",
         "reader",
         "replays",
+        "selection",
         "since",
         "stalled_at",
         "state",
@@ -119,6 +122,7 @@ class Stream(Delivered):
         self.state = State.OPENING
         self.presence = -1
         self.reader: Reader | None = None
+        self.selection: Selection | None = None
         self.replays = 0
         self.opened_at_seq = cursor
         self.since = group.meant

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 from tornado.iostream import IOStream
 
@@ -14,7 +17,9 @@ from tocsin.core.event import EventId
 from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.core.wire import HEARTBEAT, encode_retry, jittered_retry_ms
 from tocsin.errors import Busy, Unavailable
+from tocsin.eventlog.entry import Entry
 from tocsin.eventlog.journal import History
+from tocsin.eventlog.recent import Recent, Selection
 from tocsin.eventlog.resume import Resume, id_ahead, resolve
 from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.ahead import Ahead
@@ -25,6 +30,7 @@ from tocsin.hub.history_reads import HistoryReads
 from tocsin.hub.journal_replays import MAX_READS, Found, JournalReplays, Lost
 from tocsin.hub.publishing import Publishing
 from tocsin.hub.readers import Expiries, Reader
+from tocsin.hub.recent_events import RecentEvents
 from tocsin.hub.replay_cache import ReplayCache
 from tocsin.hub.states import State
 from tocsin.hub.stream import Stream
@@ -47,6 +53,14 @@ LAST_WORDS_S = 3.0
 """How long a client has to take the last bytes of a stream that it may not have any more."""
 
 log = logging.getLogger("tocsin.streams")
+
+
+class Asked(NamedTuple):
+    """What a client asked for whose stream waits for its place: see `Subscriptions.open`."""
+
+    last_event_id: str | Sequence[str]
+    ignored: Sequence[str]
+    recent: Recent | None
 
 
 class Subscriptions:
@@ -87,9 +101,11 @@ class Subscriptions:
         self._ready: deque[Stream] = deque()  # streams that go on in the loop's next turns
         self._replay_cache = ReplayCache()
         self._limits = StreamLimits(settings)
+        reads = HistoryReads(lambda: publishing.history, counters, MAX_READS)
+        self._recent_events = RecentEvents(publishing, reads)
         self._replays = JournalReplays(
             publishing,
-            HistoryReads(lambda: publishing.history, counters, MAX_READS),
+            reads,
             self._replay_cache,
             self._on_found,
             self._on_not_found,
@@ -133,12 +149,14 @@ class Subscriptions:
         ignored: Sequence[str],
         address: str = "",
         reader: Reader | None = None,
+        recent: Recent | None = None,
     ) -> Stream:
         """Open a stream over a connection, and send its opening.
 
         The opening is: `head`, the reconnection time, the welcome event `connection`, the event
         `gap` if something was missed, and the first piece of the replay. Where the client names an id that
-        only other processes have yet, the first two go at once, and the others when this one has it too.
+        only other processes have yet, the first two go at once, and the others when this one has it too; so it is
+        where the journal is searched for recent events.
 
         Args:
             connection: connected and non-blocking. The hub owns and closes it from here on.
@@ -151,6 +169,7 @@ class Subscriptions:
             ignored: what the client asked for and nobody knows; the welcome names it.
             address: that it counts for; an empty one isn't limited.
             reader: who asks, and for how long; None where everybody may do everything.
+            recent: what it gets first if it has nothing of this log; None is nothing.
 
         Raises:
             Busy: no stream is opened now; the connection is as it was, and still the caller's.
@@ -162,11 +181,12 @@ class Subscriptions:
             raise Busy(reason, self.retry_ms(3.0))
         whose = (reader, address)
         ahead = self._id_ahead(last_event_id)
-        if ahead:
-            return self._open_ahead(
-                connection, filter, last_event_id, ahead, head, chunked, presence, ignored, whose
+        resume = None if ahead else self._resolve(last_event_id, filter, recent)
+        if resume is None:
+            asked = Asked(last_event_id, ignored, recent)
+            return self._open_waiting(
+                connection, filter, asked, ahead, head, chunked, presence, whose
             )
-        resume = self._resolve(last_event_id, filter)
         number, clients = self._last_number + 1, self.clients + 1
         welcome = self._welcome(resume, number, clients, ignored, filter, reader)
         opening = encode_retry(self.retry_ms(1.5)) + welcome
@@ -178,6 +198,7 @@ class Subscriptions:
             raise
         stream = self._new_stream(connected, group, resume.cursor, presence, whose)
         stream.opened_at_seq = self._publishing.ring.head
+        stream.selection = resume.selection
         self._counters.count_opened(resume.resumed)
         try:
             self._note(stream, resume)
@@ -187,25 +208,30 @@ class Subscriptions:
             raise
         return stream
 
-    def _open_ahead(
+    def _open_waiting(
         self,
         connection: socket.socket | IOStream,
         filter: Filter,
-        last_event_id: str | Sequence[str],
-        ahead: EventId,
+        asked: Asked,
+        ahead: EventId | None,
         head: bytes,
         chunked: bool,
         presence: bool,
-        ignored: Sequence[str],
         whose: tuple[Reader | None, str],
     ) -> Stream:
-        """Open a stream whose client has `ahead`, and send what can be said before this process has it."""
+        """Open a stream, and send what can be said before it is known where it begins.
+
+        It waits until this process has `ahead`, or, where that is None, for a search of the journal.
+        """
         connected = connect(connection, self.sockets)
         # Until it is known where it begins, nothing is for it: so it has a group that is given nothing.
         group = Group[Stream](filter, chunked, self._publishing.ring.head, self._counters)
         stream = self._new_stream(connected, group, group.mark.cursor, presence, whose)
-        self._counters.count_opened(True)
-        self._ahead.add(stream, ahead, lambda: self._arrive(stream, last_event_id, ignored))
+        self._counters.count_opened(ahead is not None)
+        if ahead:
+            self._ahead.add(stream, ahead, lambda: self._arrive(stream, asked))
+        else:
+            self._search(stream, asked)
         try:
             self._start(stream, head + group.framed(encode_retry(self.retry_ms(1.5))))
         except BaseException:
@@ -247,8 +273,34 @@ class Subscriptions:
         self._counters.sent_bytes["control"] += len(opening)
         stream.start(opening, self.piece_after(stream))
 
-    def _resolve(self, last_event_id: str | Sequence[str], filter: Filter) -> Resume:
-        return resolve(last_event_id, self._publishing.ring, filter, self._publishing.history)
+    def _resolve(
+        self,
+        last_event_id: str | Sequence[str],
+        filter: Filter,
+        recent: Recent | None,
+        found: Selection | None = None,
+    ) -> Resume | None:
+        """Where a stream begins; None where the journal has to be searched first, and `found` isn't what it gave."""
+        ring = self._publishing.ring
+        resume = resolve(last_event_id, ring, filter, self._publishing.history)
+        if recent is None or not resume.begins_anew:
+            return resume
+        selection = found or self._recent_events.find(filter, recent)
+        if selection is None:
+            return None
+        return resume.with_recent(selection, ring, ring.count(selection.end, filter))
+
+    def _search(self, stream: Stream, asked: Asked) -> None:
+        """Let a stream wait for a search of the journal."""
+        assert asked.recent
+
+        def begin(found: Selection | Exception) -> None:
+            if isinstance(found, Exception):
+                self._on_not_found(stream, found)
+            else:
+                self._arrive(stream, asked, found)
+
+        self._recent_events.add(stream, stream.group.filter, asked.recent, begin)
 
     def _note(self, stream: Stream, resume: Resume) -> None:
         """Note where a stream begins that was just resolved."""
@@ -258,10 +310,8 @@ class Subscriptions:
         if is_wanted(log, "stream opened"):
             self._log_opened(stream, resume)
 
-    def _arrive(
-        self, stream: Stream, last_event_id: str | Sequence[str], ignored: Sequence[str]
-    ) -> None:
-        """Tell a stream that has waited where it begins: this process has its id, or won't have it."""
+    def _arrive(self, stream: Stream, asked: Asked, found: Selection | None = None) -> None:
+        """Tell a stream that has waited where it begins: this process has its id, or won't have it; or `found` is there."""
         if stream.number <= self._old_numbers:
             self._end(stream)
             return
@@ -269,12 +319,18 @@ class Subscriptions:
         if self._fan_out.entries_with(filter, chunked) > self._settings.max_patterns:
             self._end(stream, "patterns")
             return
-        resume = self._resolve(last_event_id, filter)
+        resume = self._resolve(asked.last_event_id, filter, asked.recent, found)
+        if resume is None:
+            self._search(stream, asked)
+            return
         stream.group = self._fan_out.join(filter, chunked, self._counters)
         stream.place(resume.cursor, self._publishing.ring.head)
+        stream.selection = resume.selection
         self._note(stream, resume)
         clients = self.clients
-        welcome = self._welcome(resume, stream.number, clients, ignored, filter, stream.reader)
+        welcome = self._welcome(
+            resume, stream.number, clients, asked.ignored, filter, stream.reader
+        )
         framed = stream.group.framed(welcome)
         self._counters.sent_bytes["control"] += len(framed)
         stream.go_on(Piece(framed, resume.cursor, 0))
@@ -316,11 +372,16 @@ class Subscriptions:
         if stream.number <= self._old_numbers:
             self._end(stream)
             return None
-        if stream in self._ahead.streams:
+        if self._waits_for_its_place(stream):
             if stream.state != State.OPENING:
                 stream.become(State.WAITING)
             return None
         ring = self._publishing.ring
+        selection = stream.selection
+        if selection is not None:
+            if stream.cursor < selection.end:
+                return self._piece_selected(stream, selection)
+            stream.selection = None
         if stream.cursor >= ring.head or self._close_if_lost(stream):
             return None
         if self._has_left_window(stream):
@@ -330,6 +391,36 @@ class Subscriptions:
             reading = ring.read(stream.cursor, stream.group.filter, max_bytes=PIECE_BYTES)
             before = [e for e in reading.entries if e.seq <= stream.opened_at_seq]
             self._count_replays(stream, len(before))
+        return piece
+
+    def _waits_for_its_place(self, stream: Stream) -> bool:
+        """Whether it isn't known yet where `stream` begins."""
+        return stream in self._ahead.streams or stream in self._recent_events
+
+    def _piece_selected(self, stream: Stream, selection: Selection) -> Piece | None:
+        """The next piece of what was selected for a stream, as `piece_after` says."""
+        ring, group, cursor = self._publishing.ring, stream.group, stream.cursor
+        piece = self._replay_cache.known(group, cursor, selection)
+        if piece is not None:
+            return piece
+        seqs = selection.seqs or ()
+        at = bisect_right(seqs, cursor)
+        entries, size = list[Entry](), 0
+        for seq in islice(seqs, at, None):
+            entry = ring.kept(seq)
+            if entry is None or size >= PIECE_BYTES:
+                break
+            entries.append(entry)
+            size += len(entry.block)
+        if not entries:
+            if self._publishing.history is None or seqs[at] <= self._publishing.history.floor:
+                stream.close("slow")  # it was evicted meanwhile
+            elif stream.state != State.OPENING:
+                self._replays.add(stream)
+            return None
+        is_last = at + len(entries) == len(seqs)
+        piece = group.piece(entries, selection.end if is_last else entries[-1].seq)
+        self._replay_cache.keep(group, cursor, piece, selection)
         return piece
 
     def _has_left_window(self, stream: Stream) -> bool:
@@ -371,8 +462,8 @@ class Subscriptions:
 
     @property
     def waiting(self) -> int:
-        """How many streams wait for a read of the journal, or for an id that this process has not come to."""
-        return len(self._replays) + len(self._ahead.streams)
+        """How many streams wait for a read or a search of the journal, or for an id that this process has not come to."""
+        return len(self._replays) + len(self._ahead.streams) + len(self._recent_events)
 
     @staticmethod
     def _is_to_count(stream: Stream, piece: Piece) -> bool:
@@ -392,8 +483,8 @@ class Subscriptions:
 
     def on_ready(self, stream: Stream) -> None:
         """Let the stream go on in one of the loop's next turns; at the head there is nothing to wait for."""
-        is_at_head = (
-            stream.cursor >= self._publishing.ring.head and stream not in self._ahead.streams
+        is_at_head = stream.cursor >= self._publishing.ring.head and not self._waits_for_its_place(
+            stream
         )
         if is_at_head and stream.number > self._old_numbers:
             self.on_caught_up(stream)
@@ -414,6 +505,7 @@ class Subscriptions:
         self._limits.remove(stream.number)
         self._presence.pop(stream, None)
         self._ahead.discard(stream)
+        self._recent_events.discard(stream)
         self._replays.discard(stream)
         undelivered = stream.undelivered
         self._fan_out.leave(stream.group)
@@ -451,6 +543,8 @@ class Subscriptions:
         """
         kept = self._kept
         kept_to = max(stream.cursor, stream.looked_to)
+        if stream.selection is not None:  # up to its end only what was selected is missed
+            kept_to = max(kept_to, stream.selection.end)
         if kept_to >= kept.floor:
             return False
         if kept.has_lost(kept_to, stream.group.filter):
@@ -476,6 +570,7 @@ class Subscriptions:
         if self._publishing.nodes:
             self._publishing.nodes.report(len(self.streams))
         self._replay_cache.clear()
+        self._recent_events.forget()
         await self._end_each(self._expiries.take(self._clock(), self.streams), "expired")
         await self._close_slow()
         await self._end_old()
@@ -551,6 +646,7 @@ class Subscriptions:
             if turn.is_over:
                 await turn.next()
         await self._replays.stop()
+        await self._recent_events.stop()
 
     def reset(self) -> None:
         """End the streams of a log that is no more; they resume in the new one, and are told of the gap."""

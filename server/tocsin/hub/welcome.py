@@ -45,6 +45,8 @@ def encode_welcome(
         "missed": resume.gap.missed if resume.gap else 0,
         "heartbeat": heartbeat,
     }
+    if resume.is_truncated:
+        data["truncated"] = True
     if ignored:
         data["ignored"] = ignored
     if topics:

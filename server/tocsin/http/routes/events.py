@@ -7,16 +7,28 @@ import time
 from tocsin.access.principal import EVERYBODY
 from tocsin.core.filters import Filter
 from tocsin.errors import Forbidden, InvalidInput, Unauthorized
+from tocsin.eventlog.recent import Recent
+from tocsin.eventlog.resume import EARLIEST
 from tocsin.http.answer import ClosingStream
 from tocsin.http.credentials import TICKET
 from tocsin.http.open_stream import OpenStream, stream_head, takes_events
 from tocsin.http.origins import Origins
-from tocsin.http.parameters import LAST_EVENT_ID, Parameters
+from tocsin.http.parameters import (
+    LAST,
+    LAST_EVENT_ID,
+    PER_TOPIC,
+    Parameters,
+    not_both,
+    recent_of,
+)
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
 from tocsin.hub.hub import Hub
 
-KNOWN = frozenset({"topic", "type", LAST_EVENT_ID, "presence", TICKET})
+KNOWN = frozenset({"topic", "type", LAST_EVENT_ID, "presence", LAST, PER_TOPIC, TICKET})
+
+Question = tuple[Parameters, Filter, Recent | None]
+"""A query that was read: what is asked for of events, and what of them first."""
 
 _OWN = {LAST_EVENT_ID, TICKET}
 """What is of one client alone: a query that has it isn't remembered."""
@@ -35,7 +47,7 @@ class EventsRoute(Route):
     def __init__(self, hub: Hub, origins: Origins) -> None:
         self._hub = hub
         self._origins = origins
-        self._known: dict[str, tuple[Parameters, Filter]] = {}
+        self._known: dict[str, Question] = {}
 
     def answer(self, request: Request) -> OpenStream | ClosingStream:
         """The stream that `request` asks for; HEAD gets its head alone.
@@ -44,19 +56,22 @@ class EventsRoute(Route):
             InvalidInput: it asks for what can't be.
             Unauthorized, Forbidden: its sender may read nothing of that.
         """
-        parameters, filter = self._asked(request)
+        parameters, filter, recent = self._asked(request)
         principal = request.principal
         if not request.is_internal:
             filter = principal.readable(filter)
         chunked = request.version != "HTTP/1.0"
         of_every_answer = self._origins.headers(request)
         second = int(time.time())
+        last_ids = last_event_ids(request, parameters)
+        if recent and EARLIEST in last_ids:
+            raise not_both(LAST if recent.last else PER_TOPIC, f"{LAST_EVENT_ID}={EARLIEST}")
         if request.method == "HEAD":
             return ClosingStream(stream_head(False, of_every_answer, second))
         return OpenStream(
             self._hub,
             filter,
-            last_event_ids(request, parameters),
+            last_ids,
             parameters.last("presence") == "1",
             parameters.ignored,
             chunked,
@@ -66,9 +81,10 @@ class EventsRoute(Route):
             None if principal is EVERYBODY else principal,
             request.peer,
             takes_events(request.headers.get("accept", "")),
+            recent,
         )
 
-    def _asked(self, request: Request) -> tuple[Parameters, Filter]:
+    def _asked(self, request: Request) -> Question:
         """What the query of `request` says; remembered, as the clients of one page ask alike: 15 us a stream.
 
         Only of parameters that are known, as anything may be said in others: a token has no place in here.
@@ -79,11 +95,11 @@ class EventsRoute(Route):
         query = request.query
         if request.is_internal:
             parameters = Parameters.read(request, KNOWN)
-            return parameters, Filter(parameters.all("topic"))
+            return parameters, Filter(parameters.all("topic")), None
         asked = self._known.get(query)
         if asked is None:
             parameters = Parameters.read(request, KNOWN)
-            asked = parameters, parameters.filter
+            asked = parameters, parameters.filter, recent_of(parameters)
             is_common = not parameters.ignored and _OWN.isdisjoint(parameters.values)
             if is_common and len(query) <= KNOWN_QUERY_CHARACTERS:
                 if len(self._known) >= MAX_KNOWN_QUERIES:

@@ -7,6 +7,7 @@ begins while it is made.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Sequence
 from time import monotonic
 
@@ -16,19 +17,21 @@ from tocsin.core.filters import Filter
 from tocsin.core.numbers import whole_number
 from tocsin.core.strict_json import DECODE_ERRORS
 from tocsin.errors import Unavailable
+from tocsin.eventlog.recent import Recent
 from tocsin.eventlog.resume import Gap, resolve
 from tocsin.eventlog.ring import NEWEST_LIMIT, Entry, RingBuffer
 from tocsin.http.answer import Answer, of_json
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.credentials import TICKET
 from tocsin.http.later import Later
-from tocsin.http.parameters import Parameters
+from tocsin.http.parameters import PER_TOPIC, Parameters, not_both, per_topic_of
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
-from tocsin.hub.history_reads import committed
+from tocsin.hub.history_reads import committed, near
 from tocsin.hub.hub import Hub
 
-KNOWN = frozenset({"topic", "type", "after", "limit", TICKET})
+AFTER = "after"
+KNOWN = frozenset({"topic", "type", AFTER, "limit", PER_TOPIC, TICKET})
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
@@ -37,6 +40,9 @@ PAGE_BYTES = 1024 * 1024
 
 READ_BYTES = 64 * 1024
 """Of events that are read from the journal at once: encoding them takes a millisecond of the loop."""
+
+READ_ENTRIES = 200
+"""Of the window that are taken at once."""
 
 PAGE_S = 5.0
 """Seconds of reading after which a page ends: a filter may let next to nothing through of a long history."""
@@ -93,6 +99,10 @@ class HistoryRoute(Route):
             parameters.last("limit", str(DEFAULT_LIMIT)), "limit", least=1, most=MAX_LIMIT
         )
         filter = request.principal.readable(parameters.filter)
+        if PER_TOPIC in parameters.values:
+            per_topic_of(parameters)  # before anything is read
+            if AFTER in parameters.values:
+                raise not_both(PER_TOPIC, AFTER)
         if self._answers.is_spent:
             message = f"answers of {self._answers.limit} bytes are unread; try again"
             raise Unavailable(message, code="busy", retry_after_s=2)
@@ -102,8 +112,10 @@ class HistoryRoute(Route):
     async def _read(
         self, parameters: Parameters, filter: Filter, limit: int, reads_everything: bool
     ) -> Answer:
-        after = parameters.last("after")
-        if after:
+        after = parameters.last(AFTER)
+        if PER_TOPIC in parameters.values:
+            page = await self._recent_page(filter, per_topic_of(parameters), limit)
+        elif after:
             page = await self._page_after(after, filter, limit)
         else:
             page = await self._newest_page(filter, limit)
@@ -143,6 +155,38 @@ class HistoryRoute(Route):
                 entries = Entry.of_all(events) + entries
         is_cut = len(entries) < limit and _size(entries) >= PAGE_BYTES
         return Page(ring, entries, is_cut)
+
+    async def _recent_page(self, filter: Filter, per_topic: int, limit: int) -> Page:
+        """The newest entries of each topic; of these the newest, where they are too many for one page."""
+        ring = self._hub.ring
+        recent_events = self._hub.recent_events
+        selection = await recent_events.search(filter, Recent(per_topic=per_topic))
+        seqs = (selection.seqs or ())[-limit:]
+        is_cut = selection.is_truncated or len(seqs) < selection.count
+        entries: list[Entry] = []
+        cursor, room = selection.cursor, PAGE_BYTES
+        while seqs and cursor < seqs[-1]:
+            found, cursor = await self._next_selected(ring, filter, seqs, cursor)
+            entries += found
+            room -= _size(found)
+            while room < 0 and len(entries) > 1:
+                is_cut = True
+                room += len(entries.pop(0).block)
+        return Page(ring, entries, is_cut)
+
+    async def _next_selected(
+        self, ring: RingBuffer, filter: Filter, seqs: Sequence[int], cursor: int
+    ) -> tuple[Sequence[Entry], int]:
+        """The entries of some of `seqs`, the first after `cursor`, and the cursor behind them; what is gone is left out."""
+        at = bisect_right(seqs, cursor)
+        if seqs[at] > ring.floor:
+            some = seqs[at : at + READ_ENTRIES]
+            return [entry for seq in some if (entry := ring.kept(seq))], some[-1]
+        some = near(seqs, cursor, ring.floor)
+        if self._is_lost(ring, some[0] - 1, filter):
+            return (), some[-1]
+        events = await self._hub.history_reads.picked(ring, filter, some)
+        return Entry.of_all(events), events[-1].id.seq if events else some[-1]
 
     async def _page_after(self, after: str, filter: Filter, limit: int) -> Page:
         """At most `limit` entries after the id `after`; the loop has its turn between two looks at the log."""

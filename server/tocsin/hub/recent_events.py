@@ -1,0 +1,257 @@
+"""Finds the recent events that are asked for: in the window where it is enough, else in the journal too."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from tocsin.core.event import Event
+from tocsin.core.filters import Filter
+from tocsin.errors import Unavailable
+from tocsin.eventlog.recent import Picking, Recent, Selection
+from tocsin.eventlog.ring import NEWEST_LIMIT, RingBuffer
+from tocsin.hub.history_reads import HistoryReads
+from tocsin.hub.publishing import Publishing
+from tocsin.hub.states import State
+from tocsin.hub.stream import Stream
+from tocsin.hub.turns import Turn
+
+SEARCH_S = 5.0
+"""How long the journal is searched; what was found by then is a selection that is truncated."""
+
+LOOK_EVENTS = 1_000
+LOOK_BYTES = 1024 * 1024
+"""What one look into the journal gives at most."""
+
+NO_LIMIT = 1 << 62
+"""Of bytes, where entries are found and not read."""
+
+KNOWN_SEQS = 1_000_000
+"""Seqs of selections that are kept for who asks for the same: 8 MB and more."""
+
+LOOK_S = 0.02
+"""So often it is looked whether a stream has taken what it was sent before its opening."""
+
+log = logging.getLogger("tocsin.streams")
+
+Open = Callable[[Selection | Exception], None]
+"""Lets a stream begin with what was found for it, or ends it for why nothing was."""
+
+Question = tuple[Filter, Recent]
+
+
+class RecentEvents:
+    """Searches for selections, once for all who ask for the same.
+
+    Args:
+        publishing: whose ring and history it is.
+        reads: of the history.
+    """
+
+    def __init__(self, publishing: Publishing, reads: HistoryReads) -> None:
+        self._publishing = publishing
+        self._reads = reads
+        self._known: dict[Question, Selection] = {}
+        self._known_of: tuple[RingBuffer, int, int] | None = None  # its head and its floor
+        self._known_seqs = 0
+        self._waiting: dict[Question, dict[Stream, Open]] = {}
+        self._searches: set[asyncio.Task[None]] = set()
+        self._streams: dict[Stream, Question] = {}
+
+    # --- finding ------------------------------------------------------------------------------------
+
+    def find(self, filter: Filter, recent: Recent) -> Selection | None:
+        """What `recent` asks for, from the window; None where the journal has to be searched too."""
+        ring = self._publishing.ring
+        if self._known_of != (ring, ring.head, ring.floor):
+            self._known_of = (ring, ring.head, ring.floor)
+            self._known, self._known_seqs = {}, 0
+        known = self._known.get((filter, recent))
+        if known is None:
+            known = self._last(filter, recent.last) if recent.last else self._picked(filter, recent)
+            if known is not None and self._known_seqs + known.count < KNOWN_SEQS:
+                self._known[filter, recent] = known
+                self._known_seqs += known.count + 1
+        return known
+
+    async def search(self, filter: Filter, recent: Recent) -> Selection:
+        """The same, from the journal too. It is that of the log as it was when this was asked for.
+
+        Raises:
+            Unavailable: the journal can't be read now, or a new log began.
+        """
+        found = self.find(filter, recent)
+        if found is not None:
+            return found
+        if recent.last:
+            return await self._search_last(filter, recent.last)
+        return await self._search_picked(filter, recent)
+
+    def forget(self) -> None:
+        """Let go of what is kept for who asks for the same; once a second."""
+        self._known, self._known_seqs = {}, 0
+
+    def _last(self, filter: Filter, count: int) -> Selection | None:
+        ring, history = self._publishing.ring, self._publishing.history
+        if filter.is_everything:  # wherever they are kept
+            cursor = max(ring.head - count, (history or ring).floor)
+            return Selection(cursor, ring.head - cursor, ring.head)
+        entries = ring.newest(filter, count, max_bytes=NO_LIMIT)
+        cursor = entries[0].seq - 1 if entries else ring.head
+        is_cut = len(entries) < count and not self._is_searched(ring, cursor, filter)
+        if history and len(entries) < count and (is_cut or ring.has_lost(history.floor, filter)):
+            return None
+        return Selection(cursor, len(entries), ring.head, is_cut)
+
+    @staticmethod
+    def _is_searched(ring: RingBuffer, cursor: int, filter: Filter) -> bool:
+        """Whether the window has nothing of `filter` up to `cursor`: a search in a long one is bounded."""
+        return len(ring) <= NEWEST_LIMIT or ring.count(ring.floor, filter) == ring.count(
+            cursor, filter
+        )
+
+    def _picked(self, filter: Filter, recent: Recent) -> Selection | None:
+        ring = self._publishing.ring
+        picking = Picking(filter, recent.per_topic)
+        first = ring.pick(picking)
+        if not self._is_enough(ring, picking, first):
+            return None
+        is_cut = first > ring.floor + 1 and not picking.is_done
+        return picking.selection(ring.head, is_cut=is_cut)
+
+    def _is_enough(self, ring: RingBuffer, picking: Picking, first: int) -> bool:
+        """Whether what the window has from `first` on is all that is asked for, as far as anybody keeps it.
+
+        Else `picking` knows what of, if anything does.
+        """
+        history = self._publishing.history
+        if picking.is_done or history is None:
+            return True
+        if first > ring.floor + 1:
+            return False
+        if not ring.has_lost(history.floor, picking.filter):
+            return True
+        evicted = ring.evicted_topics(history.floor, picking.filter)
+        if evicted is not None:
+            picking.narrow(evicted)
+        return picking.is_done
+
+    async def _search_last(self, filter: Filter, count: int) -> Selection:
+        ring = self._publishing.ring
+        head = ring.head
+        found = ring.newest(filter, count, max_bytes=NO_LIMIT)
+        left = count - len(found)
+        cursor = found[0].seq - 1 if found else head
+        # As far as the window was searched: to its end, unless it is longer than what one search looks at.
+        before = ring.floor + 1 if len(ring) <= NEWEST_LIMIT else cursor + 1
+        ends_at = monotonic() + SEARCH_S
+        while left and monotonic() < ends_at:
+            events = await self._look(ring, filter, min(left, LOOK_EVENTS), before)
+            if not events:
+                return Selection(cursor, count - left, head)
+            left -= len(events)
+            before = events[0].id.seq
+            cursor = before - 1
+        return Selection(cursor, count - left, head, is_truncated=left > 0)
+
+    async def _search_picked(self, filter: Filter, recent: Recent) -> Selection:
+        ring = self._publishing.ring
+        head = ring.head
+        picking = Picking(filter, recent.per_topic)
+        before = ring.pick(picking)
+        self._is_enough(ring, picking, before)  # which tells it what is left to look for
+        ends_at = monotonic() + SEARCH_S
+        while not picking.is_done and monotonic() < ends_at:
+            events = await self._look(ring, filter, LOOK_EVENTS, before)
+            if not events:
+                return picking.selection(head, is_cut=False)
+            for event in reversed(events):
+                picking.take(event.id.seq, event.draft.type, event.draft.topics)
+            before = events[0].id.seq
+        return picking.selection(head, is_cut=not picking.is_done)
+
+    async def _look(
+        self, ring: RingBuffer, filter: Filter, count: int, before: int
+    ) -> Sequence[Event]:
+        events = await self._reads.newest(filter, count, max_bytes=LOOK_BYTES, before=before)
+        if self._publishing.ring is not ring or any(e.id.epoch != ring.epoch for e in events):
+            raise Unavailable("a new log began", code="restart")
+        return events
+
+    # --- streams that wait ---------------------------------------------------------------------------
+
+    def add(self, stream: Stream, filter: Filter, recent: Recent, open: Open) -> None:
+        """Let `stream` wait for what `recent` asks for; `open` is called then, once.
+
+        It isn't called while the stream's socket has not taken all of what it was sent before.
+        """
+        question = (filter, recent)
+        self._streams[stream] = question
+        waiting = self._waiting.get(question)
+        if waiting is not None:
+            waiting[stream] = open
+            return
+        self._waiting[question] = {stream: open}
+        search = asyncio.ensure_future(self._serve(question))
+        self._searches.add(search)
+        search.add_done_callback(self._searches.discard)
+
+    def discard(self, stream: Stream) -> None:
+        """Forget `stream`, which is over, if it waits."""
+        question = self._streams.pop(stream, None)
+        if question is not None and question in self._waiting:
+            self._waiting[question].pop(stream, None)
+
+    def __contains__(self, stream: object) -> bool:
+        """Whether `stream` waits."""
+        return stream in self._streams
+
+    def __len__(self) -> int:
+        """How many streams wait."""
+        return len(self._streams)
+
+    async def stop(self) -> None:
+        """Give up what is under way."""
+        searches = tuple(self._searches)
+        for search in searches:
+            search.cancel()
+        await asyncio.gather(*searches, return_exceptions=True)
+
+    async def _serve(self, question: Question) -> None:
+        found: Selection | Exception
+        try:
+            found = await self.search(*question)
+        except Unavailable as error:
+            found = error
+        except (
+            Exception
+        ) as error:  # a bug, of which those that ask for something else must not suffer
+            log.exception("a search of the journal failed; its streams are closed, and resume")
+            found = error
+        # Who comes from now on asks again.
+        await self._hand_out(self._waiting.pop(question), found)
+
+    async def _hand_out(self, waiting: dict[Stream, Open], found: Selection | Exception) -> None:
+        """Open those that wait still, in turns."""
+        turn = Turn()
+        while waiting:
+            for stream, open in tuple(waiting.items()):
+                if stream.state == State.WAITING:
+                    del waiting[stream], self._streams[stream]
+                    self._open(stream, open, found)
+                elif stream not in self._streams:
+                    del waiting[stream]
+                if turn.is_over:
+                    await turn.next()
+            if waiting:
+                await asyncio.sleep(LOOK_S)
+
+    @staticmethod
+    def _open(stream: Stream, open: Open, found: Selection | Exception) -> None:
+        try:
+            open(found)
+        except Exception:  # a bug, of which the other streams must not suffer
+            log.exception("a stream failed; it is closed, and resumes")
+            stream.close("error")
