@@ -217,6 +217,7 @@ def test_keys_of_a_set_are_pinned_to_what_they_are_for() -> None:
         b'{"keys": [{"kty": "RSA", "n": "AQ", "e": "x", "kid": "a"}]}',
         key_set(a="RS256").replace(b'"sig"', b'"enc"'),
         json.dumps({"keys": [{}] * 101}).encode(),
+        b'{"keys": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
     ],
 )
 def test_set_without_a_key_that_can_be_used_is_refused(content: bytes) -> None:
@@ -242,6 +243,33 @@ def test_remembered_tokens_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(10):
         authentication.of_bearer("Bearer " + token(sub=f"{number}"))
     assert "verified=3" in repr(authentication)
+
+
+def test_remembered_tokens_are_bounded_by_their_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.access.authentication.MAX_VERIFIED_BYTES", 2_000)
+    authentication = Authentication(Settings(jwt_key=SECRET))
+    texts = [token(sub=f"{number}" * 200) for number in range(10)]
+    for text in texts:
+        authentication.of_bearer("Bearer " + text)
+    assert f"verified={2_000 // len(texts[0])})" in repr(authentication)
+    authentication.of_bearer("Bearer " + token(sub="x" * 249, jti="y" * 2_000))
+    assert "verified=0" in repr(authentication)
+
+
+@pytest.mark.parametrize("bits", [512, 1_024])
+def test_rsa_key_that_can_be_broken_is_refused(bits: int) -> None:
+    public = weak_rsa_key(bits)
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    with pytest.raises(SettingsError, match=f"{bits} bits: allowed: 2048 bits or more"):
+        verifying_key(pem, ())
+    entry = json.loads(jwt.get_algorithm_by_name("RS256").to_jwk(public))
+    with pytest.raises(ValueError, match="no public key"):
+        keys_of_set(json.dumps({"keys": [entry]}).encode(), ())
+
+
+def weak_rsa_key(bits: int) -> rsa.RSAPublicKey:
+    """One whose modulus is just a number of that length: there is no library left that makes small pairs."""
+    return rsa.RSAPublicNumbers(65_537, 2 ** (bits - 1) + 1).public_key()
 
 
 @pytest.mark.parametrize(

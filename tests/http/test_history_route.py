@@ -67,6 +67,14 @@ async def test_newest_page_takes_what_the_window_lacks_from_the_journal() -> Non
         assert hub.counters.history_reads["ok"] == 2
 
 
+@pytest.mark.parametrize("query", ["topic=none", "topic=n*", "after=earliest&topic=n*"])
+async def test_page_of_nothing_in_window_and_journal_is_empty(query: str) -> None:
+    async with running(KeptJournal(), **window_of(10)) as hub:
+        await hub.publish(*drafts(30, "a"))
+        found = await page(hub, query)
+        assert (found["events"], found["gap"], found["more"]) == ([], None, False)
+
+
 @pytest.mark.parametrize("query", ["limit=1000", f"limit=1000&after={EPOCH}-1"])
 async def test_page_of_large_events_is_bounded_wherever_they_come_from(query: str) -> None:
     async with running(KeptJournal(), **window_of(5)) as hub:
@@ -220,3 +228,40 @@ async def test_reads_for_pages_are_bounded_and_too_many_are_refused() -> None:
         gate.set()
         answered = await asyncio.gather(*asked, return_exceptions=True)
         assert sum(isinstance(each, dict) for each in answered) == PAGES_AT_ONCE + MAX_WAITING
+
+
+async def test_pages_asked_for_at_once_have_a_turn_of_the_loop_each() -> None:
+    async with running(KeptJournal(), **window_of(10)) as hub:
+        await hub.publish(*drafts(10))
+        route = HistoryRoute(hub, ByteBudget(2**30))
+        turns, made = 0, []
+
+        def answered(value: object) -> Any:
+            made.append(turns)
+            return value
+
+        for _ in range(20):
+            later = route.answer(Request("GET", "/api/history", principal=EVERYBODY))
+            later.settle, later.send = answered, lambda _: None
+        while len(made) < 20:
+            await asyncio.sleep(0)
+            turns += 1
+        assert len(set(made)) == 20
+
+
+async def test_pages_asked_for_at_once_are_made_only_as_long_as_there_is_room_for_them() -> None:
+    async with running(KeptJournal(), **window_of(10)) as hub:
+        await hub.publish(*drafts(10))
+        budget, given = ByteBudget(1_000), list[Any]()
+        route = HistoryRoute(hub, budget)
+
+        def unread(value: Any) -> None:
+            given.append(value)
+            if not isinstance(value, Exception):
+                budget.add(len(value.body))
+
+        for _ in range(20):
+            later = route.answer(Request("GET", "/api/history", principal=EVERYBODY))
+            later.settle, later.send = lambda value: cast(Any, value), unread
+        await eventually(lambda: len(given) == 20)
+        assert sum(isinstance(each, Unavailable) for each in given) >= 18

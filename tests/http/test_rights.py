@@ -134,6 +134,22 @@ async def test_principal_of_an_event_is_in_its_draft(tmp_path: Path) -> None:
 # --- bad credentials -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("query", ["ticket=x", "t%69cket=x", "topic=public/a&%74icket=x"])
+def test_ticket_is_never_overlooked_however_its_name_is_spelt(
+    hub: GuardedHub, lane: tuple[str, ...], query: str
+) -> None:
+    for path in ("/events", "/api/history"):
+        assert hub.ask(get(f"{path}?{query}", *lane)).status == 401
+
+
+@pytest.mark.parametrize("seconds", [1_900_000_000_000, 10**17, 1e300])
+def test_token_may_end_later_than_calendars_do(hub: GuardedHub, seconds: float) -> None:
+    """As one does whose maker counts in milliseconds."""
+    bearing = bearer(token(exp=seconds))
+    assert hub.ask(get("/api/session", bearing)).json["expires"].startswith("9999-12-31T")
+    assert hub.ask(post_none("/api/session", bearing)).status == 200
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_bad_token_gets_401_and_never_what_everybody_may(
     hub: GuardedHub, lane: tuple[str, ...], name: str

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -166,3 +167,30 @@ def test_missing_extra_is_named_with_what_to_install(words: tuple[str, ...]) -> 
     )
     assert done.returncode == 2
     assert "pip install 'tocsin[jwt]'" in done.stderr
+
+
+def test_token_that_is_explained_forges_no_line_and_commands_no_terminal(tmp_path: Path) -> None:
+    forged = {"sub": "a", "exp": 1, "x": "\x1b[2J\nverified: yes", "y\nz": 1}
+    text = jwt.encode(forged, SECRET)
+    explained = tocsin(tmp_path, "token", "explain", input=text).stdout
+    assert "\x1b" not in explained
+    lines = explained.splitlines()
+    assert [line for line in lines if line.startswith(("verified", "z"))] == [
+        "verified: no, as no --jwt-key and no --jwt-jwks was given"
+    ]
+
+
+@pytest.mark.parametrize("expires", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00"])
+def test_key_ends_at_a_time_that_can_be_shown(tmp_path: Path, expires: str) -> None:
+    words = ("key", "add", "a", "--keys", "keys.toml", "--expires", expires)
+    assert "--expires: " in tocsin(tmp_path, *words, code=2).stderr
+    hashed = "sha256:" + "0" * 64
+    (tmp_path / "keys.toml").write_text(f'[a]\nsecrets = ["{hashed}"]\nexpires = {expires}\n')
+    assert "a.expires" in tocsin(tmp_path, "serve", "--keys", "keys.toml", code=2).stderr
+
+
+def test_file_of_keys_that_is_nested_without_end_is_none(tmp_path: Path) -> None:
+    (tmp_path / "keys.toml").write_text("a = " + "[" * 5_000)
+    assert (
+        "not a TOML file" in tocsin(tmp_path, "key", "list", "--keys", "keys.toml", code=2).stderr
+    )

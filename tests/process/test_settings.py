@@ -336,3 +336,21 @@ def test_clients_are_limited_by_the_descriptors_less_a_reserve() -> None:
     assert client_limit(Settings(max_clients=5)) == 5
     with pytest.raises(SettingsError, match=f"allowed: at most {descriptors - 100}"):
         client_limit(Settings(max_clients=descriptors))
+
+
+@pytest.mark.parametrize("name", ["keys", "journal", "host", "tls_cert", "jwt_key"])
+def test_text_with_the_character_0_is_refused(name: str, tmp_path: Path) -> None:
+    value = '["unix:/a\\u0000b"]' if name == "host" else '"sqlite:a\\u0000b"'
+    path = file(tmp_path / "hub.toml", f"{name} = {value}")
+    with pytest.raises(SettingsError, match=f"{name} in .*: allowed: text without the character 0"):
+        load(path=path)
+
+
+def test_file_of_settings_that_is_nested_without_end_is_none(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="not a TOML file"):
+        load(path=file(tmp_path / "hub.toml", "port = " + "[" * 5_000))
+
+
+def test_key_set_has_an_address_that_can_be_asked() -> None:
+    with pytest.raises(SettingsError, match="jwt_jwks: 'https://\\[::1/keys': no address"):
+        load({"jwt_jwks": "https://[::1/keys"})

@@ -27,7 +27,10 @@ from tocsin.errors import SettingsError, Unauthorized, Unavailable
 from tocsin.settings import Settings
 
 MAX_VERIFIED = 10_000
-"""Tokens that are remembered as verified: 5 MB."""
+"""Tokens that are remembered as verified."""
+
+MAX_VERIFIED_BYTES = 4 * 1024 * 1024
+"""Bytes of them in all. What is kept of one is its rights, which take up to five times its own length."""
 
 MAX_WAITING = 1_000
 """Requests that wait for a key set at once."""
@@ -61,6 +64,8 @@ class Authentication:
         )
         self._keys = KeyTable(read_keys(settings.keys)) if settings.keys else KeyTable()
         self._verified: dict[bytes, Principal] = {}
+        self._sizes: dict[bytes, int] = {}  # of their tokens, in the same order
+        self._verified_bytes = 0
         self._key_set = self._make_key_set()
         self._requirements = Requirements(
             audience=settings.jwt_audience, issuer=settings.jwt_issuer
@@ -92,7 +97,7 @@ class Authentication:
                 raise refused("malformed")
             principal = self._verify(token, digest)
         if principal is not None and principal.expires_at <= self._clock():
-            self._verified.pop(digest, None)
+            self._forget(digest)
             raise refused("expired")
         return principal
 
@@ -152,16 +157,23 @@ class Authentication:
             except Unauthorized as failure:
                 error = failure
                 continue
-            self._remember(digest, principal)
+            self._remember(digest, principal, len(token))
             return principal
         if self._key_set.may_learn(kid):
             return None
         raise error if self._key_set.is_loaded else _no_keys_yet()
 
-    def _remember(self, digest: bytes, principal: Principal) -> None:
-        if len(self._verified) >= MAX_VERIFIED:
-            del self._verified[next(iter(self._verified))]
+    def _remember(self, digest: bytes, principal: Principal, size: int) -> None:
         self._verified[digest] = principal
+        self._sizes[digest] = size
+        self._verified_bytes += size
+        while len(self._verified) > MAX_VERIFIED or self._verified_bytes > MAX_VERIFIED_BYTES:
+            self._forget(next(iter(self._verified)))
+
+    def _forget(self, digest: bytes) -> None:
+        """Remember no more the token of `digest`, if it is."""
+        if self._verified.pop(digest, None):
+            self._verified_bytes -= self._sizes.pop(digest)
 
     # --- changes while running ------------------------------------------------------------------
 
@@ -186,6 +198,8 @@ class Authentication:
     def _forget_verified(self) -> None:
         """Have tokens verified anew: a key may be gone that had signed some."""
         self._verified.clear()
+        self._sizes.clear()
+        self._verified_bytes = 0
 
     # --- the settings -----------------------------------------------------------------------------
 

@@ -156,7 +156,7 @@ def read_keys(path: str) -> list[Key]:
         raise SettingsError(f"keys: {path}: allowed: at most {MAX_FILE_BYTES} bytes")
     try:
         table = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"keys: {path}: not a TOML file: {error}") from None
     try:
         keys = [_key(name, fields) for name, fields in table.items()]
@@ -198,9 +198,18 @@ def _are_texts(value: Any) -> TypeGuard[list[str]]:
 def _expiry(name: str, value: Any) -> float:
     if value is None:
         return math.inf
-    if not isinstance(value, datetime) or value.tzinfo is None:
+    if not isinstance(value, datetime) or value.tzinfo is None or not is_in_utc(value):
         raise _invalid(f"{name}.expires", "a date and time with its offset: 2027-01-01T00:00:00Z")
     return value.timestamp()
+
+
+def is_in_utc(moment: datetime) -> bool:
+    """Whether `moment`, which has an offset, lies in the years 1 to 9999 of UTC too: else nothing can show it."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 def _invalid(key: str, allowed: str) -> InvalidInput:

@@ -37,6 +37,9 @@ ALGORITHMS: Mapping[str, Sequence[str]] = {
 
 EC_ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 
+LEAST_RSA_BITS = 2_048
+"""Of an RSA key (RFC 7518, section 3.3): those of 512 bits are broken on one machine in hours."""
+
 LEAST_SECRET_BYTES = 32
 """Of a secret for HMAC (RFC 7518, section 3.2): a shorter one can be found by trying."""
 
@@ -129,6 +132,10 @@ def _public_key(pem: str) -> tuple[str, Any, str]:
     except Exception:  # the library raises errors of many kinds, some of which quote the text
         raise SettingsError("jwt_key: (hidden): allowed: a public key in PEM") from None
     if isinstance(key, rsa.RSAPublicKey):
+        if key.key_size < LEAST_RSA_BITS:
+            raise SettingsError(
+                f"jwt_key: an RSA key of {key.key_size} bits: allowed: {LEAST_RSA_BITS} bits or more"
+            )
         return "RSA", key, ""
     if isinstance(key, ec.EllipticCurvePublicKey):
         curves = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
@@ -169,7 +176,7 @@ def keys_of_set(content: bytes, algorithms: Sequence[str]) -> list[VerifyingKey]
     """
     try:
         entries = msgspec.json.decode(content, type=dict[str, Any])["keys"]
-    except (msgspec.DecodeError, KeyError, UnicodeDecodeError):
+    except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError):
         raise ValueError("not a JSON Web Key Set") from None
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
         raise ValueError(f"not a JSON Web Key Set of at most {MAX_KEYS} keys")
@@ -193,6 +200,8 @@ def _key_of_set(entry: Any, wanted: Sequence[str]) -> VerifyingKey | None:
         public = {name: value for name, value in entry.items() if name not in ("d", "p", "q")}
         key = jwt.PyJWK(public, algorithm=algorithms[0]).key
     except (SettingsError, PyJWTError, ValueError, TypeError):
+        return None
+    if kind == "RSA" and key.key_size < LEAST_RSA_BITS:
         return None
     return VerifyingKey(key, algorithms, kid)
 

@@ -153,10 +153,10 @@ def _read(path: str) -> dict[str, Key]:
 def _time(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
         allowed = "a date and time as ISO 8601: 2027-01-01T00:00:00Z"
         raise SettingsError(f"--expires: {text!r}: allowed: {allowed}") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _until(key: Key) -> str:

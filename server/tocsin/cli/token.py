@@ -99,7 +99,7 @@ def explain(
     click.echo(f"header: {header}")
     for name, value in claims.items():
         shown = f"  ({_moment(value)})" if name in ("exp", "iat", "nbf") else ""
-        click.echo(f"{name}: {value}{shown}")
+        click.echo(_in_one_line(f"{name}: {value}") + shown)
     try:
         principal = tokens.principal_of(claims)
     except Unauthorized:
@@ -141,6 +141,11 @@ def _why_not(
         else:
             return ""
     return REASONS[reason]
+
+
+def _in_one_line(text: str) -> str:
+    """`text`, which may be a stranger's: it forges no line of what is said here, and commands no terminal."""
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _moment(value: object) -> str:

@@ -55,7 +55,8 @@ class Credentials:
         bearer = request.headers.get("authorization")
         if bearer is not None:
             return self.authentication.of_bearer(bearer)
-        if TICKET in request.query:
+        # A name may be percent-encoded too: a ticket that is overlooked would be a silent fall to anonymous.
+        if TICKET in request.query or "%" in request.query:
             tickets = request.parameters().get(TICKET)
             if tickets:
                 return self._of_ticket(tickets[-1], takes_ticket)

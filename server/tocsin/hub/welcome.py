@@ -77,9 +77,13 @@ def encode_presence(clients: int, timestamp: str) -> bytes:
     return encode_event("presence", msgspec.json.encode(data))
 
 
+LAST_S = 253_402_300_799.0
+"""The last second that has a name in ISO 8601, that of the year 9999."""
+
+
 def iso_time(unix_s: float) -> str:
-    """ISO 8601 in UTC, with milliseconds."""
-    return _iso_millisecond(int(unix_s * 1000))
+    """ISO 8601 in UTC, with milliseconds; what lies outside the years 1 to 9999 is shown as the last second of them."""
+    return _iso_millisecond(int(min(unix_s, LAST_S) * 1000))
 
 
 @lru_cache(maxsize=4)

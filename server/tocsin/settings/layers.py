@@ -56,7 +56,7 @@ def _from_file(path: str | None) -> Layer:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"--config: {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"--config: {path}: not a TOML file: {error}") from None
     for key in table:
         if key not in FIELDS:
@@ -117,6 +117,9 @@ def _from_flags(flags: Mapping[str, object]) -> Layer:
 
 
 def _convert(name: str, key: str, value: object, *, strict: bool) -> object:
+    texts = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(text, str) and "\0" in text for text in texts):  # no path may, and no host
+        raise SettingsError(f"{key}: allowed: text without the character 0")
     try:
         return msgspec.convert(value, TYPES[name], strict=strict)
     except msgspec.ValidationError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from typing import Annotated, Any, Literal, get_args, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -428,9 +429,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 raise ValueError(
                     f"{name}: allowed: at most 100 patterns, none of the hub's own topics tocsin/*"
                 )
-        if self.jwt_jwks.startswith("http://") and not is_loopback(
-            host_of(self.jwt_jwks).strip("[]")
-        ):
+        if self.jwt_jwks.startswith("http") and "://" in self.jwt_jwks:
+            self._check_key_set_address()
+
+    def _check_key_set_address(self) -> None:
+        try:
+            host = host_of(self.jwt_jwks).strip("[]")
+            urlsplit(self.jwt_jwks)
+        except ValueError as error:
+            raise ValueError(f"jwt_jwks: {self.jwt_jwks!r}: no address: {error}") from None
+        if self.jwt_jwks.startswith("http://") and not is_loopback(host):
             raise ValueError(
                 f"jwt_jwks: {self.jwt_jwks!r}: whoever is on the way could put keys of their own there; allowed:"
                 " https://, a loopback address, or a file"
