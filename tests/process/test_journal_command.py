@@ -76,6 +76,16 @@ def test_what_is_no_export_makes_no_file(tmp_path: Path) -> None:
         done = journal("import", path, given=given, code=2)
         assert said in done.stderr.decode()
         assert not path.exists()
+    for odd in (
+        b'{"kind":"log","epoch":-1,"floor":0}\n',
+        b'{"kind":"log","epoch":1,"floor":-5}\n',
+        b'{"kind":"log","epoch":1,"floor":9223372036854775806}\n',
+        log + (event % 1).replace(b'["t"]', b"[]"),
+        log + (event % 1).replace(b'"time":1', b'"time":1e300'),
+    ):
+        assert odd != log + event % 1
+        assert b"is none of an export" in journal("import", path, given=odd, code=2).stderr
+        assert not path.exists()
     journal("import", path, given=log + event % 1)
     assert b"there already" in journal("import", path, given=log, code=2).stderr
 

@@ -10,9 +10,10 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.record import RecordError, decode_records
@@ -29,6 +30,14 @@ PIECE = 1_000
 """Events that are read or written at a time."""
 
 
+MAX_EPOCH = 10**15 - 1
+MAX_SEQ = 10**14
+"""Ids have at most 15 digits on each side; with these there is room for more events than come in a life."""
+
+MAX_TIME_S = 253_402_300_799.0
+"""The end of the year 9999. Times of a log never go back: events that follow one beyond would all bear that."""
+
+
 class Summary(msgspec.Struct, frozen=True):
     """What a file holds: ids of the oldest and the newest event, None where none is; events, bytes of records."""
 
@@ -41,17 +50,17 @@ class Summary(msgspec.Struct, frozen=True):
 class Header(msgspec.Struct, frozen=True, tag_field="kind", tag="log"):
     """The first line of an export: the log, and the newest seq that was evicted from it."""
 
-    epoch: int
-    floor: int
+    epoch: Annotated[int, Meta(ge=0, le=MAX_EPOCH)]
+    floor: Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """An event of an export. `data` is text; `data_base64` stands there instead where it isn't UTF-8."""
 
     seq: int
-    time: float
+    time: Annotated[float, Meta(ge=0, le=MAX_TIME_S)]
     type: str
-    topics: tuple[str, ...]
+    topics: Annotated[tuple[str, ...], Meta(min_length=1)]
     data: str = ""
     data_base64: str = ""
     source: str = "api"
