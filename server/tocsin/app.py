@@ -105,7 +105,12 @@ class Wiring:
             "/api/notify": NotifyRoute(hub, self._limits),
             "/api/history": HistoryRoute(hub, self._answers),
             "/api/stats": StatsRoute(hub),
-            "/api/session": SessionRoute(authentication, origins, hub.settings.public_url),
+            "/api/session": SessionRoute(
+                authentication,
+                origins,
+                hub.settings.public_url,
+                has_tls=bool(hub.settings.tls_cert),
+            ),
             "/api/ticket": TicketRoute(authentication),
             "/api/streams": StreamsRoute(hub),
             "/healthz": HealthRoute(),

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import math
 
+MAX_WAIT_S = 86_400.0
+"""The longest that a client is told to wait: by then settings are others."""
+
 
 class TocsinError(Exception):
     """The root of every error that Tocsin raises on purpose."""
@@ -69,7 +72,7 @@ class RateLimited(InvalidInput):
 
     def __init__(self, limit: str, wait_s: float) -> None:
         self.limit = limit
-        self.retry_after_s = max(math.ceil(wait_s), 1)
+        self.retry_after_s = max(math.ceil(min(wait_s, MAX_WAIT_S)), 1)
         message = f"more was published than {limit} allows; try again in {self.retry_after_s} s"
         super().__init__(message, code="rate_limited", status=429)
 

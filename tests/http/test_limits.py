@@ -246,3 +246,10 @@ async def test_old_stream_that_does_not_read_is_closed_as_slow() -> None:
             await server.hub.publish(Draft("notification", BIG))
         await eventually(lambda: not server.hub.streams)
         slow.close()
+
+
+async def test_rate_so_low_that_nobody_lives_to_see_the_next_event_is_a_limit_like_others() -> None:
+    async with serving(publish_rate_per_address=1e-320, canary=0) as server:
+        assert (await ask(server, post(notice())))[0] == 200
+        status, answered, _ = await ask(server, post(notice()))
+        assert (status, answered["retry-after"]) == (429, "86400")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
 import socket
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from tornado.web import Application
 
 from tests.access.keys import SECRET, KeyFile, bearer, token
 from tests.access.test_tokens import BAD
@@ -19,7 +23,7 @@ from tests.hub_process import HubProcess
 from tests.patience import wait_until
 from tests.raw import Answer, exchange, get, notice, post, raw
 from tests.serving import StreamClient, eventually, publish, serving
-from tocsin import Draft
+from tocsin import Draft, Hub, Settings, routes
 from tocsin.http.fast_lane import _known_heads, known_head
 from tocsin.http.http1 import read_head
 
@@ -358,6 +362,81 @@ async def test_canary_is_not_asked_who_it_is(tmp_path: Path) -> None:
     async with serving(keys=keys.path, canary=0.05) as server:
         await eventually(lambda: server.hub.counters.canary_runs["ok"] > 1)
         assert server.hub.counters.canary_runs["failed"] == 0
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """Where connections are taken, and nobody answers until it is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def key_set_at(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
+
+
+async def test_bodies_that_wait_for_a_key_set_keep_the_bound_of_bodies(
+    lane: tuple[str, ...], silent: socket.socket
+) -> None:
+    text = token(sub="x" * 10, key=SECRET, kid="unknown")
+    body = notice(message="x" * 50_000)
+    async with serving(jwt_jwks=key_set_at(silent), max_bodies_bytes=65_536) as server:
+        request = post(body, bearer(text), *lane)
+        waiting = asyncio.ensure_future(asyncio.to_thread(exchange, server.port, request))
+        edge = server._listener.edge
+        await eventually(lambda: edge.answering and edge.bodies.held)
+        answer = await asyncio.to_thread(exchange, server.port, request)
+        assert (answer.status, answer.json["code"]) == (503, "busy")
+        silent.close()
+        assert (await waiting).json["code"] == "no_key_set"
+        assert edge.bodies.held == 0
+
+
+async def test_request_that_was_refused_late_is_let_go_at_once(
+    silent: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.access.key_sets.FETCH_S", 0.2)
+    text = token(sub="x" * 10, key=SECRET, kid="unknown")
+    held: list[weakref.ref[Any]] = []
+
+    class Headers(dict[str, str]):
+        """A part of the request that can be watched."""
+
+    def watched(given: Any) -> Any:
+        headers = Headers(given.headers)
+        held.append(weakref.ref(headers))
+        return msgspec.structs.replace(given, headers=headers)
+
+    async with serving(jwt_jwks=key_set_at(silent), canary=0) as server:
+        edge = server._listener.edge
+        answer = edge.answer
+        edge.answer = lambda request: answer(watched(request))  # type: ignore[method-assign]
+        gc.collect()
+        gc.disable()
+        try:
+            done = await asyncio.to_thread(exchange, server.port, post(notice(), bearer(text)))
+            assert done.status == 503
+            await eventually(lambda: held and held[0]() is None)
+        finally:
+            gc.enable()
+
+
+async def test_ticket_is_in_no_log_of_an_application_that_the_hub_is_mounted_into(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    hub = Hub(Settings(keys=KeyFile(tmp_path).path))
+    await hub.start()
+    server = Application(routes(hub)).listen(0, "127.0.0.1")
+    port = next(iter(server._sockets.values())).getsockname()[1]
+    for path in ("/api/history", "/events", "/none"):
+        request = get(f"{path}?ticket=a-secret-ticket")
+        await asyncio.to_thread(exchange, port, request)
+    server.stop()
+    await hub.stop()
+    await server.close_all_connections()
+    assert "GET /api/history (127.0.0.1)" in caplog.text
+    assert "a-secret-ticket" not in caplog.text
 
 
 # --- tickets and sessions --------------------------------------------------------------------------

@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
+from tests.access.keys import KeyFile
 from tests.certificates import Certificate, make_certificate
 from tests.conftest import StartHub
 from tests.http import test_slow_clients, test_stream
 from tests.patience import PATIENCE_S, wait_until
 from tests.process.test_cli import tocsin
-from tests.raw import Answer, get, notice, post, read_answer
+from tests.raw import Answer, get, notice, post, raw, read_answer
 from tests.serving import StreamClient, Transport, eventually, serving
 from tocsin import Draft
 from tocsin.http import listener
@@ -111,6 +112,26 @@ def test_greeting_is_https_and_a_connection_takes_several_requests(
     answers = exchange(hub.port, certificate, post(notice()), get("/healthz"), get("/api/stats"))
     assert [answer.status for answer in answers] == [200, 200, 200]
     assert answers[2].json["published"] == 1
+
+
+@pytest.mark.parametrize(
+    ("public_url", "is_secure"),
+    [("", True), ("https://hub.example", True), ("http://hub.example", False)],
+)
+def test_session_is_sent_by_tls_alone(
+    start_hub: StartHub,
+    certificate: Certificate,
+    tmp_path: Path,
+    public_url: str,
+    is_secure: bool,
+) -> None:
+    keys = KeyFile(tmp_path)
+    key = keys.add("a", subscribe=["*"])
+    flags = ("--keys", keys.path, "--public-url", public_url)
+    hub = start_hub(*certificate.flags, *flags)
+    asked = raw("POST /api/session HTTP/1.1", "Host: localhost", "Content-Length: 0", key)
+    [answer] = exchange(hub.port, certificate, asked)
+    assert ("Secure" in answer.headers["set-cookie"].split("; ")) == is_secure
 
 
 def test_path_beside_it_is_plain(

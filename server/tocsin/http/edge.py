@@ -170,9 +170,15 @@ class Edge:
         return route.answer(request)
 
     async def _ask_later(self, route: Route, request: Request) -> Result:
-        """The same, when it is known who sent `request`."""
+        """The same, when it is known who sent `request`; until then its body counts as one that is coming in."""
         assert self._credentials
-        principal = await self._credentials.learn(request)
+        size = len(request.body)
+        if not self.bodies.take(size):
+            raise Unavailable(f"bodies of {self.bodies.limit} bytes wait already", code="busy")
+        try:
+            principal = await self._credentials.learn(request)
+        finally:
+            self.bodies.give_back(size)
         msgspec.structs.force_setattr(request, "principal", principal)
         result = self._ask(route, request)
         if isinstance(result, KNOWN):
@@ -203,9 +209,10 @@ class Edge:
     def _settle(self, route: Route, request: Request, make: Make, value: object) -> Result:
         """The answer that waited for `value`, which may be an exception."""
         self.answering -= 1
+        if isinstance(value, Exception):
+            # Not raised again: it would hold this frame, and that it, so that the body stayed until the collector came.
+            return self._of_error(route, request, value)
         try:
-            if isinstance(value, Exception):
-                raise value
             return make(value)
         except Exception as error:
             return self._of_error(route, request, error)

@@ -18,7 +18,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.routing import Rule
-from tornado.web import HTTPError, RequestHandler, stream_request_body, url
+from tornado.web import HTTPError, stream_request_body, url
 
 from tocsin.http.answer import Answer, ClosingStream, of_error, refusal
 from tocsin.http.edge import KNOWN, Edge, not_allowed
@@ -27,7 +27,7 @@ from tocsin.http.open_stream import OpenStream
 from tocsin.http.patience import BEGINNING_BYTES, LEAVING_BYTES, answer_time_s, body_time_s
 from tocsin.http.request import Request, joined, media_type
 from tocsin.http.routes.base import closing
-from tocsin.tornado_internals import bytes_written, end_behind_answer, peer_of
+from tocsin.tornado_internals import WithoutQuery, bytes_written, end_behind_answer, peer_of
 
 log = logging.getLogger("tocsin.http")
 
@@ -47,7 +47,7 @@ def rules(edge: Edge, others: str = "") -> Sequence[Rule]:
 
 
 @stream_request_body
-class EdgeHandler(RequestHandler):
+class EdgeHandler(WithoutQuery):
     """Asks the edge. The body is streamed, so that one too large is refused before it is read."""
 
     SUPPORTED_METHODS: ClassVar[tuple[str, ...]] = (  # type: ignore[misc]

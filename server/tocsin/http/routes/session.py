@@ -21,7 +21,8 @@ class SessionRoute(Route):
     Args:
         authentication: None where there is none.
         origins: tells the hub's own pages from others.
-        public_url: where browsers find the hub.
+        public_url: where browsers find the hub; empty is where it listens.
+        has_tls: whether it listens with TLS.
     """
 
     name = "session"
@@ -29,12 +30,18 @@ class SessionRoute(Route):
     is_shared = False
 
     def __init__(
-        self, authentication: Authentication | None, origins: Origins, public_url: str
+        self,
+        authentication: Authentication | None,
+        origins: Origins,
+        public_url: str,
+        *,
+        has_tls: bool,
     ) -> None:
         self._authentication = authentication
         self._origins = origins
         self._attributes = "; HttpOnly; SameSite=Strict; Path=" + (urlsplit(public_url).path or "/")
-        if public_url.startswith("https:"):
+        # Else a browser would send it in the clear too, to whatever listens on another port of this host.
+        if public_url.startswith("https:") or (has_tls and not public_url):
             self._attributes += "; Secure"
 
     def is_open_to(self, request: Request) -> bool:
