@@ -54,6 +54,7 @@ VALUES: dict[str, object] = {
     "max_batch_bytes": 10_000,
     "max_clients": 7,
     "max_patterns": 700,
+    "max_polls": 30,
     "slow_client_timeout": 3.0,
     "drain_delay": 0.25,
     "drain_timeout": 0.5,

@@ -29,6 +29,7 @@ from tocsin.http.http1 import (
     read_head,
     with_header,
 )
+from tocsin.http.later import Later
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.patience import (
     BEGINNING_BYTES,
@@ -109,6 +110,7 @@ class FastConnection:
         "_is_internal",
         "_is_watched",
         "_keeps_alive",
+        "_later",
         "_looked",
         "_loop",
         "_owner",
@@ -149,6 +151,7 @@ class FastConnection:
         self._thrown_away = 0
         self._is_watched = False
         self.is_new = True
+        self._later: Later | None = None  # whose answer need not be made if the client leaves
         self.state = State.WAITING
         self.since = self._loop.time()
 
@@ -162,7 +165,10 @@ class FastConnection:
         if (
             self.state is State.ANSWERING
         ):  # the next request before the answer to this one: it can wait
-            self._unwatch()
+            if self._later and self._has_left():
+                self.close()
+            else:
+                self._unwatch()
             return
         try:
             data = self.socket.recv(READ_BYTES)
@@ -353,10 +359,23 @@ class FastConnection:
         else:
             self.state = State.ANSWERING
             result.send = partial(self._on_answer, request, began)
+            if result.on_left:
+                self._later = result
+                self._watch()
+
+    def _has_left(self) -> bool:
+        """Whether the client closed its connection, or its half of it."""
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def _on_answer(self, request: Request, began: float, result: Result) -> None:
         if self.state is State.OVER:
             return
+        self._later = None
         try:
             self._give(request, result, began)
         except Exception:  # as in `on_ready`; and of others that are answered with it
@@ -477,6 +496,9 @@ class FastConnection:
         self._forget_request()
         self._held = b""
         self._end()
+        later, self._later = self._later, None
+        if later and later.on_left:
+            later.on_left()
 
     def _end(self) -> None:
         self._move(State.OVER)

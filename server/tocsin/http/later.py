@@ -28,20 +28,24 @@ class Later:
     Attributes:
         settle: makes the answer of what was waited for or of an error, and never raises; set by the edge.
         send: takes the answer; set by the lane.
+        on_left: called where the client left before the answer was there; None where that changes nothing.
     """
 
-    __slots__ = ("make", "send", "settle")
+    __slots__ = ("make", "on_left", "send", "settle")
 
     def __init__(self, make: Make) -> None:
         self.make = make
         self.settle: Callable[[Any], Result]
         self.send: Callable[[Result], object]
+        self.on_left: Callable[[], object] | None = None
 
     @classmethod
-    def of(cls, awaitable: Awaitable[Result]) -> Later:
-        """The answer that `awaitable` comes to."""
+    def of(cls, awaitable: Awaitable[Result], *, may_be_left: bool = False) -> Later:
+        """The answer that `awaitable` comes to; `may_be_left`: it is cancelled where its client leaves."""
         later = cls(_same)
         task = asyncio.ensure_future(awaitable)
+        if may_be_left:
+            later.on_left = task.cancel
         task.add_done_callback(later._on_done)
         return later
 

@@ -23,6 +23,7 @@ from tornado.web import HTTPError, stream_request_body, url
 from tocsin.http.answer import Answer, ClosingStream, of_error, refusal
 from tocsin.http.edge import KNOWN, Edge, not_allowed
 from tocsin.http.http1 import date
+from tocsin.http.later import Later
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.patience import BEGINNING_BYTES, LEAVING_BYTES, answer_time_s, body_time_s
 from tocsin.http.request import Request, joined, media_type
@@ -66,6 +67,7 @@ class EdgeHandler(WithoutQuery):
         self._status = 0  # of the answer, until it is noted
         self._began = time.perf_counter()
         self._deadline: asyncio.TimerHandle | None = None
+        self._later: Later | None = None  # whose answer need not be made if the client leaves
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -141,7 +143,9 @@ class EdgeHandler(WithoutQuery):
         self._began = time.perf_counter()
         result = self._edge.answer(request)
         if not isinstance(result, KNOWN):
+            self._later = result
             result = await result.result()
+            self._later = None
         if isinstance(result, Answer):
             self._put(result)
             self._send(len(result.body))
@@ -211,6 +215,8 @@ class EdgeHandler(WithoutQuery):
     def on_connection_close(self) -> None:
         """Called by Tornado where the client left; its own part ends the wait for the body."""
         super().on_connection_close()
+        if self._later and self._later.on_left:
+            self._later.on_left()
         self._let_go()
 
     def _let_go(self) -> None:

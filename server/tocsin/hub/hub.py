@@ -94,6 +94,7 @@ class Hub(HubStatus):
     async def drain(self) -> None:
         """Refuse new work, tell each stream when to come back, and end within `drain_timeout`."""
         self.draining = True
+        self.polls.end()
         await self._subscriptions.drain()
 
     async def stop(self) -> None:
@@ -169,7 +170,8 @@ class Hub(HubStatus):
         self._subscriptions.end_for(stream, reason)
 
     async def end_streams_where(self, is_over: Callable[[Reader], bool], reason: str) -> None:
-        """End the streams of those readers of whom `is_over` says so, in turns of the loop."""
+        """End the streams and polls of those readers of whom `is_over` says so, in turns of the loop."""
+        self.polls.wake_where(is_over)
         await self._subscriptions.end_where(is_over, reason)
 
     def listen(

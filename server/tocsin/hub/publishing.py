@@ -30,6 +30,7 @@ from tocsin.eventlog.journal import (
 from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.counters import Counters
 from tocsin.hub.fan_out import FanOut
+from tocsin.hub.polls import Polls
 from tocsin.settings import Settings
 from tocsin.sockets import EndOfTurn
 
@@ -106,6 +107,7 @@ class Publishing:
     Attributes:
         ring: the window over the log; another one after each reset.
         fan_out: gets what was committed.
+        polls: are woken by what was committed.
         end_of_turn: when what came in during a turn of the loop is handed to the journal, in one go.
         draining: whether new work is refused.
         failure: holds what broke an invariant, as soon as something has. Made by `start`.
@@ -133,6 +135,7 @@ class Publishing:
         self._on_reset = on_reset
         self.ring = self._new_ring(Opening(EventId(0, 0)))
         self.fan_out = FanOut(counters, clock, lambda: self.ring.head, self.fail)
+        self.polls = Polls(settings)
         self.draining = False
         self.end_of_turn = EndOfTurn()
         self._group = AppendGroup()  # of this turn
@@ -287,6 +290,7 @@ class Publishing:
             self.ring.append(entries, self._monotonic())
             recipients = self.fan_out.enqueue(entries)
             self.fan_out.start()
+            self.polls.note(entries)
         except Exception as error:
             self.fail(error)
             raise
@@ -363,6 +367,7 @@ class Publishing:
         log.warning("every stream is ended, and resumes", extra={"reason": reason})
         self.ring = self._new_ring(opening)
         self.fan_out.forget()
+        self.polls.wake_all()
         self._on_reset()
 
     def _new_ring(self, opening: Opening) -> RingBuffer:

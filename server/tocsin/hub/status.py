@@ -11,6 +11,7 @@ from tocsin.core.event import EventId
 from tocsin.core.filters import Filter
 from tocsin.eventlog.journal import History
 from tocsin.eventlog.ring import RingBuffer
+from tocsin.hub.polls import Polls
 from tocsin.hub.publishing import Publishing
 from tocsin.hub.stream import Stream
 from tocsin.hub.subscriptions import Subscriptions
@@ -34,6 +35,7 @@ class HubStatus:
         streams: the open streams, by the client's number.
         lagging: those of them that are not at the head.
         started_at: when `start` was called, by the machine's monotonic clock.
+        polls: requests that wait for events.
         is_leaving: whether it will stop soon: it says that it isn't ready, and takes work all the same.
     """
 
@@ -42,6 +44,7 @@ class HubStatus:
     ) -> None:
         self.streams: dict[int, Stream] = subscriptions.streams
         self.lagging: dict[Stream, None] = subscriptions.lagging
+        self.polls: Polls = publishing.polls
         self.started_at = time.monotonic()
         self.is_leaving = False
         self._publishing = publishing

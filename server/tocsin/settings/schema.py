@@ -241,6 +241,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             description="Topic patterns of all open streams at most; equal filters count once.",
         ),
     ] = 1_000_000
+    max_polls: Annotated[
+        int, Meta(ge=0, description="Requests to the history that wait for events at most.")
+    ] = 1_000
     max_clients_per_principal: Annotated[
         int, Meta(ge=0, description="Open streams of a principal at most; 0 is any number.")
     ] = 0
@@ -493,6 +496,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Streams": ("heartbeat", "retry", "max_stream_age", "slow_client_timeout"),
     "Limits": (
         *("max_clients", "max_patterns", "max_event_bytes", "max_batch_events", "max_batch_bytes"),
+        "max_polls",
         *("max_clients_per_principal", "max_clients_per_address"),
         *("publish_rate_per_principal", "publish_rate_per_address"),
         *("publish_bytes_per_principal", "publish_bytes_per_address"),

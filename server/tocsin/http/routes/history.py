@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
-from time import monotonic
+from time import monotonic, time
 
 import msgspec
 
+from tocsin.access.principal import EVERYBODY
 from tocsin.core.filters import Filter
 from tocsin.core.numbers import whole_number
 from tocsin.core.strict_json import DECODE_ERRORS
-from tocsin.errors import Unavailable
+from tocsin.errors import InvalidInput, Unavailable
 from tocsin.eventlog.recent import Recent
-from tocsin.eventlog.resume import Gap, resolve
+from tocsin.eventlog.resume import Gap, id_ahead, resolve
 from tocsin.eventlog.ring import NEWEST_LIMIT, Entry, RingBuffer
 from tocsin.http.answer import Answer, of_json
 from tocsin.http.byte_budget import ByteBudget
@@ -27,11 +28,13 @@ from tocsin.http.later import Later
 from tocsin.http.parameters import PER_TOPIC, Parameters, not_both, per_topic_of
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
+from tocsin.hub.ahead import AHEAD_S, LOOK_S
 from tocsin.hub.history_reads import committed, near
 from tocsin.hub.hub import Hub
 
 AFTER = "after"
-KNOWN = frozenset({"topic", "type", AFTER, "limit", PER_TOPIC, TICKET})
+WAIT = "wait"
+KNOWN = frozenset({"topic", "type", AFTER, "limit", WAIT, PER_TOPIC, TICKET})
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
@@ -43,6 +46,13 @@ READ_BYTES = 64 * 1024
 
 READ_ENTRIES = 200
 """Of the window that are taken at once."""
+
+MAX_WAIT_S = 60
+"""Of a request that waits for events; what is between it and the client may give up earlier."""
+
+KNOWN_ANSWERS = 64
+KNOWN_ANSWER_BYTES = 64 * 1024
+"""Answers of requests that waited, for others that waited for the same."""
 
 PAGE_S = 5.0
 """Seconds of reading after which a page ends: a filter may let next to nothing through of a long history."""
@@ -60,6 +70,7 @@ class Page(msgspec.Struct, frozen=True):
         more: whether others that match are kept, behind these or left out of them.
         cursor: the seq that a page begins after to go on; None for the newest page.
         gap: what is missing before these.
+        end: the seq to go on after, to get what comes next; for a page after an id its cursor.
     """
 
     ring: RingBuffer
@@ -67,6 +78,12 @@ class Page(msgspec.Struct, frozen=True):
     more: bool
     cursor: int | None = None
     gap: Gap | None = None
+    end: int = 0
+
+    @property
+    def has_nothing(self) -> bool:
+        """Whether there is nothing to tell a client that would rather wait."""
+        return not self.entries and self.gap is None and not self.more
 
 
 class HistoryRoute(Route):
@@ -84,11 +101,13 @@ class HistoryRoute(Route):
         self._hub = hub
         self._answers = answers
         self._encoding = asyncio.Lock()
+        self._known: dict[tuple[object, ...], Answer] = {}
+        self._known_of: tuple[object, ...] = ()
 
     def answer(self, request: Request) -> Later:
         """One page: `events`, `gap`, `oldest`, `head`, and `more` if the page doesn't hold all that it could.
 
-        `next` is the id to ask for what is after; null in the newest page.
+        `cursor` is the id to ask for what is after. `next` is the same, and null in the newest page.
 
         Raises:
             InvalidInput: a parameter can't be taken.
@@ -104,26 +123,89 @@ class HistoryRoute(Route):
             per_topic_of(parameters)  # before anything is read
             if AFTER in parameters.values:
                 raise not_both(PER_TOPIC, AFTER)
+        wait_s = 0.0
+        if WAIT in parameters.values:
+            wait_s = whole_number(parameters.last(WAIT), WAIT, least=0, most=MAX_WAIT_S)
+            if not parameters.last(AFTER):
+                message = f"{WAIT} needs {AFTER}: the id behind which events are waited for"
+                raise InvalidInput(message, code="invalid_wait", field=WAIT, status=400)
         self._check_room()
-        reads_everything = request.principal.reads_everything
-        return Later.of(self._read(parameters, filter, limit, reads_everything))
+        reading = self._read(parameters, filter, limit, wait_s, request)
+        return Later.of(reading, may_be_left=wait_s > 0)
 
     async def _read(
-        self, parameters: Parameters, filter: Filter, limit: int, reads_everything: bool
+        self, parameters: Parameters, filter: Filter, limit: int, wait_s: float, request: Request
     ) -> Answer:
         after = parameters.last(AFTER)
+        reads_everything = request.principal.reads_everything
         if PER_TOPIC in parameters.values:
             page = await self._recent_page(filter, per_topic_of(parameters), limit)
         elif after:
+            await self._until_here(after)
             page = await self._page_after(after, filter, limit)
+            if wait_s and page.has_nothing:
+                await self._wait(filter, wait_s, request)
+                return await self._answer_after_wait(
+                    page, parameters, filter, limit, reads_everything
+                )
         else:
             page = await self._newest_page(filter, limit)
+        return await self._encode(page, parameters, reads_everything)
+
+    async def _encode(self, page: Page, parameters: Parameters, reads_everything: bool) -> Answer:
         async with self._encoding:
             # A page of 1,000 events takes 4 ms. Many that are asked for at once have a turn of the loop each: who waits
             # for the lock is woken in the next one.
             await asyncio.sleep(0)
             self._check_room()  # the pages before this one, which nobody may have read, count by now
             return self._encoded(page, parameters, reads_everything)
+
+    async def _until_here(self, after: str) -> None:
+        """Wait for an id that only another process of the log has yet, for a bounded time; it is no gap."""
+        history, ends_at = self._hub.history, monotonic() + AHEAD_S
+        while history and history.may_be_ahead and id_ahead(after, self._hub.ring):
+            if monotonic() > ends_at:
+                return
+            await asyncio.sleep(LOOK_S)
+
+    async def _wait(self, filter: Filter, wait_s: float, request: Request) -> None:
+        """Wait for what `filter` lets through; no longer than the reader's credentials are good."""
+        principal = request.principal
+        if principal is EVERYBODY:
+            await self._hub.polls.wait(filter, wait_s, None, request.peer)
+            return
+        wait_s = max(min(wait_s, principal.expires_at - time()), 0.0)
+        await self._hub.polls.wait(filter, wait_s, principal, request.peer)
+
+    async def _answer_after_wait(
+        self,
+        waited: Page,
+        parameters: Parameters,
+        filter: Filter,
+        limit: int,
+        reads_everything: bool,
+    ) -> Answer:
+        """The answer now that there may be something behind the page `waited`, which was empty.
+
+        Made once for all who waited for the same, as an event for a thousand of them is.
+        """
+        ring = self._hub.ring
+        is_same = ring is waited.ring
+        after = str(ring.id_at(waited.end)) if is_same else parameters.last(AFTER)
+        state = (ring, ring.head, ring.floor, self._floor(ring))
+        if self._known_of != state or len(self._known) > KNOWN_ANSWERS:
+            self._known_of, self._known = state, {}
+        question = (after, filter, limit, reads_everything, parameters.ignored)
+        answer = self._known.get(question)
+        if answer is None:
+            page = await self._page_after(after, filter, limit)
+            if _size(page.entries) > KNOWN_ANSWER_BYTES:
+                return await self._encode(page, parameters, reads_everything)
+            self._check_room()
+            answer = self._encoded(page, parameters, reads_everything)
+            if self._known_of == (ring, ring.head, ring.floor, self._floor(ring)):
+                self._known[question] = answer
+        return answer
 
     def _check_room(self) -> None:
         """Raises Unavailable: too many bytes of answers are unread."""
@@ -142,6 +224,7 @@ class HistoryRoute(Route):
             ),
             "head": str(ring.id_at(ring.head)) if reads_everything else None,
             "next": None if page.cursor is None else str(ring.id_at(page.cursor)),
+            "cursor": str(ring.id_at(page.end)),
             "more": page.more,
         }
         if parameters.ignored:
@@ -156,6 +239,7 @@ class HistoryRoute(Route):
     async def _newest_page(self, filter: Filter, limit: int) -> Page:
         """The newest entries; what the window lacks is read from the journal."""
         ring, history = self._hub.ring, self._hub.history
+        head = ring.head
         entries = ring.newest(filter, limit, max_bytes=PAGE_BYTES)
         room = PAGE_BYTES - _size(entries)
         if history and len(entries) < limit and room > 0 and history.floor < ring.floor:
@@ -167,7 +251,7 @@ class HistoryRoute(Route):
             if all(event.id.epoch == ring.epoch for event in events):
                 entries = Entry.of_all(events) + entries
         is_cut = len(entries) < limit and _size(entries) >= PAGE_BYTES
-        return Page(ring, entries, is_cut)
+        return Page(ring, entries, is_cut, end=head)
 
     async def _recent_page(self, filter: Filter, per_topic: int, limit: int) -> Page:
         """The newest entries of each topic; of these the newest, where they are too many for one page."""
@@ -185,7 +269,7 @@ class HistoryRoute(Route):
             while room < 0 and len(entries) > 1:
                 is_cut = True
                 room += len(entries.pop(0).block)
-        return Page(ring, entries, is_cut)
+        return Page(ring, entries, is_cut, end=selection.end)
 
     async def _next_selected(
         self, ring: RingBuffer, filter: Filter, seqs: Sequence[int], cursor: int
@@ -219,7 +303,8 @@ class HistoryRoute(Route):
             entries += found
             room -= _size(found)
             cursor = end
-        return Page(ring, entries, self._is_more(ring, cursor, filter), cursor, resume.gap)
+        is_more = self._is_more(ring, cursor, filter)
+        return Page(ring, entries, is_more, cursor, resume.gap, cursor)
 
     async def _next(
         self, ring: RingBuffer, cursor: int, filter: Filter, limit: int, room: int

@@ -123,6 +123,20 @@ CATALOGUE: tuple[Family, ...] = (
         lambda s: s.hub.clients_limit,
     ),
     Family(
+        "tocsin_polls",
+        "gauge",
+        "Requests to the history that wait for events now.",
+        CONNECTED,
+        lambda s: len(s.hub.polls),
+    ),
+    Family(
+        "tocsin_polls_refused_total",
+        "counter",
+        "Requests to the history that were to wait, and were too many.",
+        CONNECTED,
+        lambda s: s.hub.polls.refused,
+    ),
+    Family(
         "tocsin_streams_opened_total",
         "counter",
         "Streams opened.",

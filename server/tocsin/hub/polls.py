@@ -1,0 +1,157 @@
+"""Requests that wait for events: long polls. Each is woken once, and then reads the log for itself.
+
+They are clients of a kind of their own: no stream, in no receipt, and so many at most. What wakes them is bounded
+work in each turn of the loop, whatever was published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from tocsin.core.filters import Filter
+from tocsin.errors import Unavailable
+from tocsin.eventlog.entry import Entry
+from tocsin.hub.readers import Reader
+from tocsin.hub.stream_limits import StreamLimits
+from tocsin.hub.subscription_index import SubscriptionIndex, canonical
+from tocsin.settings import Settings
+
+WAKES_A_TURN = 50
+"""Polls that are woken before the loop gets its turn: each makes an answer then, of some 50 us."""
+
+
+class Poll:
+    """One that waits; `woken` is done when it needn't any more."""
+
+    __slots__ = ("group", "number", "reader", "timer", "woken")
+
+    def __init__(self, number: int, group: PollGroup, reader: Reader | None) -> None:
+        self.number = number
+        self.group = group
+        self.reader = reader
+        self.woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.timer: asyncio.TimerHandle | None = None
+
+    def wake(self) -> None:
+        """Let it read again, and answer."""
+        if not self.woken.done():
+            self.woken.set_result(None)
+
+
+class PollGroup:
+    """Those that wait for the same."""
+
+    __slots__ = ("filter", "polls", "size")
+
+    def __init__(self, filter: Filter) -> None:
+        self.filter = filter
+        self.polls: dict[Poll, None] = {}
+        self.size = 0  # of streams, for whom alone there are receipts
+
+
+class Polls:
+    """The polls of a hub.
+
+    Attributes:
+        total: how many have begun to wait so far.
+        refused: how many were too many.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.total = self.refused = 0
+        self._limit = settings.max_polls
+        self._limits = StreamLimits(settings)
+        self._groups: dict[Filter, PollGroup] = {}
+        self._index: SubscriptionIndex[PollGroup] = SubscriptionIndex()
+        self._open = 0
+        self._due: deque[Poll] = deque()
+        self._is_over = False
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return self._open
+
+    async def wait(
+        self, filter: Filter, seconds: float, reader: Reader | None = None, address: str = ""
+    ) -> None:
+        """Wait until an event came that `filter` lets through, for `seconds` at most; or until the hub says so.
+
+        It waits from the call on: nothing that comes before the first turn of the loop is missed.
+
+        Raises:
+            Unavailable: too many wait.
+        """
+        if self._is_over:
+            return
+        name = reader.name if reader else ""
+        if self._open >= self._limit or self._limits.refuses(name, address):
+            self.refused += 1
+            raise Unavailable("too many requests wait for events", code="busy", retry_after_s=5)
+        poll = self._add(canonical(filter), reader, address)
+        poll.timer = asyncio.get_running_loop().call_later(seconds, poll.wake)
+        try:
+            await poll.woken
+        finally:
+            poll.timer.cancel()
+            self._remove(poll)
+
+    def note(self, entries: Sequence[Entry]) -> None:
+        """Wake those that one of these events is for, which the log has just got."""
+        if not self._groups:
+            return
+        kinds = {(entry.topic, entry.type, entry.more_topics): None for entry in entries}
+        due: dict[PollGroup, None] = {}
+        for kind in kinds:
+            due.update(dict.fromkeys(self._index.matching(*kind)))
+        for group in due:
+            self._wake_later(tuple(group.polls))
+
+    def wake_all(self) -> None:
+        """Wake them all: a new log began."""
+        for group in self._groups.values():
+            self._wake_later(tuple(group.polls))
+
+    def wake_where(self, is_over: Callable[[Reader], bool]) -> None:
+        """Wake those whose reader may not read any more."""
+        for group in self._groups.values():
+            self._wake_later([p for p in group.polls if p.reader and is_over(p.reader)])
+
+    def end(self) -> None:
+        """Wake them all, and let nobody wait any more: the hub stops."""
+        self._is_over = True
+        self.wake_all()
+
+    def _add(self, filter: Filter, reader: Reader | None, address: str) -> Poll:
+        group = self._groups.get(filter)
+        if group is None:
+            group = self._groups[filter] = PollGroup(filter)
+            self._index.add(filter, group)
+        self.total += 1
+        poll = Poll(self.total, group, reader)
+        group.polls[poll] = None
+        self._open += 1
+        self._limits.add(poll.number, reader.name if reader else "", address)
+        return poll
+
+    def _remove(self, poll: Poll) -> None:
+        group = poll.group
+        del group.polls[poll]
+        self._open -= 1
+        self._limits.remove(poll.number)
+        if not group.polls:
+            del self._groups[group.filter]
+            self._index.remove(group.filter, group)
+
+    def _wake_later(self, polls: Sequence[Poll]) -> None:
+        """Wake these in the loop's next turns. Another one that is published meanwhile has them wake no later."""
+        if polls and not self._due:
+            asyncio.get_running_loop().call_soon(self._wake_some)
+        self._due.extend(poll for poll in polls if not poll.woken.done())
+
+    def _wake_some(self) -> None:
+        for _ in range(min(WAKES_A_TURN, len(self._due))):
+            self._due.popleft().wake()
+        if self._due:
+            asyncio.get_running_loop().call_soon(self._wake_some)
