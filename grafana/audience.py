@@ -14,6 +14,7 @@ CLIENTS: list[Panel] = [
         [
             Query("sum by (instance) (tocsin_clients{*})", "{{instance}}"),
             Query("sum by (instance) (tocsin_clients_limit{*})", "limit of {{instance}}"),
+            Query("sum by (instance) (tocsin_polls{*})", "long polls of {{instance}}"),
         ],
         "short",
     ),
@@ -34,8 +35,11 @@ CLIENTS: list[Panel] = [
     Lines(
         "Who is turned away, and why?",
         "Streams refused a second. full: raise the limit or add a hub. draining: a hub stops. invalid: a client asks"
-        " for what isn't a topic or a type.",
-        rates("tocsin_streams_rejected_total", "reason"),
+        " for what isn't a topic or a type. long polls: requests to the history that were to wait, beyond max_polls.",
+        [
+            *rates("tocsin_streams_rejected_total", "reason"),
+            Query("sum(rate(tocsin_polls_refused_total{*}[*]))", "long polls"),
+        ],
         "cps",
     ),
     Heatmap(

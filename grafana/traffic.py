@@ -145,10 +145,15 @@ PUBLISH: list[Panel] = [
         "What is refused, and why?",
         "Publish requests refused a second. invalid, too_large and unsupported are the publisher's fault (its"
         " answer says what); unavailable is ours: look at the journal, or whether a hub is stopping. Those asked for"
-        " again under a known idempotency key are answered, and nothing is published.",
+        " again under a known idempotency key are answered, and nothing is published. What a hook didn't find fell back: its mapping"
+        " doesn't fit what is sent.",
         [
             *rates("tocsin_publish_rejected_total", "reason"),
             Query("sum(rate(tocsin_publish_duplicates_total{*}[*]))", "asked for again"),
+            Query(
+                "sum by (field) (rate(tocsin_hook_fallbacks_total{*}[*]))", "hook without {{field}}"
+            ),
+            Query("sum(rate(tocsin_hook_left_out_total{*}[*]))", "left out of a hook"),
         ],
         "ops",
     ),

@@ -38,6 +38,7 @@ from tocsin.http.listening import (
     sockets_of,
 )
 from tocsin.http.origins import UNSHARED, Origins
+from tocsin.http.routes import hooks, topics
 from tocsin.http.routes.base import Route
 from tocsin.http.routes.events import EventsRoute
 from tocsin.http.routes.health import HealthRoute, ReadyRoute, StatsRoute
@@ -95,6 +96,7 @@ class Wiring:
         self._limits = PublishLimits(hub.settings)
         trusted = hub.settings.trusted_proxy
         self._proxies = TrustedProxies(trusted) if trusted else None
+        self._hooks = hooks.hooks_of(hub.settings.hooks)
 
     def edge(self, *, with_metrics: bool, hosts: Hosts | None = None) -> Edge:
         """The hub's own edge; `hosts` are those that a request may name, None is any."""
@@ -121,7 +123,11 @@ class Wiring:
         credentials = None
         if authentication:
             credentials = Credentials(authentication, origins, hub.counters.refused)
-        return self._edge(served, origins, PagesRoute(), hosts, credentials)
+        prefixes: dict[str, Route] = {
+            topics.PREFIX: topics.TopicsRoute(hub, self._limits),
+            hooks.PREFIX: hooks.HooksRoute(hub, self._limits, self._hooks),
+        }
+        return self._edge(served, origins, PagesRoute(), hosts, credentials, prefixes)
 
     def metrics_edge(self, *, hosts: Hosts | None) -> Edge:
         """That of a listener for the metrics, and for who asks how the hub is."""
@@ -145,6 +151,7 @@ class Wiring:
         others: Route | None,
         hosts: Hosts | None,
         credentials: Credentials | None = None,
+        prefixes: dict[str, Route] | None = None,
     ) -> Edge:
         log, bodies, answers = self._access_log, self._bodies, self._answers
         return Edge(
@@ -158,6 +165,7 @@ class Wiring:
             limits=self._limits,
             proxies=self._proxies,
             credentials=credentials,
+            prefixes=prefixes,
         )
 
 

@@ -116,7 +116,8 @@ def test_families_are_those_of_the_catalogue_and_the_library(start_hub: StartHub
 
 def test_handlers_that_are_counted_by_name_are_those_there_are() -> None:
     edge = Wiring(Hub()).edge(with_metrics=True)
-    names = {route.name for route in edge.routes.values()} | {edge.route("/index.html").name}
+    routes = [*edge.routes.values(), *edge.prefixes.values(), edge.route("/index.html")]
+    names = {route.name for route in routes}
     assert names | {NotFound.name} == set(HANDLERS)
 
 

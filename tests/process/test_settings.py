@@ -55,6 +55,7 @@ VALUES: dict[str, object] = {
     "max_clients": 7,
     "max_patterns": 700,
     "max_polls": 30,
+    "hooks": "/etc/tocsin/hooks.toml",
     "slow_client_timeout": 3.0,
     "drain_delay": 0.25,
     "drain_timeout": 0.5,

@@ -156,6 +156,56 @@ def read_event(body: bytes, timestamp: str, *, max_bytes: int) -> Draft:
     return _draft(event, timestamp, max_bytes, key)
 
 
+def read_event_on(topic: str, body: bytes, type: str, timestamp: str, *, max_bytes: int) -> Draft:
+    """The same where the request names the topic, and the type of an event that names none.
+
+    Raises:
+        InvalidInput: it can't be taken; the event names another topic.
+    """
+    event = _read(body, _decode, max_bytes)
+    if event.topic is not UNSET and event.topic != topic:
+        message = "topic is not the one that the address names"
+        raise InvalidInput(message, code="topic_mismatch", field="topic")
+    event.topic = topic
+    event.type = event.type or type
+    key = check_key(event.key, "key") if event.key else ""
+    return _draft(event, timestamp, max_bytes, key)
+
+
+def draft_of(
+    type: str,
+    message: str,
+    data: dict[str, Any],
+    topic: str,
+    timestamp: str,
+    *,
+    max_bytes: int,
+    key: str = "",
+) -> Draft:
+    """The draft of an event that was sent in another form, as clients get what is posted.
+
+    Raises:
+        InvalidInput: it can't be taken.
+    """
+    return _draft(EventBody(type, message, data, topic), timestamp, max_bytes, key)
+
+
+def text_of(message: bytes | str) -> str:
+    """A message that was sent as text, without the line ends that a shell puts behind it.
+
+    Raises:
+        InvalidInput: it isn't UTF-8.
+    """
+    if isinstance(message, str):
+        return message.rstrip("\r\n")
+    try:
+        return message.decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"the body is not UTF-8 at byte {error.start}", code="invalid_text", status=400
+        ) from None
+
+
 def read_internal(body: bytes, timestamp: str) -> InternalEvent:
     """The internal event that `body`, sent by the hub itself, asks for."""
     event = decode(body, PublishBody)

@@ -25,6 +25,8 @@ OTHER: Labels = ("other", "other", "other")
 HANDLERS = (
     "events",
     "notify",
+    "topics",
+    "hooks",
     "history",
     "stats",
     "session",
@@ -36,14 +38,15 @@ HANDLERS = (
     "pages",
     "notfound",
 )
+_POSTED = ("notify", "topics", "hooks")
 _FAILURES = ("400", "401", "403", "413", "415", "421", "422", "429", "503")
 EXPECTED: tuple[Labels, ...] = (
     *(
         (name, "GET", "200")
         for name in HANDLERS
-        if name not in ("events", "notify", "ticket", "notfound")
+        if name not in ("events", *_POSTED, "ticket", "notfound")
     ),
-    *((name, "GET", "500") for name in HANDLERS if name not in ("notify", "ticket", "notfound")),
+    *((name, "GET", "500") for name in HANDLERS if name not in (*_POSTED, "ticket", "notfound")),
     ("events", "GET", "400"),
     ("events", "GET", "401"),
     ("events", "GET", "403"),
@@ -56,7 +59,7 @@ EXPECTED: tuple[Labels, ...] = (
     ("pages", "GET", "404"),
     ("pages", "GET", "421"),
     ("notfound", "GET", "404"),
-    *(("notify", "POST", code) for code in ("200", *_FAILURES, "500")),
+    *((name, "POST", code) for name in _POSTED for code in ("200", *_FAILURES, "500")),
     ("ticket", "POST", "200"),
     ("session", "POST", "200"),
     OTHER,

@@ -49,6 +49,7 @@ class Edge:
         limits: of what is published; None is none.
         proxies: that are believed whose request it is; None is none.
         credentials: say who sent a request; None where everybody may do everything.
+        prefixes: routes by what their paths begin with; the rest of the path says more.
 
     Attributes:
         answering: requests whose answer waits for something.
@@ -68,8 +69,10 @@ class Edge:
         limits: PublishLimits | None = None,
         proxies: TrustedProxies | None = None,
         credentials: Credentials | None = None,
+        prefixes: Mapping[str, Route] | None = None,
     ) -> None:
         self.routes = routes
+        self.prefixes = prefixes or {}
         self.access_log = access_log
         self.bodies = bodies
         self.answers = answers
@@ -87,7 +90,12 @@ class Edge:
 
     def route(self, path: str) -> Route:
         """Who answers `path`. A slash at its end makes no other path of it."""
-        return self.routes.get(path) or self.routes.get(path.removesuffix("/"), self._others)
+        route = self.routes.get(path) or self.routes.get(path.removesuffix("/"))
+        if route is None:
+            for prefix in self.prefixes:
+                if path.startswith(prefix):
+                    return self.prefixes[prefix]
+        return route or self._others
 
     def of_every_answer(self, request: Request) -> Pairs:
         """The header fields that every answer to `request` has."""

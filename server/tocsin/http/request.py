@@ -20,6 +20,9 @@ headers are (RFC 9110, section 5.3), they would be a value that nobody sent."""
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+CLOUD_EVENT = "application/cloudevents+json"
+MEDIA_TYPES = (JSON, NDJSON, CLOUD_EVENT)
+"""What a browser doesn't send to another origin without asking first."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -32,7 +35,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         headers: by name in lower case; what `joined` made of the lines.
         body: whole.
         peer: the client's address, empty where it has none: that of the other end, or what trusted proxies say.
-        media_type: `JSON` or `NDJSON`, which the body is said to be; empty where it is anything else.
+        media_type: one of `MEDIA_TYPES`, which the body is said to be; empty where it is anything else.
         version: `HTTP/1.1` or `HTTP/1.0`.
         is_internal: whether the hub itself sent it, over a connection of its own.
         principal: who sent it; nobody, until the edge knows.
@@ -88,11 +91,11 @@ def joined(lines: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def media_type(content_type: str) -> str:
-    """`JSON` or `NDJSON`, which a header `Content-Type` names, in UTF-8; or empty."""
+    """The one of `MEDIA_TYPES` that a header `Content-Type` names, in UTF-8; or empty."""
     name, *parameters = content_type.lower().split(";")
     charsets = [p.strip() for p in parameters if p.strip().startswith("charset=")]
     is_utf8 = all(c.removeprefix("charset=").strip('"') == "utf-8" for c in charsets)
-    return name.strip() if name.strip() in (JSON, NDJSON) and is_utf8 else ""
+    return name.strip() if name.strip() in MEDIA_TYPES and is_utf8 else ""
 
 
 def _bad_query(message: str) -> InvalidInput:

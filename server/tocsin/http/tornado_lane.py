@@ -43,7 +43,8 @@ ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*(.*)")
 
 def rules(edge: Edge, others: str = "") -> Sequence[Rule]:
     """The routes of `edge` for a Tornado application; `others` is a pattern of paths that the edge answers besides."""
-    patterns = [*map(re.escape, edge.routes), *([others] if others else [])]
+    behind = [re.escape(prefix) + ".*" for prefix in edge.prefixes]
+    patterns = [*map(re.escape, edge.routes), *behind, *([others] if others else [])]
     return [url(pattern, EdgeHandler, {"edge": edge}) for pattern in patterns]
 
 

@@ -55,6 +55,7 @@ DELIVERY_KINDS = ("live", "catchup", "replay")
 BYTE_KINDS = ("event", "heartbeat", "control")
 READ_OUTCOMES = ("ok", "failed")
 CANARY_OUTCOMES = ("ok", "failed")
+HOOK_FALLBACKS = ("each", "type", "topic", "message", "severity", "data", "size")
 JOURNAL_RESETS = ("new_log", "hole")
 """Why all streams had to resume: another log began, or events were trimmed before this hub read them."""
 TYPES = ("user_joined", "message_received", "system_alert", "data_updated", "notification")
@@ -165,6 +166,8 @@ class Counters:
         self.published = dict.fromkeys(SOURCES, 0)
         self.published_by_type = dict.fromkeys((*TYPES, "other"), 0)
         self.published_again = 0
+        self.hook_fallbacks = dict.fromkeys(HOOK_FALLBACKS, 0)
+        self.hook_left_out = 0
         self.refused = dict.fromkeys(REFUSAL_REASONS, 0)
         self.publish_rejected = dict.fromkeys(PUBLISH_REJECT_REASONS, 0)
         self.publish_s = Histogram(LATENCY_BOUNDS_S)

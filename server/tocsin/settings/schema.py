@@ -318,6 +318,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Meta(description="Topics that everybody may read, without credentials; repeatable."),
     ] = ()
     # http: who may read what
+    hooks: Annotated[
+        str,
+        Meta(
+            description="File of mappings for `/api/hooks/NAME`, as TOML; those for Alertmanager and Grafana are there."
+        ),
+    ] = ""
     cors_origin: Annotated[
         tuple[Annotated[str, Meta(pattern=ORIGIN)], ...],
         Meta(description="Other origin whose pages may read and publish; repeatable, `*` is any."),
@@ -503,7 +509,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("max_header_bytes", "max_bodies_bytes", "max_answers_bytes", "keep_alive"),
     ),
     "The stop": ("drain_delay", "drain_timeout"),
-    "Running it": ("processes", "simulate", "canary", "log_level", "log_format"),
+    "Running it": ("processes", "hooks", "simulate", "canary", "log_level", "log_format"),
 }
 """The settings as help shows them; those in no group come behind the others."""
 

@@ -12,17 +12,26 @@ import msgspec
 from tocsin.access import audit
 from tocsin.access.limits import PublishLimits
 from tocsin.access.principal import EVERYBODY, Principal
-from tocsin.core.event import Draft, id_texts
+from tocsin.core.cloud_events import (
+    VERSION_FIELD,
+    draft_of_cloud_event,
+    read_binary,
+    read_structured,
+)
+from tocsin.core.event import DEFAULT_TOPIC, Draft, id_texts
 from tocsin.core.idempotency import check_key, digest_of
 from tocsin.core.publish_body import is_array, read_batch, read_event, read_internal
 from tocsin.errors import Forbidden, InvalidInput, RateLimited, Refused, Unauthorized
 from tocsin.eventlog.journal import Once
 from tocsin.http.answer import Answer, of_json, refusal
 from tocsin.http.later import Later
-from tocsin.http.request import JSON, NDJSON, Request
+from tocsin.http.parameters import Parameters
+from tocsin.http.request import CLOUD_EVENT, JSON, NDJSON, Request
 from tocsin.http.routes.base import Route, closing, too_large
 from tocsin.hub.hub import Hub
 from tocsin.hub.publishing import Receipt, Receipts
+
+CLOUD_EVENT_PARAMETERS = frozenset({"topic"})
 
 KEY_HEADER = "Idempotency-Key"
 KEY_FIELD = KEY_HEADER.lower()
@@ -30,12 +39,16 @@ KEY_FIELD = KEY_HEADER.lower()
 Steps = Generator[None, None, Sequence[Draft]]
 
 
-class NotifyRoute(Route):
-    """Publishes."""
+class PublishRoute(Route):
+    """What all routes have in common that publish: limits, rights, idempotency keys, the answer.
 
-    name = "notify"
+    Of a route's own are the bodies that it takes (`takes`, `is_batch`), and what they mean (`answer`).
+    """
+
     is_limited = True
     methods = ("POST", "OPTIONS")
+    taken = ""
+    """What `takes` takes, in words."""
 
     def __init__(self, hub: Hub, limits: PublishLimits) -> None:
         self._hub = hub
@@ -56,8 +69,8 @@ class NotifyRoute(Route):
         """A type that isn't taken, or a body that is too large for what it is."""
         if request.method != "POST":
             return super().refuse(request, body_bytes, beginning)
-        if not request.media_type:
-            message = f"Content-Type must be {JSON} or {NDJSON}, in UTF-8"
+        if not self.takes(request):
+            message = f"Content-Type must be {self.taken}"
             return self._refuse("unsupported", refusal(415, message, "unsupported_type"))
         if (
             "content-encoding" in request.headers
@@ -72,33 +85,34 @@ class NotifyRoute(Route):
             return self._refuse("too_large", too_large(f"the body is larger than {name}", limit))
         return None
 
-    def answer(self, request: Request) -> Answer | Later:
-        """Publish, and answer when the journal has committed."""
-        began = perf_counter()
-        hub, body = self._hub, request.body
-        refused = self.refuse(request, len(body), body)
-        if refused:
-            return refused
-        if request.is_internal:
-            event = read_internal(body, hub.now_iso())
-            return of_json({"success": True, "sentTo": hub.emit(event), "event": event.type})
-        max_bytes = hub.settings.max_event_bytes
-        if not is_array(body) and request.media_type == JSON:
-            draft = read_event(body, hub.now_iso(), max_bytes=max_bytes)
-            return self._publish(request, (draft,), False, began)
-        steps = read_batch(
-            body,
-            hub.now_iso(),
-            ndjson=request.media_type == NDJSON,
-            max_bytes=max_bytes,
-            max_events=hub.settings.max_batch_events,
+    def takes(self, request: Request) -> bool:
+        """Whether a body of this media type is taken."""
+        raise NotImplementedError
+
+    def is_batch(self, request: Request, beginning: bytes) -> bool:
+        """Whether a body that begins so may be as large as a batch."""
+        return False
+
+    def cloud_event(self, request: Request, topic: str) -> Draft | None:
+        """The draft of `request`, if it is a CloudEvent, on `topic`.
+
+        Raises:
+            InvalidInput: it can't be taken.
+        """
+        if request.media_type == CLOUD_EVENT:
+            event = read_structured(request.body)
+        elif VERSION_FIELD in request.headers:
+            is_json = request.media_type == JSON
+            event = read_binary(request.headers, request.body, is_json=is_json)
+        else:
+            return None
+        return draft_of_cloud_event(
+            event,
+            topic,
+            self._hub.now_iso(),
+            max_bytes=self._hub.settings.max_event_bytes,
+            has_key=KEY_FIELD in request.headers,
         )
-        try:
-            next(steps)
-        except StopIteration as read:  # small enough to be read in one go
-            self._count(read.value, request)
-            return self._publish(request, read.value, True, began)
-        return Later.of(self._read_on(steps, began, request))
 
     def count_refusal(self, error: Exception) -> None:
         """An event, or a batch, that was not published."""
@@ -112,7 +126,7 @@ class NotifyRoute(Route):
             reason = "too_large" if error.status == 413 else "invalid"
         self._hub.counters.publish_rejected[reason] += 1
 
-    async def _read_on(self, steps: Steps, began: float, request: Request) -> Answer:
+    async def read_on(self, steps: Steps, began: float, request: Request) -> Answer:
         """Read the rest of a large batch, a slice each turn of the loop."""
         while True:
             await asyncio.sleep(0)
@@ -120,21 +134,22 @@ class NotifyRoute(Route):
                 next(steps)
             except StopIteration as read:
                 drafts = read.value
-                self._count(drafts, request)
+                self.count_batch(drafts, request)
                 sign(drafts, request.principal, True)
                 once = _once(request, drafts, is_batch=True)
                 receipts = await self._hub.append(drafts, once)
                 return self._published(drafts, True, began, request, receipts)
 
-    def _count(self, drafts: Sequence[Draft], request: Request) -> None:
+    def count_batch(self, drafts: Sequence[Draft], request: Request) -> None:
         """Count the events of a batch in the limits of its publisher; the edge has counted one."""
         if self._limits:
             name = request.principal.name
             self._limits.take(name, request.peer, max(len(drafts) - 1, 0), 0, monotonic())
 
-    def _publish(
+    def publish(
         self, request: Request, drafts: Sequence[Draft], is_batch: bool, began: float
     ) -> Later:
+        """Publish `drafts`; `began` is when the request was taken, by `perf_counter`."""
         sign(drafts, request.principal, is_batch)
         later = Later(partial(self._published, drafts, is_batch, began, request))
         self._hub.enqueue(drafts, _once(request, drafts, is_batch), later.give)
@@ -158,7 +173,7 @@ class NotifyRoute(Route):
 
         A batch may be larger than an event, and only the first byte of an array tells it from one.
         """
-        if request.media_type == NDJSON or is_array(beginning):
+        if self.is_batch(request, beginning):
             return self._of_batch
         return self._of_event if beginning.strip() else self._of_any
 
@@ -166,6 +181,58 @@ class NotifyRoute(Route):
         """The answer to a body that isn't read; the connection ends behind it."""
         self._hub.counters.publish_rejected[reason] += 1
         return closing(answer)
+
+
+class NotifyRoute(PublishRoute):
+    """Publishes an event, or a batch of them."""
+
+    name = "notify"
+    taken = f"{JSON}, {NDJSON} or {CLOUD_EVENT}, in UTF-8"
+
+    def takes(self, request: Request) -> bool:
+        """JSON, NDJSON and CloudEvents."""
+        return bool(request.media_type) or VERSION_FIELD in request.headers
+
+    def is_batch(self, request: Request, beginning: bytes) -> bool:
+        """NDJSON, and an array."""
+        return request.media_type == NDJSON or is_array(beginning)
+
+    def answer(self, request: Request) -> Answer | Later:
+        """Publish, and answer when the journal has committed."""
+        began = perf_counter()
+        hub, body = self._hub, request.body
+        refused = self.refuse(request, len(body), body)
+        if refused:
+            return refused
+        if request.is_internal:
+            event = read_internal(body, hub.now_iso())
+            return of_json({"success": True, "sentTo": hub.emit(event), "event": event.type})
+        max_bytes = hub.settings.max_event_bytes
+        if VERSION_FIELD in request.headers or request.media_type == CLOUD_EVENT:
+            draft = self.cloud_event(request, self._topic(request))
+            assert draft
+            return self.publish(request, (draft,), False, began)
+        if not is_array(body) and request.media_type == JSON:
+            draft = read_event(body, hub.now_iso(), max_bytes=max_bytes)
+            return self.publish(request, (draft,), False, began)
+        steps = read_batch(
+            body,
+            hub.now_iso(),
+            ndjson=request.media_type == NDJSON,
+            max_bytes=max_bytes,
+            max_events=hub.settings.max_batch_events,
+        )
+        try:
+            next(steps)
+        except StopIteration as read:  # small enough to be read in one go
+            self.count_batch(read.value, request)
+            return self.publish(request, read.value, True, began)
+        return Later.of(self.read_on(steps, began, request))
+
+    @staticmethod
+    def _topic(request: Request) -> str:
+        """That of a CloudEvent, which has none of its own."""
+        return Parameters.read(request, CLOUD_EVENT_PARAMETERS).last("topic", DEFAULT_TOPIC)
 
 
 def sign(drafts: Sequence[Draft], principal: Principal, is_batch: bool) -> None:

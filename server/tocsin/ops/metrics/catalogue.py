@@ -199,6 +199,21 @@ CATALOGUE: tuple[Family, ...] = (
         lambda s: s.hub.counters.published_again,
     ),
     Family(
+        "tocsin_hook_fallbacks_total",
+        "counter",
+        "Bodies to a hook in which something was not found, or was too large, and fell back.",
+        PUBLISHED,
+        lambda s: s.hub.counters.hook_fallbacks,
+        {"field": counters.HOOK_FALLBACKS},
+    ),
+    Family(
+        "tocsin_hook_left_out_total",
+        "counter",
+        "Elements of bodies to a hook that were too many for one batch, and were left out.",
+        PUBLISHED,
+        lambda s: s.hub.counters.hook_left_out,
+    ),
+    Family(
         "tocsin_publish_duration_seconds",
         "histogram",
         "From a publish request's body read to its answer, for those accepted.",
