@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
+from tests.access.keys import KeyFile
 from tests.hub_process import HubProcess
 from tests.raw import Answer, get, notice, post, raw, read_answer
 
@@ -130,6 +133,57 @@ def lanes(hub: HubProcess) -> dict[str, float]:
         lane: hub.metric(f'tocsin_http_lane_requests_total{{lane="{lane}"}}')
         for lane in ("fast", "tornado")
     }
+
+
+BAD = "Authorization: Bearer bad"
+
+GUARDED = {
+    "without-credentials": get("/api/history"),
+    "bad-credentials": get("/events", BAD),
+    "bad-credentials-of-an-origin": post(notice(), BAD, ORIGIN),
+    "bad-ticket": get("/events?ticket=bad"),
+    "bad-session": get("/api/session", "Cookie: tocsin_session=bad"),
+    "session-of-an-origin": get("/api/session", "Cookie: tocsin_session=bad", ORIGIN),
+    "publish": post(notice()),
+    "publish-by-put": raw(
+        "PUT /api/notify HTTP/1.1", HOST, BAD, JSON, "Content-Length: 2", body=b"{}"
+    ),
+    "preflight-with-a-body": raw(
+        "OPTIONS /api/notify HTTP/1.1", HOST, BAD, "Content-Length: 2", body=b"{}"
+    ),
+    "post-to-a-get": raw("POST /events HTTP/1.1", HOST, BAD, JSON, "Content-Length: 2", body=b"{}"),
+    "post-to-nothing": raw("POST /none HTTP/1.1", HOST, BAD, JSON, "Content-Length: 2", body=b"{}"),
+    "operators": get("/api/streams"),
+    "metrics": get("/metrics", BAD),
+}
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    keys = KeyFile(tmp_path_factory.mktemp("keys"))
+    hub = HubProcess("--canary", "0", "--keys", keys.path)
+    yield hub
+    assert "Traceback" not in hub.log()
+    hub.close()
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_who_may_not_is_told_so_alike_by_both_lanes(guarded: HubProcess, name: str) -> None:
+    request = GUARDED[name]
+    fast, tornado = answer_to(guarded, request), answer_to(guarded, by_the_other_lane(request))
+    assert fast == tornado
+
+
+def answer_to(hub: HubProcess, request: bytes) -> bytes:
+    """All bytes of the answer but the date and what is said of the connection."""
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as connection:
+        connection.sendall(by_a_last_request(request))
+        received = b"".join(iter(partial(connection.recv, 65_536), b""))
+    return re.sub(rb"Date: [^\r]*", b"", received)
+
+
+def by_a_last_request(request: bytes) -> bytes:
+    return request.replace(b"\r\n", f"\r\n{CLOSE}\r\n".encode(), 1)
 
 
 STREAMS = {

@@ -92,4 +92,4 @@ def of_error(error: Exception) -> Answer:
 def challenge(is_given: bool) -> Pairs:
     """What 401 asks for (RFC 6750, section 3), to who gave credentials that are no good, or none."""
     error = ', error="invalid_token"' if is_given else ""
-    return (("WWW-Authenticate", f'Bearer realm="tocsin"{error}'),)
+    return (("Www-Authenticate", f'Bearer realm="tocsin"{error}'),)

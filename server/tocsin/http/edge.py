@@ -106,7 +106,9 @@ class Edge:
         route = self.route(request.path)
         try:
             self._check(route, request)
-            if self._identify(route, request):
+            # As in `answer`: a method that isn't taken, and a preflight, are answered whoever asks.
+            is_asked = route.takes_any_method or request.method in route.methods
+            if is_asked and request.method != "OPTIONS" and self._identify(route, request):
                 route.check_rights(request)
                 self._check_limits(route, request)
         except Exception as error:

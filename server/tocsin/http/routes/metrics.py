@@ -12,7 +12,7 @@ from tocsin.http.routes.base import Route
 Scrape = Callable[[str], tuple[bytes, str]]
 """Takes the value of `Accept`; returns the metrics and their content type."""
 
-CHALLENGE = (("WWW-Authenticate", 'Bearer realm="metrics"'),)
+CHALLENGE = (("Www-Authenticate", 'Bearer realm="metrics"'),)
 
 
 class MetricsRoute(Route):
