@@ -11,6 +11,7 @@ from tocsin.http.parameters import Parameters
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
 from tocsin.hub.hub import Hub
+from tocsin.hub.states import State
 from tocsin.hub.stream import Stream
 
 KNOWN = frozenset({"after", "limit", "number"})
@@ -76,6 +77,7 @@ class StreamsRoute(Route):
             "topics": sorted(filter.patterns)[:SHOWN_PATTERNS] or ["*"],
             "types": sorted(filter.types)[:SHOWN_PATTERNS],
             "state": stream.state.name.lower(),
-            "lag": self._hub.ring.head - stream.cursor,
+            # A live one has all that is for it, whatever its cursor says: that moves with its own events alone.
+            "lag": 0 if stream.state is State.LIVE else self._hub.ring.head - stream.cursor,
             "age": round(asyncio.get_running_loop().time() - stream.opened_at, 3),
         }
