@@ -112,7 +112,8 @@ class Edge:
                 route.check_rights(request)
                 self._check_limits(route, request)
         except Exception as error:
-            return closing(self._of_error(route, request, error))
+            self._count(route, request, error)
+            return closing(of_error(error))  # not `put_off`: no event source sends a body
         return route.refuse(request, body_bytes, beginning)
 
     def answer(self, request: Request) -> Result | Later:
@@ -227,16 +228,22 @@ class Edge:
         except Exception as error:
             return self._of_error(route, request, error)
 
-    def _of_error(self, route: Route, request: Request, error: Exception) -> Answer:
-        """The edge of a request: a refusal is counted, a bug is logged, and both are answered."""
+    def _of_error(self, route: Route, request: Request, error: Exception) -> Result:
+        """The edge of a request: what is answered where `error` was raised."""
+        self._count(route, request, error)
+        if isinstance(error, Unavailable):
+            return route.put_off(request, error)
+        answer = of_error(error)
+        return closing(answer) if isinstance(error, Refused) else answer
+
+    def _count(self, route: Route, request: Request, error: Exception) -> None:
+        """Count a refusal, and log a bug."""
         if isinstance(error, InvalidInput | Unavailable):
             route.count_refusal(error)
             if self._credentials:
                 self._credentials.count(error)
         else:
             log.error("uncaught exception in %s %s", request.method, request.path, exc_info=error)
-        answer = of_error(error)
-        return closing(answer) if isinstance(error, Refused) else answer
 
     def note(self, request: Request, status: int, duration_s: float, lane: str) -> None:
         """Count and log that `request` was answered; what fails in that harms no answer."""

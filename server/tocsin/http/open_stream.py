@@ -73,9 +73,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
         """Open it over `connection`, which the hub owns from here on.
 
         Where the hub takes no more streams, `connection` is still the caller's, and what it should send is
-        returned. That is a 200 too: a browser's EventSource gives up for good on any other status (WHATWG HTML,
-        section 9.2.3), so the answer is the event `busy`, a reconnection time, and the end. Only a client whose
-        `Accept` names no event stream is told 503.
+        returned: `come_back`. Only a client whose `Accept` names no event stream is told 503.
         """
         head = stream_head(self.chunked, self.of_every_answer, self.second)
         if self.is_internal:  # however full the hub is: whether events arrive is another question
@@ -96,8 +94,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
         except Busy as busy:
             if not self.is_for_events:
                 return self._refusal(busy)
-            body = encode_busy(busy.reason, busy.retry_ms)
-            return ClosingStream(stream_head(False, self.of_every_answer, self.second), body)
+            return come_back(busy.reason, busy.retry_ms, self.of_every_answer, self.second)
         if audit.is_on():
             name = self.reader.name if self.reader else ""
             audit.note_stream(name, self.peer, stream.number, self.filter.patterns)
@@ -108,6 +105,16 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
         answer = of_error(busy)
         data = encode_answer(answer, self.of_every_answer, self.second, False, False)
         return ClosingStream(data)
+
+
+def come_back(reason: str, retry_ms: int, of_every_answer: Pairs, second: int) -> ClosingStream:
+    """What an event source is told that gets no stream now: the event `busy`, a reconnection time, and the end.
+
+    With the status 200 all the same: a browser's EventSource gives up for good on any other (WHATWG HTML,
+    section 9.2.3).
+    """
+    head = stream_head(False, of_every_answer, second)
+    return ClosingStream(head, encode_busy(reason, retry_ms))
 
 
 @lru_cache(maxsize=64)

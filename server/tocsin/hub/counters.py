@@ -30,7 +30,9 @@ CLOSE_REASONS = (
     "revoked",
     "ended",
 )
-REJECT_REASONS = ("full", "draining", "patterns", "principal", "address", "invalid", "forbidden")
+REJECT_REASONS = (
+    *("full", "draining", "patterns", "principal", "address", "no_key_set", "invalid", "forbidden"),
+)
 PUBLISH_REJECT_REASONS = (
     *("invalid", "too_large", "unsupported", "forbidden", "rate_limited", "unavailable"),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tocsin.http.answer import Answer, ClosingStream, refusal
+from tocsin.errors import Unavailable
+from tocsin.http.answer import Answer, ClosingStream, of_error, refusal
 from tocsin.http.later import Later
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.request import Request
@@ -67,6 +68,10 @@ class Route:
             Unavailable: the hub can't do it now.
         """
         raise NotImplementedError
+
+    def put_off(self, request: Request, error: Unavailable) -> Result:
+        """What `request`, which came in whole, is answered where the hub can't do it now, for whatever reason."""
+        return of_error(error)
 
     def count_refusal(self, error: Exception) -> None:
         """`answer` raised `error`, an `InvalidInput` or an `Unavailable`."""

@@ -6,12 +6,12 @@ import time
 
 from tocsin.access.principal import EVERYBODY
 from tocsin.core.filters import Filter
-from tocsin.errors import Forbidden, InvalidInput, Unauthorized
+from tocsin.errors import Forbidden, InvalidInput, Unauthorized, Unavailable
 from tocsin.eventlog.recent import Recent
 from tocsin.eventlog.resume import EARLIEST
-from tocsin.http.answer import ClosingStream
+from tocsin.http.answer import Answer, ClosingStream, of_error
 from tocsin.http.credentials import TICKET
-from tocsin.http.open_stream import OpenStream, stream_head, takes_events
+from tocsin.http.open_stream import OpenStream, come_back, stream_head, takes_events
 from tocsin.http.origins import Origins
 from tocsin.http.parameters import (
     LAST,
@@ -39,7 +39,7 @@ KNOWN_QUERY_CHARACTERS = 512
 
 
 class EventsRoute(Route):
-    """Opens streams. Nothing temporary is answered with a status other than 200: see `OpenStream.open`."""
+    """Opens streams. Nothing temporary is answered with a status other than 200: see `come_back`."""
 
     name = "events"
     takes_ticket = True
@@ -107,12 +107,26 @@ class EventsRoute(Route):
                 self._known[query] = asked
         return asked
 
+    def put_off(self, request: Request, error: Unavailable) -> Answer | ClosingStream:
+        """When to come back: for an event source as an event, for a program that is none as a status.
+
+        Who asks isn't known yet, and the hub wasn't asked for a stream. That is what `OpenStream.open` is for.
+        """
+        if not takes_events(request.headers.get("accept", "")):
+            return of_error(error)
+        of_every_answer = self._origins.headers(request)
+        answer = come_back(error.code, self._hub.retry_ms(3.0), of_every_answer, int(time.time()))
+        return ClosingStream(answer.head) if request.method == "HEAD" else answer
+
     def count_refusal(self, error: Exception) -> None:
         """A stream that was not opened."""
+        rejected = self._hub.counters.rejected
         if isinstance(error, Unauthorized | Forbidden):
-            self._hub.counters.rejected["forbidden"] += 1
+            rejected["forbidden"] += 1
         elif isinstance(error, InvalidInput):
-            self._hub.counters.rejected["invalid"] += 1
+            rejected["invalid"] += 1
+        elif isinstance(error, Unavailable) and error.code in rejected:
+            rejected[error.code] += 1
 
 
 def last_event_ids(request: Request, parameters: Parameters) -> tuple[str, ...]:
