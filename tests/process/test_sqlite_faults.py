@@ -20,6 +20,7 @@ import pytest
 from tests.conftest import StartHub
 from tests.hub_process import HubProcess
 from tests.patience import PATIENCE_S, wait_until
+from tests.redis.test_hubs import Listener
 
 Inject = Callable[[HubProcess, str], subprocess.Popen[bytes]]
 
@@ -89,6 +90,8 @@ def test_failing_disk_publishes_nothing_and_the_hub_recovers(
 ) -> None:
     flags = ("--journal", f"sqlite:{tmp_path}/journal.db", "--canary", "0")
     hub = start_hub(*flags)
+    listener = Listener(hub)
+    listener.until("connection")
     assert post(hub, "before")[0] == 200
     strace = inject(hub, fault)
     for _ in range(3):
@@ -103,6 +106,8 @@ def test_failing_disk_publishes_nothing_and_the_hub_recovers(
     found, after = post(hub, "after")
     assert (found, after["id"].rpartition("-")[2]) == (200, "2")
     assert messages(hub) == ["before", "after"]
+    with listener:  # a stream that was open all the time
+        assert [listener.until("tick").json["message"] for _ in range(2)] == ["before", "after"]
     hub.restart()
     assert messages(hub) == ["before", "after"]
     assert "Traceback" not in hub.log(), hub.log()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.conftest import StartHub
 from tests.hub_process import HubProcess, free_ports
 from tests.patience import PATIENCE_S, wait_until
 from tests.raw import exchange, get, notice, post
+from tests.redis.proxy import proxy_to
 from tests.redis_process import RedisProcess
 from tests.sse import EventStreamParser, ServerSentEvent
 
@@ -125,6 +127,43 @@ def test_streams_outlive_a_redis_that_is_gone_and_publishers_are_told(
         hub.publish(message="after")
         assert listener.until("notification").json["message"] == "after"
         assert listener.heartbeats > 1
+
+
+async def test_hub_that_is_cut_off_says_so_and_its_streams_get_all_in_order_afterwards(
+    start_hub: StartHub, redis: RedisProcess
+) -> None:
+    async with proxy_to(redis.port) as proxy:
+
+        def begin() -> tuple[HubProcess, HubProcess, Listener]:
+            cut_off = start_hub(*FLAGS, "--journal", f"redis://127.0.0.1:{proxy.port}/0")
+            other = start_hub(*FLAGS, "--journal", redis.url)
+            listener = Listener(cut_off)
+            listener.until("connection")
+            return cut_off, other, listener
+
+        def publish_to_both() -> None:
+            wait_until(lambda: not is_ready(cut_off))
+            for n in range(20):
+                other.publish(message=f"{n}")
+            refused = exchange(cut_off.port, post(notice(message="lost")))
+            assert (refused.status, refused.json["code"]) == (503, "journal_down")
+
+        def read_on() -> list[str]:
+            wait_until(lambda: is_ready(cut_off))
+            cut_off.publish(message="last")
+            found = [listener.next() for _ in range(21)]
+            assert {event and event.type for event in found} == {"notification"}
+            return [event.json["message"] for event in found if event]
+
+        cut_off, other, listener = await asyncio.to_thread(begin)
+        with listener:
+            proxy.holds_answers = (
+                True  # as behind a partition: nothing comes, and nothing is closed
+            )
+            await asyncio.to_thread(publish_to_both)
+            proxy.holds_answers = False
+            messages = await asyncio.to_thread(read_on)
+            assert messages == [*map(str, range(20)), "last"]
 
 
 def test_emptied_redis_ends_the_streams_which_come_back_to_a_gap(
