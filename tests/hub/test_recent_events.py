@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from tests.eventlog.kept import KeptJournal, window_of
 from tests.hub.hubs import Client, drafts, running, settled
 from tests.serving import eventually
 from tests.sse import ServerSentEvent
-from tocsin import Draft, Filter, Hub
+from tocsin import Draft, Filter, Hub, Settings
 from tocsin.errors import Unavailable
+from tocsin.eventlog.journal import open_journal
 from tocsin.eventlog.recent import MAX_EVENTS, Recent
 from tocsin.hub import recent_events
 
@@ -274,3 +276,21 @@ async def test_state_of_a_thousand_topics_costs_by_what_is_sent() -> None:
             costs.append(time.process_time() - began)
             assert len((await opening(client))[1]) == 1_000
         assert min(costs) < 0.02
+
+
+async def test_file_that_was_taken_up_again_has_the_newest_of_each_topic(tmp_path: Path) -> None:
+    """The window knows nothing of what was evicted before the start."""
+    settings = Settings(journal=f"sqlite:{tmp_path}/log", window_events=10)
+    async with running(open_journal(settings), **window_of(10)) as hub:
+        await publish(hub, "a/1", "a/2", "a/1", "b", type="t")
+        await hub.publish(*drafts(500, "z"))
+    async with running(open_journal(settings), **window_of(10)) as hub:
+        await publish(hub, "a/3")
+        for filter, recent, expected in (
+            (Filter(["a/*"]), EACH, [2, 3, 505]),
+            (Filter(["a/1", "a/2"]), EACH, [2, 3]),
+            (Filter(["a/*"]), Recent(last=2), [3, 505]),
+            (Filter(), EACH, [2, 3, 4, 504, 505]),
+            (Filter((), ["t"]), TWO, [1, 2, 3, 4]),
+        ):
+            assert (await opening(Client(hub, filter, recent=recent)))[1] == expected
