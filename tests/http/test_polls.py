@@ -17,8 +17,9 @@ from tocsin.app import Server
 class Poller:
     """A connection that asks again and again."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *headers: str) -> None:
         self._server = server
+        self._headers = headers
         self._writer: asyncio.StreamWriter | None = None
 
     async def ask(self, query: str) -> None:
@@ -26,7 +27,7 @@ class Poller:
         if not self._writer:
             port = self._server.port
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
-        self._writer.write(get(f"/api/history?{query}"))
+        self._writer.write(get(f"/api/history?{query}", *self._headers))
         await self._writer.drain()
 
     async def answer(self) -> tuple[int, dict[str, str], Any]:
@@ -159,15 +160,19 @@ async def test_polls_of_an_address_count_in_its_limit() -> None:
         other.close()
 
 
-async def test_poller_that_leaves_is_forgotten() -> None:
+@pytest.mark.parametrize("headers", [(), ("Upgrade: x",)], ids=["fast", "tornado"])
+async def test_poller_that_leaves_is_forgotten(headers: tuple[str, ...]) -> None:
     async with serving() as server:
-        pollers = [Poller(server) for _ in range(20)]
+        pollers = [Poller(server, *headers) for _ in range(20)]
         for poller in pollers:
             await poller.ask(f"after={server.hub.head}&wait=60")
         await waiting(server, 20)
-        for poller in pollers:
+        for poller in pollers[1:]:
             poller.close()
-        await waiting(server, 0)
+        await waiting(server, 1)
+        (id,) = await publish(server)
+        assert ids(await pollers[0].page()) == [id]
+        pollers[0].close()
         await eventually(lambda: server._listener.open <= 1)
         assert server._listener.edge.answering == 0
 
