@@ -231,6 +231,18 @@ def test_rolling_restart_refuses_and_resets_nobody(
     assert "Traceback" not in hub.log()
 
 
+def test_every_process_reads_again_before_one_is_replaced(
+    start_hub: StartHub, flags: tuple[str, ...]
+) -> None:
+    """So that a key which was revoked isn't good in the last process until it is replaced."""
+    hub = start_hub(*flags)
+    hub.signal(signal.SIGHUP)
+    wait_until(lambda: "each process was replaced" in hub.log())
+    log = hub.log()
+    assert log.count("read again") == 2
+    assert log.rindex("read again") < log.index("each process was replaced")
+
+
 def test_new_process_that_does_not_start_leaves_the_old_ones(
     start_hub: StartHub, flags: tuple[str, ...], tmp_path: Path
 ) -> None:

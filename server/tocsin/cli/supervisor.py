@@ -273,6 +273,10 @@ class Supervisor:
         """Put a new worker into each place, one after the other; a new one that doesn't start is the last one tried."""
         systemd.notify_reloading()
         log.info("each process is replaced")
+        # First: the last one is replaced much later, and a key that was revoked must be good nowhere by then.
+        for child in self._children:
+            if child.is_ready:
+                child.signal(signal.SIGHUP)
         for number in range(len(self._children)):
             if not await self._replace(number):
                 log.error("a new process didn't start: the others stay", extra={"worker": number})
