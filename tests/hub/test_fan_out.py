@@ -77,5 +77,5 @@ async def test_count_of_streams_is_looked_up_once_for_all_events_alike_in_a_batc
             return count(topic, type, more_topics)
 
         monkeypatch.setattr(index, "count", look)
-        await hub.publish(*drafts(50, "a"), *drafts(50, "b"))
+        await hub.publish(*drafts(80, "a"), *drafts(80, "b"))
         assert sorted(looks) == ["a", "b"]

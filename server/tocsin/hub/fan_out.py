@@ -41,6 +41,9 @@ ONE_BYTES = 8 * 1024
 ROUTED_AT_ONCE = 5_000
 """Groups that are given events before the loop gets a turn, counted once for each event: 1 ms."""
 
+GIVEN_AT_ONCE = 100
+"""Events that are given to their groups one by one: those of a turn's publishers. More are a batch, mostly alike."""
+
 log = logging.getLogger("tocsin")
 
 
@@ -137,11 +140,10 @@ class FanOut:
 
     def enqueue(self, entries: Sequence[Entry]) -> list[int]:
         """Take the log's next `entries`; returns for each how many streams it is for."""
-        if len(entries) == 1 and not self._unrouted:
-            entry = entries[0]
-            groups = self._index.matching(entry.topic, entry.type, entry.more_topics)
-            if len(groups) <= ROUTED_AT_ONCE:
-                return [self._give_all(groups, entry)]
+        if len(entries) <= GIVEN_AT_ONCE and not self._unrouted:
+            found = self._matching_each(entries)
+            if found is not None:
+                return list(map(self._give_all, found, entries))
         recipients = self._count_each(entries)
         if any(recipients):
             self._unrouted.extend(compress(entries, recipients))
@@ -151,6 +153,17 @@ class FanOut:
     def enqueue_internal(self, entry: Entry) -> int:
         """Take an internal event, which is not of the log; returns how many streams it is for."""
         return self._give_all(self._index.matching(entry.topic, entry.type), entry)
+
+    def _matching_each(self, entries: Sequence[Entry]) -> list[list[Group[Stream]]] | None:
+        """For each entry the groups that it is for; None where that is work for more than one turn of the loop."""
+        found, left = [], ROUTED_AT_ONCE
+        for entry in entries:
+            groups = self._index.matching(entry.topic, entry.type, entry.more_topics)
+            left -= len(groups)
+            if left < 0:
+                return None
+            found.append(groups)
+        return found
 
     def _count_each(self, entries: Sequence[Entry]) -> list[int]:
         """For each entry how many streams it is for: one look-up for all of the same topics and type."""
