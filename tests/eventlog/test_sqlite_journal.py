@@ -458,3 +458,17 @@ async def test_copy_that_is_put_in_place_goes_on_as_another_log(tmp_path: Path) 
     third = Log(tmp_path)
     assert (await third.start()).floor == later.floor
     await third.journal.stop()
+
+
+async def test_start_that_is_given_up_leaves_the_file_to_others(tmp_path: Path) -> None:
+    first = Log(tmp_path)
+    starting = asyncio.ensure_future(first.start())
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await eventually(lambda: first.journal._lock is None)
+    log = Log(tmp_path)
+    await log.start()
+    await log.append(*ticks(1))
+    await log.journal.stop()

@@ -331,3 +331,20 @@ async def test_thousand_connections_that_wait_too_long_are_all_closed() -> None:
             assert await asyncio.wait_for(loop.sock_recv(client, 1), 60) == b""
             client.close()
         assert server._listener.open == 0
+
+
+async def test_request_that_comes_as_the_hub_stops_is_answered_on_a_connection_just_made() -> None:
+    async with serving() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await eventually(lambda: server._listener.open == 1)
+        server._listener.stop()
+        closing = asyncio.ensure_future(server._listener.close_all_connections())
+        await asyncio.sleep(0.02)
+        writer.write(POST[:40])
+        await asyncio.sleep(0.02)
+        writer.write(POST[40:])
+        answer = await asyncio.wait_for(reader.read(), 5)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"Connection: close" in answer
+        await closing
+        writer.close()

@@ -27,6 +27,10 @@ from tocsin.tornado_internals import SteadyCallback, has_head, iostream_with, se
 ACCEPT_AGAIN_S = 0.5
 """How long nothing is accepted where the system has no descriptor or memory left: trying at once would spin."""
 
+COMING_S = 0.25
+"""How long, at the end, a request may take to come in on a connection that was accepted, or was sent part of one. To
+close at once would reset it, and its client couldn't know whether it was taken."""
+
 LOOK_EVERY_S = 0.01
 """How often it is looked, at the end, whether all answers are out."""
 
@@ -133,11 +137,17 @@ class Listener:
         self._sweep.stop()
         for stream in tuple(self._handshakes):
             stream.close()
+        loop = asyncio.get_running_loop()
+        coming_until = loop.time() + COMING_S
         for connection in tuple(self._connections):
-            if connection.state not in ANSWERED_FIRST:
+            if connection.state is State.WAITING:
+                connection.on_ready()  # a request that lies there is served
+            if connection.state not in ANSWERED_FIRST and not _is_coming(connection):
                 connection.close()
         try:
-            while self._is_answering:
+            while self._is_answering or (
+                loop.time() < coming_until and any(map(_is_coming, self._connections))
+            ):
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
             for connection in tuple(self._connections):
@@ -250,6 +260,12 @@ def peer_of(listening: socket.socket, address: Any) -> tuple[Any, ...]:
     if listening.family == socket.AF_INET6 and address[0].startswith(MAPPED):
         return (address[0].removeprefix(MAPPED), *address[1:])
     return tuple(address)
+
+
+def _is_coming(connection: FastConnection) -> bool:
+    """Whether a request is on its way: the first one of its connection, or one of which a part is here."""
+    is_first = connection.state is State.WAITING and connection.is_new
+    return is_first or connection.state is State.READING
 
 
 class NextRequest:

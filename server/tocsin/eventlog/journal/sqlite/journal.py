@@ -74,8 +74,8 @@ class SqliteJournal:
         prepare(self._path)
         self._lock = FileLock(self._path)
         ends = Ends(
-            self._opened.set_result,
-            self._opened.set_exception,
+            self._on_opened,
+            self._on_refused,
             self._on_written,
             self._on_failed,
             self._on_recovered,
@@ -86,9 +86,12 @@ class SqliteJournal:
         )
         try:
             opening, state, evictions = await self._opened
+        except asyncio.CancelledError:  # given up, as by Ctrl-C: the thread still has the file for a moment
+            self._writer.stop()
+            self._stopped.add_done_callback(lambda _: self._let_go())
+            raise
         except BaseException:
-            self._lock.release()
-            self._lock = None
+            self._let_go()
             raise
         self._reader = Reader(self._path, opening.floor.epoch, loop)
         self.history = SqliteHistory(self._reader, evictions, state.floor, state.head)
@@ -118,6 +121,22 @@ class SqliteJournal:
         self._lock.release()
 
     # --- what the writer tells ----------------------------------------------------------------
+
+    def _on_opened(self, opened: Opened) -> None:
+        if not self._opened.done():
+            self._opened.set_result(opened)
+
+    def _on_refused(self, error: Exception) -> None:
+        if self._opened.done():  # the start was given up
+            self._let_go()
+        else:
+            self._opened.set_exception(error)
+
+    def _let_go(self) -> None:
+        """Let others have the file."""
+        if self._lock:
+            self._lock.release()
+            self._lock = None
 
     def _on_written(self, written: Written) -> None:
         try:
