@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +13,17 @@ from tests.hub_process import HubProcess
 # No promise on wall time: on a busy machine making the inputs may take long.
 settings.register_profile("tocsin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tocsin")
+
+SLOW = ("process", "redis", "proxies", "browser", "faults", "clients", "monitoring", "model")
+"""The folders whose tests start processes and wait for them, the slowest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow folders, so that no worker is left with a long file when the others are done."""
+    order = {name: place for place, name in enumerate(SLOW)}
+    root = Path(__file__).parent
+    items.sort(key=lambda item: order.get(item.path.relative_to(root).parts[0], len(SLOW)))
+
 
 StartHub = Callable[..., HubProcess]
 StartFaultProxy = Callable[..., FaultProxy]

@@ -86,7 +86,9 @@ class SqliteJournal:
         )
         try:
             opening, state, evictions = await self._opened
-        except asyncio.CancelledError:  # given up, as by Ctrl-C: the thread still has the file for a moment
+        except (
+            asyncio.CancelledError
+        ):  # given up, as by Ctrl-C: the thread still has the file for a moment
             self._writer.stop()
             self._stopped.add_done_callback(lambda _: self._let_go())
             raise
