@@ -127,7 +127,10 @@ async def test_log_that_seems_too_old_at_the_start_goes_a_minute_at_a_time(tmp_p
     again = Log(tmp_path, log.clock, age_s=3_600.0)
     await again.start()
     await eventually(lambda: again.history.floor > 0)
-    assert again.history.floor == 2
+    assert (
+        again.history.floor % 2 == 0
+    )  # two events a look; there may have been a second look by now
+    assert again.history.floor < 10
     await again.journal.stop()
 
 

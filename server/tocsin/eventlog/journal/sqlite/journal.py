@@ -79,7 +79,7 @@ class SqliteJournal:
             self._on_written,
             self._on_failed,
             self._on_recovered,
-            lambda: self._stopped.set_result(None),
+            self._on_stopped,
         )
         self._writer = Writer(
             self._path, self._limits, window, ends, loop, self._clock, self._monotonic
@@ -133,6 +133,10 @@ class SqliteJournal:
             self._let_go()
         else:
             self._opened.set_exception(error)
+
+    def _on_stopped(self) -> None:
+        if not self._stopped.done():  # a second signal may have ended the wait for it
+            self._stopped.set_result(None)
 
     def _let_go(self) -> None:
         """Let others have the file."""
