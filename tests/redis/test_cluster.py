@@ -22,8 +22,9 @@ from tests.hub_process import HubProcess
 from tests.patience import PATIENCE_S
 from tests.redis_process import RedisProcess
 from tests.soak.checker import Checker
-from tests.soak.history import ACKNOWLEDGED, History, Id, Subscriber
+from tests.soak.history import ACKNOWLEDGED
 from tests.soak.publishers import KINDS, Publisher
+from tests.soak.run import Run
 from tests.soak.subscribers import Reader, draw_asked
 
 LONG_S = float(os.environ.get("SOAK_SECONDS", "600"))
@@ -75,23 +76,24 @@ class HoppingReader(Reader):
         await super()._live(is_enough, bytes_left, sleeps_s)
 
 
-class Cluster:
-    """One run: who takes part, and what happens to the hubs and to Redis."""
+class Cluster(Run):
+    """What happens to the hubs and to Redis."""
 
     def __init__(
         self, hubs: Sequence[HubProcess], redis: RedisProcess, size: Size, dice: random.Random
     ) -> None:
-        self.hubs, self.redis, self.size, self.dice = hubs, redis, size, dice
-        self.history = History(KINDS)
+        # Slow readers may be all of it behind: the log keeps it for them.
+        super().__init__(dice, PATIENCE_S + size.seconds)
+        self.hubs, self.redis, self.size = hubs, redis, size
         ports = [hub.port for hub in hubs]
         rate = size.events_per_s / size.publishers
-        self.publishers = []
+        publishers = []
         for number in range(size.publishers):
             publisher = HoppingPublisher(number, self.history, 0, self._own_dice(), rate)
             publisher.ports = ports
-            self.publishers.append(publisher)
+            publishers.append(publisher)
+        self.publishers = publishers
         self.readers = [self._reader(number, ports) for number in range(size.subscribers)]
-        self._is_over = False
 
     def _reader(self, number: int, ports: Sequence[int]) -> HoppingReader:
         dice = self._own_dice()
@@ -100,23 +102,6 @@ class Cluster:
         reader = HoppingReader(subscriber, 0, dice, lambda: (0, 0))
         reader.ports = ports
         return reader
-
-    def _own_dice(self) -> random.Random:
-        return random.Random(self.dice.getrandbits(64))
-
-    def is_over(self) -> bool:
-        return self._is_over
-
-    async def run(self) -> None:
-        """All of it, until every subscriber has read to the end."""
-        async with asyncio.TaskGroup() as group:
-            for reader in self.readers:
-                group.create_task(reader.churn(self.is_over))
-            for publisher in self.publishers:
-                group.create_task(publisher.publish_until(self.is_over))
-            await self._let_happen()
-            self._is_over = True
-        await self._end()
 
     async def _let_happen(self) -> None:
         """Kill hubs, and Redis, at times that were drawn."""
@@ -134,31 +119,6 @@ class Cluster:
 
     def _times(self, count: int) -> Iterator[float]:
         yield from sorted(self.dice.uniform(1, self.size.seconds - 1) for _ in range(count))
-
-    async def _end(self) -> None:
-        """Publish one event of each kind, and let everybody read up to its own last one."""
-        publisher = self.publishers[0]
-        async with asyncio.timeout(PATIENCE_S):
-            while not await publisher.publish(range(len(KINDS))):
-                pass
-        publisher.disconnect()
-        assert publisher.last
-        self.history.end = publisher.last
-        try:
-            # Slow ones may be all of it behind: the log keeps it for them.
-            async with asyncio.timeout(PATIENCE_S + self.size.seconds):
-                readers = zip(self.readers, self.history.subscribers, strict=True)
-                await asyncio.gather(*(r.read_up_to(self._last_for(s)) for r, s in readers))
-        except TimeoutError:
-            pass  # the checker says who lacks what
-
-    def _last_for(self, subscriber: Subscriber) -> Id | None:
-        """The id of the last event that a subscriber gets of the final ones; None if it gets none."""
-        assert self.history.end
-        epoch, last = self.history.end
-        first = last - len(KINDS) + 1
-        its_own = [seq for seq, k in enumerate(KINDS, first) if subscriber.asked.matches(*k)]
-        return (epoch, its_own[-1]) if its_own else None
 
 
 @pytest.mark.parametrize(

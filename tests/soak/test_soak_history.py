@@ -15,17 +15,16 @@ import resource
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from tests.conftest import StartHub
 from tests.hub_process import HubProcess
-from tests.patience import PATIENCE_S
 from tests.soak.checker import Checker
-from tests.soak.history import ACKNOWLEDGED, REFUSED, UNKNOWN, History, Id
+from tests.soak.history import ACKNOWLEDGED, REFUSED, UNKNOWN, History
 from tests.soak.publishers import KINDS, Publisher
+from tests.soak.run import Run
 from tests.soak.subscribers import Reader, draw_asked
 
 LONG_S = float(os.environ.get("SOAK_SECONDS", "600"))
@@ -54,48 +53,25 @@ SHORT = Size(16, 100, 1_500, 4, 1.5)
 LONG = Size(LONG_S, 100, 3_000, int(LONG_S / 10) + 3, 8)
 
 
-@dataclass
-class Soak:
-    """One run: who takes part, and what happens to the hub."""
+class Soak(Run):
+    """What happens to the hub."""
 
-    hub: HubProcess
-    size: Size
-    dice: random.Random
-
-    def __post_init__(self) -> None:
-        self.history = History(KINDS)
+    def __init__(self, hub: HubProcess, size: Size, dice: random.Random) -> None:
+        super().__init__(dice)
+        self.hub, self.size = hub, size
         self.incidents: Counter[str] = Counter()
         self.closed_as_slow = 0
-        self._is_over = False
-        rate = self.size.events_per_s / PUBLISHERS
+        rate = size.events_per_s / PUBLISHERS
         self.publishers = [
-            Publisher(number, self.history, self.hub.port, self._own_dice(), rate)
+            Publisher(number, self.history, hub.port, self._own_dice(), rate)
             for number in range(PUBLISHERS)
         ]
-        self.readers = []
-        for number in range(self.size.subscribers):
-            dice = self._own_dice()
-            subscriber = self.history.subscriber(f"subscriber {number}", draw_asked(dice, KINDS))
-            newest = self.history.published.newest
-            self.readers.append(Reader(subscriber, self.hub.port, dice, newest))
+        self.readers = [self._reader(number) for number in range(size.subscribers)]
 
-    def _own_dice(self) -> random.Random:
-        """Dice of one's own: what the others do doesn't change what is drawn."""
-        return random.Random(self.dice.getrandbits(64))
-
-    def is_over(self) -> bool:
-        return self._is_over
-
-    async def run(self) -> None:
-        """All of it, until every subscriber has read to the end."""
-        async with asyncio.TaskGroup() as group:
-            for reader in self.readers:
-                group.create_task(reader.churn(self.is_over))
-            for publisher in self.publishers:
-                group.create_task(publisher.publish_until(self.is_over))
-            await self._let_happen()
-            self._is_over = True
-        await self._end()
+    def _reader(self, number: int) -> Reader:
+        dice = self._own_dice()
+        subscriber = self.history.subscriber(f"subscriber {number}", draw_asked(dice, KINDS))
+        return Reader(subscriber, self.hub.port, dice, self.history.published.newest)
 
     async def _let_happen(self) -> None:
         """Kill, drain and stop the hub at times that were drawn, each of them at least once."""
@@ -129,34 +105,6 @@ class Soak:
         """Count the streams that the hub, as long as it runs, has closed as too slow."""
         sample = 'tocsin_streams_closed_total{reason="slow"}'
         self.closed_as_slow += int(await asyncio.to_thread(self.hub.metric, sample))
-
-    async def _end(self) -> None:
-        """Publish one event of each kind, and let everybody read up to its own last one."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not await self.publishers[0].publish(range(len(KINDS))):
-                pass
-        self.publishers[0].disconnect()
-        assert self.publishers[0].last
-        self.history.end = epoch, last = self.publishers[0].last
-        ids = range(last - len(KINDS) + 1, last + 1)
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await asyncio.gather(
-                    *(
-                        reader.read_up_to(_last_for(subscriber.asked.matches, epoch, ids))
-                        for reader, subscriber in zip(
-                            self.readers, self.history.subscribers, strict=True
-                        )
-                    )
-                )
-        except TimeoutError:
-            pass  # the checker says who lacks what
-
-
-def _last_for(matches: Callable[[str, str], bool], epoch: int, ids: range) -> Id | None:
-    """The id of the last of the events of all kinds that a subscriber gets, None if it gets none."""
-    of_its_own = [seq for seq, kind in zip(ids, KINDS, strict=True) if matches(*kind)]
-    return (epoch, of_its_own[-1]) if of_its_own else None
 
 
 def draw_limit(dice: random.Random, events: int) -> tuple[str, str]:
