@@ -13,8 +13,8 @@ DEBIAN := chromium-headless-shell firefox-esr prometheus nginx-light systemd ope
 # What `make soak` starts beside them: the other proxies of config/proxies/, bad clients, networks of their own.
 DEBIAN_SOAK := caddy varnish apache2 slowhttptest iproute2 nftables golang-go
 # The files whose tests take longest come first (tests/conftest.py), not those with the most tests: else the last
-# worker runs alone for a minute. Tests wait for processes as often as they compute: a few more workers than cores, and each file on one
-# of them, so that a file's fixtures are made once.
+# worker runs alone for a minute. Tests wait for processes as often as they compute: two workers a core, and each
+# file on one of them, so that its fixtures are made once.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 IN_PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # A second make beside this one waits until the first has installed. macOS has no flock, and no turns.

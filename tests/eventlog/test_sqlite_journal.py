@@ -18,6 +18,7 @@ from tocsin.eventlog.journal import Append, Committed, Once, Opening, Window
 from tocsin.eventlog.journal.sqlite import Limits, SqliteJournal
 from tocsin.eventlog.journal.sqlite.file import connect
 from tocsin.eventlog.journal.sqlite.schema import upgrade
+from tocsin.eventlog.journal.sqlite.writer import MOST_EVENTS
 
 
 class Clock:
@@ -474,4 +475,16 @@ async def test_start_that_is_given_up_leaves_the_file_to_others(tmp_path: Path) 
     log = Log(tmp_path)
     await log.start()
     await log.append(*ticks(1))
+    await log.journal.stop()
+
+
+async def test_what_waited_for_the_disk_comes_to_the_loop_in_parts(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    sizes: list[int] = []
+    window = Window(10, 2**20)
+    await log.journal.start(lambda events: sizes.append(len(events)), lambda opening: None, window)
+    appends = [log.journal.append([Append(ticks(500))]) for _ in range(40)]
+    await asyncio.gather(*appends)
+    assert sum(sizes) == 20_000
+    assert max(sizes) < MOST_EVENTS + 500
     await log.journal.stop()

@@ -75,7 +75,7 @@ class Canary:
         """One run, counted."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                latency_s = await self._fly()
+                latency_s = await self._measure()
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
             self._note_failure(error)  # a timeout is an OSError, a connection cut off an EOFError
             return
@@ -90,7 +90,7 @@ class Canary:
             log.error("canary failed", extra={"why": repr(error), "timeout_s": self._timeout_s})
         self._failing = True
 
-    async def _fly(self) -> float:
+    async def _measure(self) -> float:
         """Seconds from sending the POST to having its event.
 
         Raises:

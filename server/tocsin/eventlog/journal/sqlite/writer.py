@@ -37,6 +37,10 @@ GATHER_S = 0.001
 no more than that. Those who were just answered come back meanwhile: else they and the others would take turns, and
 each transaction would have half of them."""
 
+MOST_EVENTS = 2_000
+"""Events after which a transaction takes no further group. The loop is given all events of one in one turn: some 8 ms.
+Without it, all that waited for a disk that stood still would be delivered in one turn, and every stream would wait."""
+
 PAUSE_S = 0.01
 """Between two steps where more is left to evict or to give back."""
 
@@ -224,16 +228,20 @@ class Writer:
             self._stopping = True
 
     def _take(self) -> list[Group]:
-        """All groups that wait; none where a tick is due. Waits for either."""
+        """The groups that wait, up to `MOST_EVENTS`; none where a tick is due. Waits for either."""
         try:
             group = self._groups.get(timeout=max(self._next_tick - time.monotonic(), 0.0))
         except Empty:
             return []
         if self._pause_s:
             time.sleep(self._pause_s)
-        groups = []
+        groups: list[Group] = []
+        events = 0
         while group:
             groups.append(group)
+            events += sum([len(append.drafts) for append in group.appends])
+            if events >= MOST_EVENTS:
+                return groups
             try:
                 group = self._groups.get_nowait()
             except Empty:
