@@ -12,7 +12,6 @@ import msgspec
 from tocsin.errors import SettingsError
 
 DEFAULT_PORT = 6_379
-MAX_DATABASE = 99_999
 SHAPE = "redis://HOST:PORT/DB or rediss://HOST:PORT/DB"
 
 
