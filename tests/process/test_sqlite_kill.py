@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ SLOW = pytest.mark.timeout(300)
 """Each kill waits for a start, and other tests run at the same time."""
 
 
-@dataclass
 class Kills(Soak):
     """A soak in which nothing happens to the hub but `kill -9`."""
 
