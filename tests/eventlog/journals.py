@@ -100,13 +100,13 @@ class SqliteStore:
     async def crash(self, *, committed: Sequence[Draft] = ()) -> None:
         """Go on with copies of the files as they are now, which is what `kill -9` leaves."""
         assert self._journal
+        writer = self._journal._writer  # tells nobody of what it commits while the files are copied
+        writer._ends = writer._ends._replace(written=lambda written: None)
         old = self._path
         self._path = old.with_name("next-" + old.name)
         for suffix in ("-wal", ""):
             copy = self._path.with_name(self._path.name + suffix)
             copy.write_bytes(old.with_name(old.name + suffix).read_bytes())
-        writer = self._journal._writer  # who is dead tells nobody of what it goes on to commit
-        writer._ends = writer._ends._replace(written=lambda written: None)
         await self._journal.stop()
         if committed:
             journal = SqliteJournal(self._path, Limits(), clock=self._clock)
