@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from tests.redis_process import RedisProcess
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import EVERYTHING
 from tocsin.core.record import encode_record
-from tocsin.errors import Unavailable
+from tocsin.errors import SettingsError, Unavailable
 from tocsin.eventlog.journal.base import Append, Committed, Once
 
 KEY = Once("", "k-1", b"d" * 16)
@@ -251,6 +252,33 @@ async def test_log_that_a_newer_tocsin_laid_out_is_refused_with_words(redis: Red
         await node.until(lambda: "layout 2" in node.journal.status)
         redis.ask("HSET", "{tocsin}:log", "layout", "1")
         await node.append_at_last("a")
+
+
+@pytest.mark.parametrize(
+    "command", [("XADD", "*", "name", "value"), ("SET", "value"), ("RPUSH", "value")]
+)
+async def test_key_that_another_program_uses_is_left_alone_with_words(
+    redis: RedisProcess, command: Sequence[str]
+) -> None:
+    verb, *values = command
+    redis.ask(verb, "{tocsin}:events", *values)
+    with pytest.raises(SettingsError, match="another program uses the key of the stream"):
+        async with nodes(redis):
+            pass
+    assert redis.ask("EXISTS", "{tocsin}:events") == b":1\r\n"
+
+
+async def test_entry_that_another_program_adds_begins_a_new_log_without_a_traceback(
+    redis: RedisProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with nodes(redis) as (node,):
+        await node.append("a")
+        redis.ask("XADD", "{tocsin}:events", "*", "name", "value")
+        await node.until(lambda: node.resets != [])
+        await node.append_at_last("b")
+        assert node.texts() == ["b"]
+    assert "was written by another program" in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
 
 
 async def test_full_redis_publishes_nothing_and_says_so(redis: RedisProcess) -> None:

@@ -16,7 +16,7 @@ from tocsin.core.event import EventId
 from tocsin.errors import Unavailable
 from tocsin.eventlog.journal.base import Append, Committed, Outcome
 from tocsin.eventlog.journal.redis.link import RedisFault
-from tocsin.eventlog.journal.redis.script import Head, NewerLog, encode_drafts
+from tocsin.eventlog.journal.redis.script import Head, UnusableLog, encode_drafts
 from tocsin.eventlog.journal.redis.store import Store
 from tocsin.eventlog.journal.redis.tail import WAITS
 
@@ -137,7 +137,7 @@ class Appends:
                 groups = list(self._next_groups())
                 try:
                     await self._send(groups)
-                except (RedisFault, NewerLog, Unavailable) as error:
+                except (RedisFault, UnusableLog, Unavailable) as error:
                     _fail_all(groups, _unavailable(error))
                 except BaseException:  # cancelled, or a bug
                     _fail_all(groups, _unknown("the hub stopped"))
@@ -160,7 +160,7 @@ class Appends:
 
         Raises:
             RedisFault: it failed, or nobody knows.
-            NewerLog, Unavailable: nothing was appended.
+            UnusableLog, Unavailable: nothing was appended.
         """
         appends = [append for group in groups for append in group.appends]
         records = [encode_drafts(append.drafts) for append in appends]
@@ -195,7 +195,7 @@ class Appends:
         self.settle()
 
 
-def _unavailable(error: RedisFault | NewerLog | Unavailable) -> Unavailable:
+def _unavailable(error: RedisFault | UnusableLog | Unavailable) -> Unavailable:
     """What a publisher is told of `error`."""
     if isinstance(error, Unavailable):
         return error

@@ -20,7 +20,7 @@ from tocsin.eventlog.journal.redis.checks import check_server
 from tocsin.eventlog.journal.redis.history import RedisHistory
 from tocsin.eventlog.journal.redis.link import RedisFault
 from tocsin.eventlog.journal.redis.nodes import RedisNodes
-from tocsin.eventlog.journal.redis.script import Keys, Limits, NewerLog
+from tocsin.eventlog.journal.redis.script import Keys, Limits, UnusableLog
 from tocsin.eventlog.journal.redis.store import Store
 from tocsin.eventlog.journal.redis.tail import LOOK_S, Tail
 from tocsin.settings import Settings
@@ -94,7 +94,7 @@ class RedisJournal:
                 log.warning("%s", warning)
             opening = await tail.open(deliver, reset, window)
             await self.nodes.start()
-        except (RedisFault, NewerLog, RecordError) as error:
+        except (RedisFault, UnusableLog, RecordError) as error:
             await tail.link.close()
             raise SettingsError(f"journal: {error}") from None
         except BaseException:

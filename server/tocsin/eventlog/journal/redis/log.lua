@@ -9,7 +9,7 @@
 -- Answers: a verdict, epoch, seq, floor, bytes, the time of the oldest event (0 if none), and a list with, of each
 --   append, what became of it (new, again, reused), the seq of its first event, and how many it has.
 --   Verdicts: ok; fenced (the log is not the caller's); waits (the server is another one, see GRACE);
---   layout (a newer Tocsin's log). Nothing was appended but with ok.
+--   layout (a newer Tocsin's log); foreign (the stream's key holds what is no log). Nothing was appended but with ok.
 --
 -- The stream's entries are EPOCH-SEQ without a hole, each with its time (t, microseconds), the bytes of all
 -- events up to and including it (b), and its record (e). Times and bytes never fall from entry to entry, so the
@@ -66,6 +66,16 @@ local function is_whole()
     base = upto and upto - own or total
   end
   return length == 0 or (at(floor + 1) ~= nil and at(seq) ~= nil)
+end
+
+-- Whether the stream's key holds something that no hub wrote.
+local function is_foreign()
+  local newest = redis.pcall('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  if newest.err then
+    return true  -- no stream at all
+  end
+  local fields = newest[1] and newest[1][2]
+  return fields ~= nil and not (#fields >= 6 and fields[1] == 't' and fields[3] == 'b' and fields[5] == 'e')
 end
 
 -- Whether the caller has read something that this log doesn't hold: it went back, and grew anew perhaps.
@@ -195,6 +205,11 @@ end
 
 if meta[1] and tonumber(meta[1]) > LAYOUT then
   return { 'layout', meta[1] }
+end
+
+-- What another program keeps under this name is left alone: it would be deleted for the new log.
+if not epoch and is_foreign() then
+  return { 'foreign' }
 end
 
 if not epoch or not is_whole() or went_back() then

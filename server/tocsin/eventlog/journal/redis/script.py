@@ -106,8 +106,8 @@ class State(msgspec.Struct, frozen=True):
     oldest: int
 
 
-class NewerLog(Exception):
-    """The log is laid out in a way that this version doesn't know."""
+class UnusableLog(Exception):
+    """What is there is no log, or laid out in a way that this version doesn't know."""
 
 
 def arguments(keys: Keys, limits: Limits, head: Head, run: str) -> list[bytes | str | int]:
@@ -135,11 +135,15 @@ def read_state(answer: Any) -> State:
     """What the script's answer says of the log.
 
     Raises:
-        NewerLog: it is laid out in another way.
+        UnusableLog: it is laid out in another way, or no log.
     """
     verdict = answer[0].decode()
     if verdict == "layout":
-        raise NewerLog(f"the log has layout {answer[1].decode()}; this Tocsin knows layout 1")
+        raise UnusableLog(f"the log has layout {answer[1].decode()}; this Tocsin knows layout 1")
+    if verdict == "foreign":
+        raise UnusableLog(
+            "another program uses the key of the stream; set redis_prefix to another name"
+        )
     epoch, seq, floor, size, oldest = map(int, answer[1:6])
     return State(verdict, EventId(epoch, seq), floor, size, oldest)
 

@@ -18,7 +18,7 @@ from tocsin.eventlog.journal.base import Deliver, Opening, Reset, Window
 from tocsin.eventlog.journal.redis.entries import Stored
 from tocsin.eventlog.journal.redis.history import RedisHistory
 from tocsin.eventlog.journal.redis.link import RedisFault
-from tocsin.eventlog.journal.redis.script import Head, NewerLog, State
+from tocsin.eventlog.journal.redis.script import Head, State, UnusableLog
 from tocsin.eventlog.journal.redis.store import Store
 
 LOOK_S = 1.0
@@ -80,7 +80,7 @@ class Tail:
         """Take up the log, and return its newest events.
 
         Raises:
-            RedisFault, NewerLog, RecordError: it can't be.
+            RedisFault, UnusableLog, RecordError: it can't be.
         """
         self._deliver, self._reset, self._window = deliver, reset, window
         opening = await self._take_up(await self._store.look(self.link, self.head))
@@ -96,7 +96,7 @@ class Tail:
                 await self._read_for(WAITING_LOOK_S if self.fault else self._look_s)
                 pause_s = FIRST_PAUSE_S
                 continue
-            except (RedisFault, NewerLog, RecordError) as error:
+            except (RedisFault, UnusableLog, RecordError) as error:
                 self._fail(str(error))
             except Exception:  # a bug; the hub says so too if it is one of delivering
                 log.exception("following the log in Redis failed")
