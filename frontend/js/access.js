@@ -1,7 +1,7 @@
 // The key or token that a person gave this tab, and what it lets them do. It is kept for the tab, in the session
 // storage, and sent in a header alone: it is in no address, and the worker that tabs share never has it.
 
-import { readObject } from "./stream/json.js";
+import { readObject } from "../client/v1/json.js";
 
 /**
  * Who one is at the hub, and what one may do there.

@@ -4,7 +4,7 @@
 /** @import { Entry } from "./feed/entry.js" */
 /** @import { Filter } from "./feed/filter.js" */
 /** @import { Horizon } from "./feed/horizon.js" */
-/** @import { Batch, LinkState } from "./stream/protocol.js" */
+/** @import { Batch, LinkState } from "../client/v1/protocol.js" */
 /** @import { Component, View } from "./view.js" */
 /** @import { Language } from "./words/languages.js" */
 import { askRights, headersOf, keepKey, recallKey } from "./access.js";
@@ -37,7 +37,7 @@ import { THEMES, mountSwitches, themeAfter } from "./parts/switches.js";
 import { mountToasts } from "./parts/toasts.js";
 import { mountUnseen } from "./parts/unseen.js";
 import { recall, recallObject, remember } from "./preferences.js";
-import { openLink } from "./stream/link.js";
+import { openLink } from "../client/v1/link.js";
 import { LANGUAGES, chooseLanguage } from "./words/languages.js";
 
 /** Countdown, toasts and announcements move with the clock, not with events. */

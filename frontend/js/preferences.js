@@ -1,7 +1,7 @@
 // What the person chose, kept in this browser. Storage may be forbidden or full: then the choice
 // simply lasts as long as the page.
 
-import { readObject } from "./stream/json.js";
+import { readObject } from "../client/v1/json.js";
 
 /** @param {string} name @returns {string | null} */
 export function recall(name) {

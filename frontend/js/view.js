@@ -7,7 +7,7 @@
 /** @import { Notices } from "./feed/notices.js" */
 /** @import { Pace } from "./feed/pace.js" */
 /** @import { Reading } from "./feed/reading.js" */
-/** @import { LinkState } from "./stream/protocol.js" */
+/** @import { LinkState } from "../client/v1/protocol.js" */
 /** @import { Words } from "./words/fr.js" */
 /** @import { Language } from "./words/languages.js" */
 

@@ -23,7 +23,7 @@ def test_page_is_light(start_hub: StartHub, page: Page) -> None:
     open_dashboard(page, hub)
     # The worker's script and what it imports are not among the page's own responses.
     worker = sum(
-        int(page.request.get(f"{hub.url}/js/stream/{name}.js").headers["content-length"])
+        int(page.request.get(f"{hub.url}/client/v1/{name}.js").headers["content-length"])
         for name in ("worker", "session", "stream", "store", "tab")
     )
     print(f"\nas served {served}, the worker at most {worker} more")

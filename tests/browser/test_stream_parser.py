@@ -13,12 +13,12 @@ from tests.browser.listener import open_document
 from tests.browser.scripted_hub import Answer, Script, ScriptedHub
 
 VECTORS: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent / "unit" / "vectors.json").read_text()
+    (Path(__file__).parents[1] / "client_js/unit/vectors.json").read_text()
 )
 
 # What EventSource dispatches until the stream ends, and what our parser makes of the same bytes.
 READ_BOTH = """async ([count, types]) => {
-  const { EventStreamParser } = await import("/js/stream/parser.js");
+  const { EventStreamParser } = await import("/client/v1/parser.js");
   const native = (url) => new Promise((resolve) => {
     const events = [];
     const source = new EventSource(url);

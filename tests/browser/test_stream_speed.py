@@ -68,7 +68,7 @@ def test_worker_starts_quickly(start_hub: StartHub, new_page: NewPage) -> None:
         open_document(page, hub.url)
         times_ms.append(
             page.evaluate("""async () => {
-              const { openLink } = await import("/js/stream/link.js");
+              const { openLink } = await import("/client/v1/link.js");
               const begun = performance.now();
               const url = new URL("/events?presence=1", location.href).href;
               return new Promise((resolve) => {
@@ -85,5 +85,5 @@ def test_worker_starts_quickly(start_hub: StartHub, new_page: NewPage) -> None:
 def test_parser_and_store_are_measured() -> None:
     node = shutil.which("node")
     assert node, "needs nodejs"
-    measure = [node, "--expose-gc", str(HERE / "unit" / "measure.mjs")]
+    measure = [node, "--expose-gc", str(HERE.parent / "client_js/unit/measure.mjs")]
     print("\n" + subprocess.run(measure, check=True, capture_output=True, text=True).stdout.strip())

@@ -57,7 +57,7 @@ def test_page_runs_the_stream_itself_where_the_worker_does_not_load(
 
     def script(path: str, before: int) -> Answer | None:
         nonlocal served
-        if path != f"/js/stream/{file}":
+        if path != f"/client/v1/{file}":
             return None
         served += 1
         first_is_the_page = file == "channel.js" and served == 1
@@ -79,7 +79,7 @@ def test_only_policy_makes_only_the_worker_address(hub: HubProcess, page: Page) 
         refused(() => trustedTypes.createPolicy("default", {})),
         refused(() => document.body.innerHTML = "<b>markup</b>"),
         refused(() => document.createElement("script").src = "/js/app.js"),
-        refused(() => new SharedWorker("/js/stream/worker.js")),
+        refused(() => new SharedWorker("/client/v1/worker.js")),
       ];
     }""")
     assert "done" not in refused

@@ -12,7 +12,7 @@ from tests.serving import serving
 from tocsin.http.routes.pages import FRONTEND, takes_gzip, without_comments
 
 SCRIPT = without_comments((FRONTEND / "js/app.js").read_bytes())
-SCRIPTS = sorted((FRONTEND / "js").rglob("*.js"))
+SCRIPTS = sorted([*(FRONTEND / "js").rglob("*.js"), *(FRONTEND / "client/v1").glob("*.js")])
 
 
 async def fetch(path: str, **headers: str) -> HTTPResponse:

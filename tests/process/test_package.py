@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(600)  # the first test builds and installs, ove
 ROOT = Path(__file__).parents[2]
 FRONTEND = {
     str(p.relative_to(ROOT / "frontend")) for p in (ROOT / "frontend").rglob("*") if p.is_file()
-}
+} | {f"client/v1/{p.name}" for p in (ROOT / "client/js/src").iterdir()}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@
 /** @import { Latency } from "./latency.js" */
 /** @import { Pace } from "./pace.js" */
 /** @import { Reading } from "./reading.js" */
-/** @import { Batch } from "../stream/protocol.js" */
+/** @import { Batch } from "../../client/v1/protocol.js" */
 
 export class Arrivals {
   /** @param {{feed: Feed, reading: Reading, pace: Pace, latency: Latency}} parts */

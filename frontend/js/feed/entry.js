@@ -1,8 +1,8 @@
 // What the feed holds, read from what the stream delivers. Pure, and forgiving: an event that is
 // not quite as the hub writes it is shown as well as can be, never dropped.
 
-/** @import { ReceivedEvent } from "../stream/protocol.js" */
-import { countOf, readObject } from "../stream/json.js";
+/** @import { ReceivedEvent } from "../../client/v1/protocol.js" */
+import { countOf, readObject } from "../../client/v1/json.js";
 
 /**
  * @typedef {object} EventEntry

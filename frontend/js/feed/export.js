@@ -2,7 +2,7 @@
 // Pure. Whoever pastes or opens it must get exactly what was received, and nothing that runs.
 
 /** @import { Entry, EventEntry } from "./entry.js" */
-import { readObject } from "../stream/json.js";
+import { readObject } from "../../client/v1/json.js";
 import { hiddenCharacters } from "./text.js";
 
 const COLUMNS = ["id", "time", "type", "topic", "source", "count", "message", "data"];

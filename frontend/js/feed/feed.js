@@ -2,8 +2,8 @@
 // and knows no document and no network.
 
 /** @import { Entry } from "./entry.js" */
-/** @import { ReceivedEvent } from "../stream/protocol.js" */
-import { countOf, readObject } from "../stream/json.js";
+/** @import { ReceivedEvent } from "../../client/v1/protocol.js" */
+import { countOf, readObject } from "../../client/v1/json.js";
 import { Deque } from "./deque.js";
 import { eventEntry, gapEntry, welcomeEntry } from "./entry.js";
 

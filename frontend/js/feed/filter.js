@@ -2,7 +2,7 @@
 // address, so that a view can be saved and shared. Pure.
 
 /** @import { Entry, EventEntry } from "./entry.js" */
-import { readObject } from "../stream/json.js";
+import { readObject } from "../../client/v1/json.js";
 
 /**
  * `type`, `source` and `topic` are names, or beginnings of names ended by `*` as in the hub's own

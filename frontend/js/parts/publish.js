@@ -1,7 +1,7 @@
 // Publishing one event, and what came of it. It knows the hub's API and no document.
 
 /** @import { Words } from "../words/fr.js" */
-import { countOf, readObject } from "../stream/json.js";
+import { countOf, readObject } from "../../client/v1/json.js";
 
 /** @typedef {{ok: true, sentTo: number} | {ok: false, status: number, error: string}} Outcome */
 

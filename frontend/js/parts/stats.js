@@ -4,7 +4,7 @@
 /** @import { Horizon } from "../feed/horizon.js" */
 /** @import { Latency } from "../feed/latency.js" */
 import { horizonOf, readStats } from "../feed/horizon.js";
-import { readObject } from "../stream/json.js";
+import { readObject } from "../../client/v1/json.js";
 
 const PATIENCE_MS = 5_000;
 

@@ -1,6 +1,6 @@
 // The state of the connection in words: what it is, why, and what comes next. Pure.
 
-/** @import { Cause } from "../stream/stream.js" */
+/** @import { Cause } from "../../client/v1/stream.js" */
 /** @import { Words } from "../words/fr.js" */
 /** @import { View } from "../view.js" */
 import { localTime, secondsUntil } from "../feed/formats.js";

@@ -1,5 +1,5 @@
 // A hub without a network, and a clock that is moved by hand.
-import { HubStream } from "../../../frontend/js/stream/stream.js";
+import { HubStream } from "../../../client/js/src/stream.js";
 
 export const WELCOME =
   'retry: 2000\nevent: connection\ndata: {"id": 1, "clients": 1, "heartbeat": 10}\nid: 5-0\n\n';

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Store, isPublished } from "../../../frontend/js/stream/store.js";
-import { Tab } from "../../../frontend/js/stream/tab.js";
+import { Store, isPublished } from "../../../client/js/src/store.js";
+import { Tab } from "../../../client/js/src/tab.js";
 
 const NOTHING = { welcome: null, welcomeAt: 0, presence: null };
 

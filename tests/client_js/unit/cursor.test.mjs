@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alreadySeen } from "../../../frontend/js/stream/cursor.js";
+import { alreadySeen } from "../../../client/js/src/cursor.js";
 
 test("an event up to the last one seen was seen", () => {
   assert.equal(alreadySeen("1732-42", "1732-42"), true);

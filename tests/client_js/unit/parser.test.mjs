@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EventStreamParser } from "../../../frontend/js/stream/parser.js";
+import { EventStreamParser } from "../../../client/js/src/parser.js";
 
 /** Parses text, given in one piece or cut into pieces; returns what was reported. */
 function parse(...chunks) {

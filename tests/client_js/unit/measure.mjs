@@ -1,6 +1,6 @@
 // Prints what the parser reads in a second, and what a full store takes. Run with --expose-gc.
-import { EventStreamParser } from "../../../frontend/js/stream/parser.js";
-import { MOST_EVENTS, Store } from "../../../frontend/js/stream/store.js";
+import { EventStreamParser } from "../../../client/js/src/parser.js";
+import { MOST_EVENTS, Store } from "../../../client/js/src/store.js";
 
 const EVENTS = 200_000;
 const CHUNK_BYTES = 65_536;

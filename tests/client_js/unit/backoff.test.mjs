@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { delayBefore, retryAfterMs } from "../../../frontend/js/stream/backoff.js";
+import { delayBefore, retryAfterMs } from "../../../client/js/src/backoff.js";
 
 test("the first delay starts at one second and the last stays within thirty", () => {
   assert.equal(delayBefore(1, null, 0), 1_000);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { EventStreamParser } from "../../../frontend/js/stream/parser.js";
+import { EventStreamParser } from "../../../client/js/src/parser.js";
 
 const VECTORS = JSON.parse(await readFile(new URL("vectors.json", import.meta.url), "utf8"));
 

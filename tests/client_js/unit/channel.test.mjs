@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Channel } from "../../../frontend/js/stream/channel.js";
+import { Channel } from "../../../client/js/src/channel.js";
 import { World, eventOf } from "./world.mjs";
 
 const FIRST = 'event: connection\ndata: {"id": 1, "clients": 1, "missed": 0, "replayed": 0}\nid: 5-0\n\n';

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Bookmark } from "../../../frontend/js/stream/bookmark.js";
+import { Bookmark } from "../../../client/js/src/bookmark.js";
 
 const NEW = { first: "", last: "" };
 
