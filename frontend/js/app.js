@@ -37,7 +37,7 @@ import { THEMES, mountSwitches, themeAfter } from "./parts/switches.js";
 import { mountToasts } from "./parts/toasts.js";
 import { mountUnseen } from "./parts/unseen.js";
 import { recall, recallObject, remember } from "./preferences.js";
-import { openLink } from "../client/v1/link.js";
+import { NO_STATE, openLink } from "../client/v1/tocsin.js";
 import { LANGUAGES, chooseLanguage } from "./words/languages.js";
 
 /** Countdown, toasts and announcements move with the clock, not with events. */
@@ -57,7 +57,7 @@ const arrivals = new Arrivals({ feed, reading, pace, latency });
 const unseen = mountUnseen();
 const desktop = new DesktopNotices(recalledRule());
 /** @type {LinkState} */
-let stream = { phase: "connecting", cause: null, since: Date.now(), retryAt: null, shared: false, tabs: 1 };
+let stream = { ...NO_STATE, since: Date.now() };
 /** @type {Horizon | null} */
 let horizon = null;
 /** @type {Rights | null} */

@@ -14,7 +14,7 @@ from tocsin.http.routes.pages import PAGE_FIELDS
 DOCUMENT = "<!doctype html><title>Listener</title><link rel=icon href=/favicon.svg>"
 
 RECORD = """async () => {
-  const { openLink } = await import("/client/v1/link.js");
+  const { openLink } = await import("/client/v1/tocsin.js");
   const record = { events: [], news: [], batches: [], states: [], dropped: 0, totals: null, state: null };
   globalThis.record = record;
   const url = new URL("/events?presence=1", location.href).href;

@@ -68,7 +68,7 @@ def test_worker_starts_quickly(start_hub: StartHub, new_page: NewPage) -> None:
         open_document(page, hub.url)
         times_ms.append(
             page.evaluate("""async () => {
-              const { openLink } = await import("/client/v1/link.js");
+              const { openLink } = await import("/client/v1/tocsin.js");
               const begun = performance.now();
               const url = new URL("/events?presence=1", location.href).href;
               return new Promise((resolve) => {

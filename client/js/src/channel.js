@@ -1,14 +1,15 @@
 // One stream for all tabs: the connection, what it brought, and the tabs that are shown it. It runs in
 // the shared worker, or in the page where there is none, and can't tell which.
 
-/** @import { Attach, Command, LinkState, Port, ReceivedEvent, Report } from "./protocol.js" */
+/** @import { Attach, Command, Port, ReceivedEvent, Report } from "./protocol.js" */
 /** @import { StreamEvent } from "./parser.js" */
 /** @import { Latest } from "./tab.js" */
-/** @import { World } from "./stream.js" */
+/** @import { World } from "./requests.js" */
 import { holdAlive, onceGone } from "./alive.js";
 import { countOf, readObject } from "./json.js";
+import { BROWSER } from "./requests.js";
 import { Store, isPublished } from "./store.js";
-import { BROWSER, HubStream } from "./stream.js";
+import { HubStream } from "./stream.js";
 import { Tab } from "./tab.js";
 
 /** At most 20 batches a second: more would only be painted together anyway. */
@@ -16,6 +17,8 @@ const BATCH_MS = 50;
 /** A tab that says nothing for so long is gone. Hidden tabs may be let run only once a minute. */
 const SILENCE_MS = 150_000;
 const SWEEP_MS = 15_000;
+/** How long a stream that nobody is shown stays open: a page that is loaded anew is back by then. */
+const LINGER_MS = 10_000;
 
 /** @typedef {{tab: Tab, send: (report: Report) => void, heardAt: number}} Seat a tab and its port */
 
@@ -38,6 +41,8 @@ export class Channel {
     this.flushTimer = 0;
     this.flushedAt = 0;
     this.alive = "";
+    /** Whether the stream was closed because nobody was there. */
+    this.rests = false;
     if (!shared) return;
     holdAlive((name) => this.greetAll(name));
     this.sweep();
@@ -110,12 +115,22 @@ export class Channel {
   /** @param {Seat} seat */
   seat(seat) {
     this.seats.add(seat);
+    if (this.rests) this.stream?.connect();
+    this.rests = false;
     this.tellState();
   }
 
   /** @param {Seat} seat */
   leave(seat) {
-    if (this.seats.delete(seat)) this.tellState();
+    if (!this.seats.delete(seat)) return;
+    this.tellState();
+    if (this.seats.size === 0) this.world.after(() => this.rest(), LINGER_MS);
+  }
+
+  rest() {
+    if (this.seats.size > 0 || !this.stream || this.stream.state.phase === "stopped") return;
+    this.rests = true;
+    this.stream.disconnect();
   }
 
   /** Forgets the tabs that ended without a word, where no lock tells. */
@@ -127,7 +142,6 @@ export class Channel {
 
   tellState() {
     if (!this.stream) return;
-    /** @type {LinkState} */
     const state = { ...this.stream.state, shared: this.shared, tabs: this.seats.size };
     for (const { send } of this.seats) send({ tell: "state", state });
   }

@@ -22,6 +22,17 @@ export function distance(from, to) {
   return epoch === otherEpoch ? otherSequence - sequence : Number.NaN;
 }
 
+/** The cursor just before an event. @param {string} id @returns {string} `id` itself if it is of another shape */
+export function before(id) {
+  const [epoch, sequence] = split(id);
+  return sequence > 0 ? `${epoch}-${sequence - 1}` : id;
+}
+
+/** Whether it has the shape of the hub's IDs. @param {string} id */
+export function isHubs(id) {
+  return !Number.isNaN(split(id)[1]);
+}
+
 /**
  * Whether `id` stands before `other`, in its log or as an ID of an earlier log.
  * @param {string} id @param {string} other "" stands before nothing and after nothing

@@ -13,11 +13,14 @@
 // what it missed, as news.
 
 /** @import { Cause } from "./stream.js" */
-/** @import { Batch, Command, Counts, Delivery, LinkState, Port, Report } from "./protocol.js" */
+/** @import { WorkerOptions } from "./place.js" */
+/** @import { Batch, Command, Counts, Delivery, LinkState, Port, Report, Sharing, Unshared } from "./protocol.js" */
+/** @import { StreamState } from "./stream.js" */
 import { holdAlive, onceGone } from "./alive.js";
 import { delayBefore } from "./backoff.js";
 import { Bookmark } from "./bookmark.js";
-import { portOfPage, portOfWorker } from "./place.js";
+import { listenToPage } from "./page.js";
+import { portOfPage, portOfWorker, whyNoWorker } from "./place.js";
 import { recallPlace, rememberPlace } from "./session.js";
 
 /**
@@ -30,10 +33,14 @@ import { recallPlace, rememberPlace } from "./session.js";
  */
 
 /**
- * @typedef {object} LinkOptions
+ * @typedef {LinkTarget & WorkerOptions} LinkOptions
+ *
+ * @typedef {object} LinkTarget
  * @property {string} url the absolute address of the event stream
  * @property {Record<string, string>} [headers] that its requests bear besides. With any, the tab has a stream of its
  *   own: who another tab is, and what it may read, may differ
+ * @property {string} [storageKey] under which the tab remembers its place over a reload; "" is not at all
+ * @property {boolean} [history] whether the page shall be shown again what it, or other tabs, showed before
  * @property {(batch: Batch) => void} onBatch called at most 20 times a second, never with an empty batch
  * @property {(state: LinkState) => void} onState called soon with the first state, then at each change
  */
@@ -46,7 +53,7 @@ const HIDDEN_PINGS = 10;
 /** So many pings without an answer mean that it doesn't. */
 const UNANSWERED = 4;
 /** A worker that ran once and then can't be loaded (the hub is away) is tried so often. */
-const TRIES = 6;
+const WORKER_TRIES = 6;
 
 /** Begins to listen. Calls nothing back before it has returned. @param {LinkOptions} options @returns {Link} */
 export function openLink(options) {
@@ -59,14 +66,33 @@ export function openLink(options) {
   };
 }
 
+/** What a page may show until the first state comes. @type {LinkState} */
+export const NO_STATE = {
+  phase: "connecting",
+  cause: null,
+  since: 0,
+  retryAt: null,
+  transport: "stream",
+  open: false,
+  shared: false,
+  tabs: 1,
+  unshared: null,
+};
+
 class TabLink {
   /** @param {LinkOptions} options */
-  constructor({ url, headers = {}, onBatch, onState }) {
+  constructor({ url, headers = {}, storageKey = `tocsin.place ${url}`, history = true, onBatch, onState, ...options }) {
     this.url = url;
     this.headers = headers;
+    this.storageKey = storageKey;
+    this.history = history;
+    /** @type {WorkerOptions} */
+    this.options = { trustedTypes: "tocsin", ...options };
+    /** @type {Unshared | null} */
+    this.unshared = Object.keys(headers).length > 0 ? "credentials" : whyNoWorker(this.options);
     this.onBatch = onBatch;
     this.onState = onState;
-    this.bookmark = new Bookmark(recallPlace(url));
+    this.bookmark = new Bookmark(recallPlace(storageKey));
     /** @type {Port | null} null between two workers */
     this.port = null;
     /** Whether the stream should be open, as far as this tab knows. */
@@ -117,16 +143,14 @@ class TabLink {
     const { signal } = this.ending;
     const pinging = setInterval(() => this.ping(), PING_MS);
     signal.addEventListener("abort", () => clearInterval(pinging));
-    addEventListener("online", () => this.wake(), { signal });
-    addEventListener("offline", () => this.say({ do: "offline" }), { signal });
-    addEventListener("pagehide", () => this.leave(), { signal });
-    addEventListener("pageshow", ({ persisted }) => persisted && this.attach(), { signal });
-    document.addEventListener("visibilitychange", () => this.showOrHide(), { signal });
-  }
-
-  showOrHide() {
-    if (document.hidden) this.save();
-    else this.wake();
+    const on = {
+      wake: () => this.wake(),
+      offline: () => this.say({ do: "offline" }),
+      save: () => this.save(),
+      leave: () => this.leave(),
+      back: () => this.attach(),
+    };
+    listenToPage(on, signal);
   }
 
   leave() {
@@ -135,18 +159,24 @@ class TabLink {
   }
 
   save() {
-    rememberPlace(this.url, this.bookmark.place);
+    rememberPlace(this.storageKey, this.bookmark.place);
   }
 
   // --- the worker's life --------------------------------------------------------------------------
 
   openWorker() {
     this.drop();
-    const isShared = Object.keys(this.headers).length === 0;
-    const port = isShared ? portOfWorker(this.url, () => port === this.port && this.fail()) : null;
-    if (!port) return this.use(portOfPage(this.headers));
+    if (this.unshared) return this.useOwn(this.unshared);
+    const port = portOfWorker(this.url, this.options, () => port === this.port && this.fail());
+    if (!port) return this.useOwn("failed");
     this.timer = Number(setTimeout(() => this.fail(), HELLO_MS));
     this.use(port);
+  }
+
+  /** Goes on with a stream of this page's own. @param {Unshared} why */
+  useOwn(why) {
+    this.unshared = why;
+    this.use(portOfPage({ headers: this.headers }));
   }
 
   /** @param {Port} port */
@@ -159,8 +189,10 @@ class TabLink {
   }
 
   attach() {
-    const { bookmark, url, wanted: connect } = this;
-    this.say({ do: "attach", url, connect, fresh: bookmark.isFresh, ...bookmark.place });
+    const { bookmark, history, url, wanted: connect } = this;
+    const { first, last } = bookmark.place;
+    const fresh = history && bookmark.isFresh;
+    this.say({ do: "attach", url, connect, fresh, first, last });
     if (this.alive) this.say({ do: "alive", alive: this.alive });
   }
 
@@ -179,7 +211,7 @@ class TabLink {
     if (this.isGreeted || this.ending.signal.aborted) return;
     this.failures += 1;
     this.drop();
-    if (!this.wasGreeted || this.failures > TRIES) return this.use(portOfPage(this.headers));
+    if (!this.wasGreeted || this.failures > WORKER_TRIES) return this.useOwn("failed");
     const delay = delayBefore(this.failures, null, Math.random());
     this.timer = Number(setTimeout(() => this.openWorker(), delay));
     this.stand("waiting", { code: "network" }, Date.now() + delay);
@@ -188,7 +220,7 @@ class TabLink {
   /** The state while there is no worker to tell it. @param {LinkState["phase"]} phase @param {Cause} cause */
   stand(phase, cause, /** @type {number | null} */ retryAt = null) {
     if (phase === "stopped") clearTimeout(this.timer);
-    this.onState({ phase, cause, since: Date.now(), retryAt, shared: true, tabs: 1 });
+    this.onState({ ...NO_STATE, phase, cause, since: Date.now(), retryAt, shared: true });
   }
 
   /** The worker has died under us, as it does when the browser ends the process that it ran in. */
@@ -236,10 +268,10 @@ class TabLink {
     this.workerAlive = alive;
   }
 
-  /** @param {LinkState} state */
+  /** @param {StreamState & Sharing} state */
   hearState(state) {
     this.wanted = state.phase !== "stopped";
-    this.onState(state);
+    this.onState({ ...state, unshared: this.unshared });
   }
 
   /** @param {Delivery} delivery @param {Counts} counts */

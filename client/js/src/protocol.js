@@ -47,8 +47,15 @@
  */
 
 /**
- * The state of the stream, the same in all tabs of the browser.
- * @typedef {StreamState & Sharing} LinkState
+ * Why a page has a stream of its own: `asked` for; its `credentials` are not other tabs'; it asks for a `state` that
+ * a stream which is open already doesn't send; the client's code is of another `origin`, or `bundled`, and no `worker` is
+ * named; the browser has no shared workers (`unsupported`); the worker could not be started (`failed`).
+ * @typedef {"asked" | "credentials" | "state" | "origin" | "bundled" | "unsupported" | "failed"} Unshared
+ */
+
+/**
+ * The state of the stream, the same in all tabs of the browser that share it.
+ * @typedef {StreamState & Sharing & {unshared: Unshared | null}} LinkState `unshared`: why it isn't shared
  */
 
 /**
@@ -89,7 +96,7 @@
  * What the channel says to a tab. `hello` answers `attach`; `alive` names the
  * lock that the worker holds as long as it lives, or is "". `pong` answers `ping`.
  * @typedef {{tell: "hello", alive: string}
- *   | {tell: "state", state: LinkState}
+ *   | {tell: "state", state: StreamState & Sharing}
  *   | {tell: "batch", delivery: Delivery, counts: Counts}
  *   | {tell: "pong"}} Report
  */

@@ -4,32 +4,29 @@
 /** @import { Place } from "./bookmark.js" */
 import { readObject } from "./json.js";
 
-/** @param {string} url of the stream @returns {Place} */
-export function recallPlace(url) {
-  const { first, last } = readObject(stored(url)) ?? {};
+/** @param {string} key "" for a tab that remembers nothing @returns {Place} */
+export function recallPlace(key) {
+  const { first, last } = readObject(stored(key)) ?? {};
   const isPlace = typeof first === "string" && typeof last === "string";
   return isPlace ? { first, last } : { first: "", last: "" };
 }
 
-/** @param {string} url @param {Place} place */
-export function rememberPlace(url, place) {
+/** @param {string} key @param {Place} place */
+export function rememberPlace(key, place) {
+  if (!key) return;
   try {
-    sessionStorage.setItem(keyOf(url), JSON.stringify(place));
+    sessionStorage.setItem(key, JSON.stringify(place));
   } catch {
     // See above.
   }
 }
 
-/** @param {string} url */
-function stored(url) {
+/** @param {string} key */
+function stored(key) {
+  if (!key) return "";
   try {
-    return sessionStorage.getItem(keyOf(url)) ?? "";
+    return sessionStorage.getItem(key) ?? "";
   } catch {
     return "";
   }
-}
-
-/** @param {string} url */
-function keyOf(url) {
-  return `tocsin.place ${url}`;
 }

@@ -1,18 +1,22 @@
 // The connection to the hub: one event stream, kept open, resumed where it was cut.
 // It uses fetch, not EventSource: that one hides the status, the countdown and every event type that
-// nobody listed. It shows nothing; it reports events and its state to two callbacks.
+// nobody listed. Where something on the way holds streams back, it polls instead. It shows nothing; it
+// reports events and its state to two callbacks. Any other server's event stream will do too.
 
 /** @import { StreamEvent } from "./parser.js" */
+/** @import { World } from "./requests.js" */
 import { delayBefore, retryAfterMs } from "./backoff.js";
 import { alreadySeen } from "./cursor.js";
 import { countOf, readObject } from "./json.js";
 import { EventStreamParser } from "./parser.js";
+import { WAIT_S, askPage } from "./poll.js";
+import { BROWSER, EVENT_STREAM, Lost, TokenError, lost, refusalOf } from "./requests.js";
 
 /**
  * Why the stream is not live. `status` is an HTTP status, `detail` the hub's own words.
  * @typedef {object} Cause
  * @property {"network" | "offline" | "slow" | "ended" | "http" | "format" | "silent" | "full" | "draining"
- *   | "busy" | "user" | "dismissed"} code
+ *   | "busy" | "token" | "user" | "dismissed"} code dismissed: there is nothing more to come, for good
  * @property {number} [status]
  * @property {string} [detail]
  */
@@ -24,36 +28,27 @@ import { EventStreamParser } from "./parser.js";
  * @property {Cause | null} cause why the last stream ended, null while all is well
  * @property {number} since when the phase began, milliseconds since 1970
  * @property {number | null} retryAt when the next try is due, milliseconds since 1970
+ * @property {"stream" | "poll"} transport poll: long polls, as something on the way holds streams back
+ * @property {boolean} open whether the hub has answered, and the answer goes on: EventSource's OPEN
  */
-
-/**
- * The outside world, so that tests can bring their own.
- * @typedef {object} World
- * @property {(url: string, init: RequestInit) => Promise<Response>} fetch
- * @property {() => number} now milliseconds since 1970
- * @property {() => number} random from 0 up to 1
- * @property {() => boolean} online
- * @property {(run: () => void, ms: number) => number} after
- * @property {(timer: number) => void} cancel
- */
-
-/** @type {World} */
-export const BROWSER = {
-  fetch: (url, init) => fetch(url, init),
-  now: () => Date.now(),
-  random: () => Math.random(),
-  online: () => navigator.onLine,
-  after: (run, ms) => Number(setTimeout(run, ms)),
-  cancel: (timer) => clearTimeout(timer),
-};
 
 /** How long the hub may take to answer and welcome. */
 const PATIENCE_MS = 20_000;
 /** A stream that lived this long was a good one: the back-off starts anew after it. */
 const GOOD_MS = 5_000;
-/** In heartbeats: how much silence is odd, and how much means that the connection is dead. */
+/** In heartbeats: how much silence is odd, how much means that the stream is held back, or that it is dead. */
 const STALLED_AFTER = 1.5;
+const HELD_AFTER = 2;
 const DEAD_AFTER = 2.5;
+/** What comes so much later than the beginning of the answer shows that streams get through. */
+const FLOW_MS = 1_000;
+/** From the beginning of a poll to that of the next, at least: after events, and after none. */
+const PACE_MS = 250;
+const EMPTY_PACE_MS = 1_000;
+/** How often it is looked whether streams get through by now: less and less often, to once an hour. */
+const FIRST_LOOK_MS = 60_000;
+const LAST_LOOK_MS = 3_600_000;
+const USUAL_HEARTBEAT_MS = 30_000;
 
 export class HubStream {
   /**
@@ -68,7 +63,7 @@ export class HubStream {
     this.onState = onState;
     this.world = world;
     /** @type {StreamState} */
-    this.state = { phase: "stopped", cause: null, since: world.now(), retryAt: null };
+    this.state = { phase: "stopped", cause: null, since: world.now(), retryAt: null, transport: "stream", open: false };
     /** What the next request resumes after. */
     this.lastEventId = "";
     /** The last published event taken; the welcome's ID is a position, not an event. */
@@ -84,8 +79,18 @@ export class HubStream {
     this.current = null;
     this.timer = 0;
     this.heartbeatMs = 0;
+    this.openedAt = Number.NaN;
     this.heardAt = 0;
-    this.welcomedAt = Number.NaN;
+    this.liveAt = Number.NaN;
+    /** Whether the present stream began with a welcome: another server's IDs and types say nothing. */
+    this.isHub = false;
+    /** Whether what came over the present stream came as it was sent, and not all at once. */
+    this.flows = false;
+    this.polls = false;
+    this.lookEveryMs = FIRST_LOOK_MS;
+    this.lookAt = 0;
+    /** @type {Set<unknown>} topics that have ended */
+    this.ended = new Set();
   }
 
   /** Reads the log from there, anew if a stream is open. @param {string} id "" is the log's head */
@@ -101,14 +106,15 @@ export class HubStream {
   connect() {
     if (this.current && this.state.phase !== "stalled") return;
     this.close();
-    this.current = new AbortController();
+    const mine = (this.current = new AbortController());
     this.refusal = null;
     this.gapDue = false;
-    this.heartbeatMs = 0;
-    this.welcomedAt = Number.NaN;
+    this.isHub = false;
+    this.openedAt = this.liveAt = Number.NaN;
+    this.flows = false;
     this.become("connecting", this.state.cause);
-    this.timer = this.world.after(() => this.lose({ code: "slow" }), PATIENCE_MS);
-    this.run(this.current);
+    this.timer = this.world.after(() => this.doubt({ code: "slow" }), PATIENCE_MS);
+    void this.run(mine, () => (this.polls ? this.poll(mine) : this.readStream(mine)));
   }
 
   /** Closes the stream and stays closed until connect(). */
@@ -141,26 +147,35 @@ export class HubStream {
 
   /** @param {StreamState["phase"]} phase @param {Cause | null} cause */
   become(phase, cause, /** @type {number | null} */ retryAt = null) {
-    this.state = { phase, cause, since: this.world.now(), retryAt };
+    const transport = this.polls ? "poll" : "stream";
+    const open = this.current !== null && !Number.isNaN(this.openedAt);
+    this.state = { phase, cause, since: this.world.now(), retryAt, transport, open };
     this.onState(this.state);
   }
 
-  /** Reads one stream from its request to its end. @param {AbortController} mine */
-  async run(mine) {
+  /** Reads to the end of it. @param {AbortController} mine @param {() => Promise<void>} read */
+  async run(mine, read) {
     try {
-      const response = await this.request(mine.signal);
-      if (this.current !== mine) return;
-      const refusal = await this.refusalOf(response);
-      if (this.current !== mine) return;
-      if (refusal || !response.body) return this.lose(refusal ?? { code: "ended" }, response);
-      await this.read(response.body, mine);
+      await read();
       if (this.current === mine) this.lose(this.refusal ?? { code: "ended" });
     } catch (error) {
       if (this.current !== mine) return;
-      // fetch and its reader report every failure of the network as a TypeError; the rest is a bug.
-      this.lose(this.refusal ?? { code: this.world.online() ? "network" : "offline" });
-      if (!(error instanceof TypeError)) throw error;
+      const code = error instanceof TokenError ? "token" : this.world.online() ? "network" : "offline";
+      this.lose(this.refusal ?? { code });
+      if (!(error instanceof Lost)) throw error; // a bug
     }
+  }
+
+  /** One stream, from its request to its end. @param {AbortController} mine */
+  async readStream(mine) {
+    const response = await this.request(mine.signal);
+    if (this.current !== mine) return;
+    const refusal = await refusalOf(response, EVENT_STREAM);
+    if (this.current !== mine) return;
+    if (refusal || !response.body) return this.lose(refusal ?? { code: "ended" }, response);
+    this.openedAt = this.world.now();
+    this.become("connecting", this.state.cause);
+    await this.read(response.body, mine);
   }
 
   /** @param {AbortSignal} signal */
@@ -168,22 +183,7 @@ export class HubStream {
     /** @type {Record<string, string>} */
     const headers = { Accept: "text/event-stream" };
     if (this.lastEventId) headers["Last-Event-ID"] = this.lastEventId;
-    return this.world.fetch(this.url, { headers, signal, cache: "no-store" });
-  }
-
-  /**
-   * @param {Response} response
-   * @returns {Promise<Cause | null>} null for an event stream
-   */
-  async refusalOf(response) {
-    if (response.status === 204) return { code: "dismissed" };
-    if (response.status !== 200) {
-      const answer = readObject(await response.text());
-      const detail = typeof answer?.error === "string" ? answer.error : "";
-      return { code: "http", status: response.status, detail };
-    }
-    const type = response.headers.get("Content-Type") ?? "";
-    return /^text\/event-stream\s*(;|$)/i.test(type) ? null : { code: "format" };
+    return this.world.fetch(this.url, { headers, signal, cache: "no-store" }).catch(lost);
   }
 
   /** @param {ReadableStream<Uint8Array>} body @param {AbortController} mine */
@@ -195,7 +195,7 @@ export class HubStream {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true }); // the parser handles the mark
     const reader = body.getReader();
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch(lost);
       if (done || this.current !== mine) return;
       this.hear();
       parser.push(decoder.decode(value, { stream: true }));
@@ -206,9 +206,11 @@ export class HubStream {
 
   /** @param {StreamEvent} event */
   take(event) {
-    if (event.type === "busy") return this.takeBusy(event);
+    if (event.type === "busy" && this.takeBusy(event)) return;
     if (event.type === "connection") this.takeWelcome(event);
+    else if (!this.isHub) this.takeForeign();
     else if (event.type === "gap") this.takeGap(event);
+    else if (event.type === "end") this.ended.add(readObject(event.data)?.topic);
     else if (event.ownId) {
       if (alreadySeen(this.seen, event.id)) return;
       this.seen = event.id;
@@ -216,12 +218,22 @@ export class HubStream {
     this.onEvent(event);
   }
 
+  /** What comes without a welcome is of another server, which has no heartbeat that is known. */
+  takeForeign() {
+    if (this.state.phase !== "connecting") return;
+    this.world.cancel(this.timer);
+    this.liveAt = this.world.now();
+    this.become("live", null);
+  }
+
   /** @param {StreamEvent} event */
   takeWelcome(event) {
     const { heartbeat, missed } = readObject(event.data) ?? {};
-    this.heartbeatMs = 1_000 * (countOf(heartbeat) ?? 0);
     this.gapDue = missed === null || (countOf(missed) ?? 0) > 0;
-    this.welcomedAt = this.world.now();
+    this.isHub = true;
+    this.liveAt = this.world.now();
+    if (this.polls) return;
+    this.heartbeatMs = 1_000 * (countOf(heartbeat) ?? 0);
     this.become("live", null);
     this.watch();
   }
@@ -233,20 +245,26 @@ export class HubStream {
     if (readObject(event.data)?.reason === "unknown") this.seen = event.id;
   }
 
-  /** The hub's soft refusal; the stream ends after it. @param {StreamEvent} event */
+  /** The hub's soft refusal; the stream ends after it. @param {StreamEvent} event @returns {boolean} whether it is one */
   takeBusy(event) {
     const reason = readObject(event.data)?.reason;
-    if (reason === "age") return; // it was open for as long as streams are: nothing is wrong with the hub
-    this.refusal = { code: reason === "full" || reason === "draining" ? reason : "busy" };
+    if (event.ownId || typeof reason !== "string") return false;
+    // "age": it was open for as long as streams are, and nothing is wrong with the hub.
+    if (reason !== "age") this.refusal = { code: reason === "full" || reason === "draining" ? reason : "busy" };
+    return true;
   }
 
   /** Anything that arrives, be it half a comment, shows that the connection lives. */
   hear() {
     this.heardAt = this.world.now();
+    if (!this.polls && this.heardAt - this.openedAt > FLOW_MS) {
+      this.flows = true;
+      this.lookEveryMs = FIRST_LOOK_MS;
+    }
     if (this.state.phase === "stalled") this.become("live", null);
   }
 
-  /** Looks once a second whether the heartbeat is overdue; a dead connection reports nothing itself. */
+  /** Looks once a second whether the heartbeat is overdue; a dead connection reports nothing itself. @returns {void} */
   watch() {
     this.world.cancel(this.timer);
     if (this.heartbeatMs <= 0) return;
@@ -255,8 +273,96 @@ export class HubStream {
     if (silence > STALLED_AFTER && this.state.phase === "live") {
       this.become("stalled", { code: "silent" });
     }
-    this.timer = this.world.after(() => this.watch(), 1_000);
+    if (silence > HELD_AFTER && !this.flows) void this.doubt({ code: "silent" });
+    else this.timer = this.world.after(() => this.watch(), 1_000);
   }
+
+  // --- long polls ---------------------------------------------------------------------------------
+
+  /**
+   * Nothing comes, and nothing ever came as it was sent. Where a plain request is answered, streams are held back on
+   * the way. The stream stays open meanwhile: another server's may just be quiet.
+   * @param {Cause} cause
+   * @returns {Promise<void>}
+   */
+  async doubt(cause) {
+    const mine = this.current;
+    if (!mine || this.polls) return this.lose(cause);
+    const { heardAt, openedAt } = this;
+    if (!this.isHub && heardAt >= openedAt) return this.takeForeign(); // comments, and no welcome before them
+    this.timer = this.world.after(() => this.lose(cause), PATIENCE_MS);
+    const answer = await askPage(this, true, 0, mine.signal).catch(() => null);
+    if (this.current !== mine) return;
+    if (this.heardAt !== heardAt) return this.isHub ? this.watch() : this.takeForeign();
+    const status = answer?.refusal?.status ?? 404; // also where it may not be asked for that, as of another origin
+    if (answer?.page) {
+      this.polls = true;
+      this.lookAt = this.world.now() + this.lookEveryMs;
+      this.close();
+      this.connect();
+    } else if (this.state.open && !this.isHub && (status === 404 || status === 405)) this.takeForeign();
+    else this.lose(cause);
+  }
+
+  /** Asks again and again what is new. @param {AbortController} mine */
+  async poll(mine) {
+    for (let isFirst = true; this.current === mine; isFirst = false) {
+      const begunAt = this.world.now();
+      const waitS = isFirst ? 0 : WAIT_S;
+      this.world.cancel(this.timer);
+      this.timer = this.world.after(() => this.lose({ code: "slow" }), PATIENCE_MS + waitS * 1_000);
+      const { response, refusal, page } = await askPage(this, isFirst, waitS, mine.signal);
+      if (this.current !== mine) return;
+      if (!page) return this.lose(refusal ?? { code: "format" }, response);
+      this.world.cancel(this.timer);
+      if (isFirst) {
+        this.openedAt = begunAt;
+        this.become("live", null);
+      }
+      this.hear();
+      for (const event of page.events) if (this.current === mine) this.take(event);
+      if (this.current !== mine) return;
+      this.lastEventId = page.cursor;
+      if (this.world.now() >= this.lookAt) void this.look(mine);
+      await this.pause(begunAt + (page.events.length > 0 ? PACE_MS : EMPTY_PACE_MS) - this.world.now());
+    }
+  }
+
+  /** @param {number} ms @returns {Promise<void>} which never comes where the stream is closed meanwhile */
+  pause(ms) {
+    return new Promise((resolve) => (this.timer = this.world.after(resolve, Math.max(0, ms))));
+  }
+
+  /** Looks whether streams get through by now, and goes back to them then; polls go on meanwhile. @param {AbortController} mine */
+  async look(mine) {
+    this.lookAt = Infinity;
+    const end = new AbortController();
+    const abort = () => end.abort();
+    mine.signal.addEventListener("abort", abort);
+    const timer = this.world.after(abort, HELD_AFTER * (this.heartbeatMs || USUAL_HEARTBEAT_MS) + FLOW_MS);
+    const flows = await this.streamFlows(end.signal).catch(() => false);
+    this.world.cancel(timer);
+    abort();
+    if (this.current !== mine) return;
+    this.lookEveryMs = Math.min(2 * this.lookEveryMs, LAST_LOOK_MS);
+    this.lookAt = this.world.now() + this.lookEveryMs;
+    if (!flows) return;
+    this.polls = false;
+    this.close();
+    this.connect(); // it resumes by the last event ID, whatever the look itself was sent
+  }
+
+  /** @param {AbortSignal} signal */
+  async streamFlows(signal) {
+    const response = await this.request(signal);
+    const openedAt = this.world.now();
+    if ((await refusalOf(response, EVENT_STREAM)) || !response.body) return false;
+    const reader = response.body.getReader();
+    while (!(await reader.read()).done) if (this.world.now() - openedAt > FLOW_MS) return true;
+    return false;
+  }
+
+  // --- the end of a stream ------------------------------------------------------------------------
 
   /**
    * Ends this stream and plans the next.
@@ -266,12 +372,21 @@ export class HubStream {
   lose(cause, response) {
     const now = this.world.now();
     this.close();
-    if (cause.code === "dismissed") return this.become("stopped", cause); // 204: the standard says so
-    if (now - this.welcomedAt >= GOOD_MS) this.attempt = 0;
+    // 204: the standard says so.
+    if (cause.code === "dismissed" || (cause.code === "ended" && this.hasEnded)) {
+      return this.become("stopped", { code: "dismissed" });
+    }
+    if (now - this.liveAt >= GOOD_MS) this.attempt = 0;
     this.attempt += 1;
     const delay = this.delay(response?.headers.get("Retry-After") ?? null, now);
     this.become("waiting", cause, now + delay);
     this.timer = this.world.after(() => this.connect(), delay);
+  }
+
+  /** Whether each topic that was asked for, all by their full names, has ended. */
+  get hasEnded() {
+    const topics = new URL(this.url).searchParams.getAll("topic");
+    return topics.length > 0 && topics.every((topic) => this.ended.has(topic));
   }
 
   /** A hub that refuses and says when to come back sets the pace; else each failure doubles it. */

@@ -42,7 +42,7 @@ export class Tab {
    */
   place({ last, fresh }, latest) {
     const { store } = this;
-    const known = fresh && last === "" ? store.end : store.positionAfter(last);
+    const known = last === "" ? store.end : store.positionAfter(last);
     this.newsFrom = known ?? store.first;
     this.position = fresh ? store.first : this.newsFrom;
     this.passed = known === null ? this.passedUpTo(last) : this.publishedBefore(this.position);

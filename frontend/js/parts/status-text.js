@@ -31,7 +31,8 @@ export function reasonOf({ stream, feed, words, language, now }) {
   if (stream.phase === "live") {
     const client = feed.client === null ? "" : String(feed.client);
     const shared = stream.tabs > 1 ? words.sharedBy(stream.tabs) : "";
-    return words.liveSince(localTime(stream.since, now, language), client) + shared;
+    const polling = stream.transport === "poll" ? words.polling : "";
+    return words.liveSince(localTime(stream.since, now, language), client) + polling + shared;
   }
   if (stream.phase === "connecting") return words.opening;
   const everywhere = stream.cause?.code === "user" && stream.tabs > 1 ? words.forAllTabs : "";

@@ -103,6 +103,7 @@ export const en = {
     draining: "The hub is stopping or restarting.",
     busy: "The hub is busy.",
     user: "You closed the stream.",
+    token: "The page could not get its token.",
     dismissed: "The hub asked not to come back.",
   },
   access: {
@@ -167,6 +168,7 @@ export const en = {
   stoppedText: "Connect to receive some.",
   opening: "Opening the event stream.",
   liveSince: (time, client) => `Live since ${time}${client && `, client ${client}`}.`,
+  polling: " Something on the way holds streams back: this page asks the hub again and again instead.",
   sharedBy: (tabs) => ` ${tabs} tabs share this stream.`,
   forAllTabs: " This holds for all tabs.",
   nextTry: (seconds) => (seconds > 0 ? `New try in ${seconds}\u00a0s.` : "Trying again…"),

@@ -103,6 +103,7 @@ export const fr = {
     draining: "Le hub est en cours d’arrêt ou de redémarrage.",
     busy: "Le hub est occupé.",
     user: "Vous avez fermé le flux.",
+    token: "La page n’a pas pu obtenir son jeton.",
     dismissed: "Le hub a demandé de ne pas revenir.",
   },
   access: {
@@ -177,6 +178,7 @@ export const fr = {
   opening: "Ouverture du flux d’événements.",
   liveSince: (/** @type {string} */ time, /** @type {string} */ client) =>
     `En direct depuis ${time}${client && `, client n°\u00a0${client}`}.`,
+  polling: " Un intermédiaire retient les flux : cette page interroge le hub sans cesse à la place.",
   sharedBy: (/** @type {number} */ tabs) => ` ${tabs} onglets partagent ce flux.`,
   forAllTabs: " Cela vaut pour tous les onglets.",
   nextTry: (/** @type {number} */ seconds) =>

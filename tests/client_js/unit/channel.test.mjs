@@ -18,7 +18,7 @@ class Stage extends World {
     this.channel.serve(port);
     tab.say = (command) => port.onmessage({ data: command });
     tab.attach = (more) =>
-      tab.say({ do: "attach", url: "/events", fresh: true, first: "", last: "", connect: true, ...more });
+      tab.say({ do: "attach", url: "http://hub/events", fresh: true, first: "", last: "", connect: true, ...more });
     tab.batches = () => tab.reports.filter(({ tell }) => tell === "batch").map(({ delivery }) => delivery);
     tab.ids = () => tab.batches().flatMap(({ events }) => events.filter(({ type }) => type === "note").map(({ id }) => id));
     tab.state = () => tab.reports.findLast(({ tell }) => tell === "state").state;
@@ -185,4 +185,24 @@ test("presence is told, newest only, and kept from the log", async () => {
   await stage.brings("event: presence\ndata: 1\n\nevent: presence\ndata: 2\n\n");
   assert.deepEqual(tab.batches().at(-1).events.map(({ type, data }) => [type, data]), [["presence", "2"]]);
   assert.equal(stage.channel.store.end, 1);
+});
+
+test("a stream that nobody is shown is closed soon, and opened for who comes after that", async () => {
+  const { stage, tab } = await live();
+  tab.say({ do: "leave" });
+  await stage.pass(9_000);
+  assert.equal(stage.channel.stream.state.phase, "live");
+  await stage.pass(2_000);
+  assert.equal(stage.channel.stream.state.phase, "stopped");
+  tab.say({ do: "ping" });
+  assert.deepEqual([stage.requests.length, tab.state().phase], [2, "connecting"]);
+});
+
+test("a stream that somebody stopped stays so for who comes later", async () => {
+  const { stage, tab } = await live();
+  tab.say({ do: "disconnect" });
+  tab.say({ do: "leave" });
+  await stage.pass(11_000);
+  tab.say({ do: "ping" });
+  assert.deepEqual([stage.requests.length, tab.state().phase], [1, "stopped"]);
 });

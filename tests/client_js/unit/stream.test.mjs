@@ -161,13 +161,13 @@ test("silence is noticed: first stalled, then a new stream", async () => {
   await world.pass(26_000);
   assert.equal(world.stream.state.phase, "waiting");
   assert.deepEqual(world.stream.state.cause, { code: "silent" });
+  assert.equal(world.requests.length, 1);
 });
 
-test("a hub that takes the request and says nothing is given up after a while", async () => {
+test("a hub that takes requests and says nothing is given up after a while", async () => {
   const world = new World();
   world.stream.connect();
-  await world.act("accept");
-  await world.pass(20_000);
+  await world.pass(40_000);
   assert.deepEqual([world.stream.state.phase, world.stream.state.cause.code], ["waiting", "slow"]);
 });
 
@@ -248,6 +248,8 @@ test("a good stream starts the waits anew, though it was stalled in the end", as
     await world.pass(wait);
   }
   await world.open();
+  await world.pass(6_000);
+  await world.act("send", ":\n");
   await world.pass(26_000);
   assert.deepEqual(world.stream.state.cause, { code: "silent" });
   assert.equal(world.stream.state.retryAt - world.stream.state.since, 2_000);

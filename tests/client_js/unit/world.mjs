@@ -5,7 +5,7 @@ export const WELCOME =
   'retry: 2000\nevent: connection\ndata: {"id": 1, "clients": 1, "heartbeat": 10}\nid: 5-0\n\n';
 
 export class World {
-  constructor() {
+  constructor(url = "http://hub/events") {
     this.time = 1_000_000;
     this.timers = [];
     this.requests = [];
@@ -22,16 +22,16 @@ export class World {
       cancel: (timer) => timer && (this.timers[timer - 1].run = () => {}),
     };
     this.stream = new HubStream(
-      "/events",
+      url,
       (event) => this.events.push(event.data),
-      (state) => this.states.push(state.phase),
+      (state) => this.states.at(-1) === state.phase || this.states.push(state.phase),
       this.outside,
     );
   }
 
   request(url, init) {
     return new Promise((resolve, reject) => {
-      const request = { headers: init.headers };
+      const request = { url: new URL(url), headers: init.headers ?? {} };
       request.refuse = (status, headers, body = "") => resolve(new Response(body, { status, headers }));
       request.fail = () => reject(new TypeError("failed"));
       request.accept = () => resolve(this.streamOf(request, init.signal));
@@ -92,11 +92,20 @@ export class World {
     await this.settle();
   }
 
+  /** Answers a poll. */
+  async answer(page) {
+    const body = JSON.stringify({ events: [], gap: null, ...page });
+    await this.act("refuse", 200, { "Content-Type": "application/json" }, body);
+  }
+
   async act(name, ...values) {
     this.last[name](...values);
     await this.settle();
   }
 }
+
+/** A published event as the history has it. */
+export const kept = (id) => ({ id, topic: "default", type: "note", time: 0, data: id });
 
 /** The block of a published event whose data is its ID. */
 export const eventOf = (id) => `event: note\ndata: ${id}\nid: ${id}\n\n`;

@@ -1,4 +1,4 @@
-"""``GET /``: the dashboard and the files it is made of, compressed for those who take gzip."""
+"""``GET /``: the dashboard, the JavaScript client, and the files they are made of, compressed for those who take gzip."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from tocsin.http.answer import Answer, Pairs, refusal
 from tocsin.http.request import Request
 from tocsin.http.routes.base import OpenRoute
+from tocsin.http.routes.client import ENTRY, FOLDER, dense, joined
 
 PACKAGED = Path(__file__).parents[2] / "frontend"
 CHECKOUT = Path(__file__).parents[4] / "frontend"
@@ -39,6 +40,9 @@ PAGE_FIELDS: Pairs = (
     ("Vary", "Accept-Encoding"),
 )
 
+SHARED_FIELDS: Pairs = (*PAGE_FIELDS, ("Access-Control-Allow-Origin", "*"))
+"""Of the client's files: a page of another origin may load them. They are the same for all, and hold no secret."""
+
 COMPRESSED_TYPES = ("text/", "image/svg+xml", "application/javascript")
 
 COMMENT_LINES = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)$", re.MULTILINE)
@@ -63,9 +67,12 @@ def without_comments(script: bytes) -> bytes:
 @lru_cache(maxsize=256)  # more than there are files
 def page_file(path: str, modified_ns: int) -> PageFile:
     """Read once; `modified_ns`, its time of change, tells new content from old."""
-    content = Path(path).read_bytes()
-    if path.endswith(".js"):
-        content = without_comments(content)
+    if path.endswith(ENTRY):
+        content = dense(without_comments(joined(Path(path))))
+    elif path.endswith(".js"):
+        content = without_comments(Path(path).read_bytes())
+    else:
+        content = Path(path).read_bytes()
     content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
     version = sha256(content).hexdigest()[:32]
     return PageFile(version, content_type, content, gzip.compress(content, mtime=0))
@@ -98,7 +105,8 @@ class PagesRoute(OpenRoute):
             request.headers.get("accept-encoding", "")
         )
         tag = f'"{file.version}{"-gzip" if is_compressed else ""}"'
-        fields = (*PAGE_FIELDS, ("Etag", tag))
+        is_client = request.path.startswith(FOLDER)
+        fields = (*(SHARED_FIELDS if is_client else PAGE_FIELDS), ("Etag", tag))
         if is_known(tag, request.headers.get("if-none-match", "")):
             return Answer(304, content_type="", headers=fields)
         if not is_compressed:
@@ -114,7 +122,10 @@ def find(path: str) -> PageFile | None:
     if len(path) > MAX_PATH_LENGTH or not PATH.fullmatch(path):
         return None
     file = FRONTEND / path[1:]
-    return page_file(str(file), os.stat(file).st_mtime_ns) if file.is_file() else None
+    if not file.is_file():
+        return None
+    read = file.parent.iterdir() if path == ENTRY else (file,)
+    return page_file(str(file), max(os.stat(each).st_mtime_ns for each in read))
 
 
 def is_known(tag: str, if_none_match: str) -> bool:
