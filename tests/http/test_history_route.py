@@ -67,6 +67,64 @@ async def test_newest_page_takes_what_the_window_lacks_from_the_journal() -> Non
         assert hub.counters.history_reads["ok"] == 2
 
 
+@pytest.mark.parametrize("window", [1_000, 10, 1])
+async def test_pages_before_an_id_go_back_to_the_oldest_kept_without_a_hole(window: int) -> None:
+    async with running(KeptJournal(), **window_of(window)) as hub:
+        await hub.publish(*drafts(30, "a"), *drafts(30, "b"))
+        found = await page(hub, f"before={EPOCH}-51&limit=25")
+        assert (seqs(found), found["previous"]) == (list(range(26, 51)), f"{EPOCH}-26")
+        found = await page(hub, f"before={found['previous']}&limit=25")
+        assert (seqs(found), found["previous"], found["more"]) == (
+            list(range(1, 26)),
+            None,
+            False,
+        )
+        found = await page(hub, f"before={EPOCH}-51&limit=20&topic=a")
+        assert (seqs(found), found["previous"]) == (list(range(11, 31)), f"{EPOCH}-11")
+        found = await page(hub, f"before={EPOCH}-11&limit=20&topic=b")
+        assert (seqs(found), found["previous"]) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        (f"{EPOCH}-1", []),
+        (f"{EPOCH}-3", [1, 2]),
+        (f"{EPOCH}-999", [1, 2, 3]),  # nobody has that one yet
+        (f"{EPOCH - 1}-7", []),  # of an earlier log
+        (f"{EPOCH + 1}-1", [1, 2, 3]),
+    ],
+)
+async def test_page_before_an_id_goes_by_the_order_of_ids(before: str, expected: list[int]) -> None:
+    async with running(KeptJournal(), **window_of(10)) as hub:
+        await hub.publish(*drafts(3))
+        assert seqs(await page(hub, f"before={before}")) == expected
+
+
+async def test_search_before_an_id_that_is_long_is_continued_where_it_ended() -> None:
+    async with running(KeptJournal(), **window_of(40_000)) as hub:
+        await hub.publish(*drafts(3, "rare"))
+        for _ in range(25):
+            await hub.publish(*drafts(1_000, "often"))
+        before: str | None = f"{EPOCH}-25004"
+        asked = 0
+        found: dict[str, Any] = {}
+        while not (found and found["events"]):
+            found, asked = await page(hub, f"before={before}&topic=rare"), asked + 1
+            before = found["previous"]
+        assert (seqs(found), before, asked) == ([1, 2, 3], None, 3)
+
+
+@pytest.mark.parametrize(
+    "query", ["before=", "before=7", "before=1-1&after=1-1", "before=1-1&last_per_topic=1"]
+)
+async def test_before_that_is_no_id_or_is_one_of_two_beginnings_is_refused(query: str) -> None:
+    async with running(KeptJournal(), **window_of(10)) as hub:
+        with pytest.raises(InvalidInput) as refused:
+            await page(hub, query)
+        assert (refused.value.status, refused.value.field) == (400, "before")
+
+
 @pytest.mark.parametrize("query", ["topic=none", "topic=n*", "after=earliest&topic=n*"])
 async def test_page_of_nothing_in_window_and_journal_is_empty(query: str) -> None:
     async with running(KeptJournal(), **window_of(10)) as hub:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.eventlog.kept import KeptJournal, window_of
 from tests.hub.hubs import drafts, running
-from tocsin import Hub
+from tocsin import Hub, Settings
 from tocsin.access.principal import EVERYBODY
 from tocsin.http.access_log import AccessLog
 from tocsin.http.request import Request
@@ -73,3 +73,9 @@ async def test_empty_history_has_no_oldest(journal: KeptJournal | None) -> None:
         assert (said["oldest"], said["oldestTime"]) == (None, None)
         assert said["history"]["horizonS"] is None
         assert metrics(hub)["tocsin_history_oldest_event_timestamp_seconds"] == 0
+
+
+async def test_stats_say_what_keeps_the_history_without_its_address() -> None:
+    settings = Settings(journal="sqlite:/var/secret.db", simulate=8)
+    said = stats(Hub(settings))
+    assert (said["journal"], said["simulate"]) == ("sqlite", 8)

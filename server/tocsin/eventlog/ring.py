@@ -26,6 +26,7 @@ from tocsin.eventlog.topic_index import (
     count_after,
     descending,
     seqs_after,
+    up_to,
 )
 
 __all__ = ["Entry", "Expired", "Reading", "RingBuffer"]
@@ -324,17 +325,23 @@ class RingBuffer:
             return Reading(found, cursor)
         return Reading(found, end)
 
-    def newest(self, filter: Filter, count: int, *, max_bytes: int) -> list[Entry]:
-        """The newest `count` entries that `filter` lets through, oldest first.
+    def newest(
+        self, filter: Filter, count: int, *, max_bytes: int, before: int | None = None
+    ) -> list[Entry]:
+        """The newest `count` entries that `filter` lets through, oldest first; of those below `before`, if it is given.
 
         Fewer where they pass `max_bytes`, which the last one found may, or where `NEWEST_LIMIT` entries
         were looked at: that happens only where few of those on its topics are of its types, or where
         it asks for more than a few thousand topics in use.
         """
+        end = self.head + 1 if before is None else min(before, self.head + 1)
         lists = self._lists_for(self.floor, filter, count)
-        seqs = iter(range(self.head, self.floor, -1)) if lists is None else descending(lists)
+        if lists is None:
+            seqs = iter(range(end - 1, self.floor, -1))
+        else:
+            seqs = descending(lists if before is None else [up_to(each, end) for each in lists])
         found: list[Entry] = []
-        size, last = 0, self.head + 1
+        size, last = 0, end
         for seq in islice(seqs, NEWEST_LIMIT):
             if seq <= self.floor or len(found) == count or size >= max_bytes:
                 break

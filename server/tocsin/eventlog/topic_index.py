@@ -6,7 +6,7 @@ It is no second truth: it says where to look in the ring, and can be made anew f
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import chain
@@ -224,6 +224,11 @@ def ascending(lists: Sequence[Seqs], cursor: int) -> Iterator[int]:
 def descending(lists: Sequence[Seqs]) -> Iterator[int]:
     """What the lists hold, newest first; a seq comes once for each list that holds it."""
     return merge(*[reversed(seqs) for seqs in lists], reverse=True)
+
+
+def up_to(seqs: Seqs, end: int) -> Seqs:
+    """Those below `end`."""
+    return seqs[: bisect_left(seqs, end)]
 
 
 def seqs_after(lists: Sequence[Seqs], cursor: int) -> set[int]:

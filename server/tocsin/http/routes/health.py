@@ -73,6 +73,8 @@ class StatsRoute(Route):
         kept, counters = hub.kept, hub.counters
         return {
             "version": VERSION,
+            "journal": settings.journal.partition(":")[0],  # its address is nobody else's business
+            "simulate": settings.simulate,
             "time": hub.now_iso(),  # lets a page tell its own clock from the hub's
             "uptime": round(time.monotonic() - hub.started_at, 3),
             "clients": hub.clients,

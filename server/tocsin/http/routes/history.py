@@ -14,6 +14,7 @@ from time import monotonic, time
 import msgspec
 
 from tocsin.access.principal import EVERYBODY
+from tocsin.core.event import EventId
 from tocsin.core.filters import Filter
 from tocsin.core.numbers import whole_number
 from tocsin.core.strict_json import DECODE_ERRORS
@@ -33,8 +34,9 @@ from tocsin.hub.history_reads import committed, near
 from tocsin.hub.hub import Hub
 
 AFTER = "after"
+BEFORE = "before"
 WAIT = "wait"
-KNOWN = frozenset({"topic", "type", AFTER, "limit", WAIT, PER_TOPIC, TICKET})
+KNOWN = frozenset({"topic", "type", AFTER, BEFORE, "limit", WAIT, PER_TOPIC, TICKET})
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
@@ -46,6 +48,9 @@ READ_BYTES = 64 * 1024
 
 READ_ENTRIES = 200
 """Of the window that are taken at once."""
+
+SEARCHED = 10_000
+"""Events that every search for the newest before an id looks at, in the window and in each journal."""
 
 MAX_WAIT_S = 60
 """Of a request that waits for events; what is between it and the client may give up earlier."""
@@ -71,6 +76,8 @@ class Page(msgspec.Struct, frozen=True):
         cursor: the seq that a page begins after to go on; None for the newest page.
         gap: what is missing before these.
         end: the seq to go on after, to get what comes next; for a page after an id its cursor.
+        is_before: whether it was asked for by the id that it ends before.
+        previous: the seq to ask before, to get what comes before such a page; None where nothing is kept.
     """
 
     ring: RingBuffer
@@ -79,6 +86,8 @@ class Page(msgspec.Struct, frozen=True):
     cursor: int | None = None
     gap: Gap | None = None
     end: int = 0
+    is_before: bool = False
+    previous: int | None = None
 
     @property
     def has_nothing(self) -> bool:
@@ -107,7 +116,8 @@ class HistoryRoute(Route):
     def answer(self, request: Request) -> Later:
         """One page: `events`, `gap`, `oldest`, `head`, and `more` if the page doesn't hold all that it could.
 
-        `cursor` is the id to ask for what is after. `next` is the same, and null in the newest page.
+        `cursor` is the id to ask for what is after. `next` is the same, and null in the newest page. A page before an
+        id has `previous`, the id to ask for what is before, or null.
 
         Raises:
             InvalidInput: a parameter can't be taken.
@@ -123,6 +133,7 @@ class HistoryRoute(Route):
             per_topic_of(parameters)  # before anything is read
             if AFTER in parameters.values:
                 raise not_both(PER_TOPIC, AFTER)
+        before = _before_of(parameters)
         wait_s = 0.0
         if WAIT in parameters.values:
             wait_s = whole_number(parameters.last(WAIT), WAIT, least=0, most=MAX_WAIT_S)
@@ -130,16 +141,24 @@ class HistoryRoute(Route):
                 message = f"{WAIT} needs {AFTER}: the id behind which events are waited for"
                 raise InvalidInput(message, code="invalid_wait", field=WAIT, status=400)
         self._check_room()
-        reading = self._read(parameters, filter, limit, wait_s, request)
+        reading = self._read(parameters, filter, limit, before, wait_s, request)
         return Later.of(reading, may_be_left=wait_s > 0)
 
     async def _read(
-        self, parameters: Parameters, filter: Filter, limit: int, wait_s: float, request: Request
+        self,
+        parameters: Parameters,
+        filter: Filter,
+        limit: int,
+        before: EventId | None,
+        wait_s: float,
+        request: Request,
     ) -> Answer:
         after = parameters.last(AFTER)
         reads_everything = request.principal.reads_everything
         if PER_TOPIC in parameters.values:
             page = await self._recent_page(filter, per_topic_of(parameters), limit)
+        elif before:
+            page = await self._page_before(before, filter, limit)
         elif after:
             await self._until_here(after)
             page = await self._page_after(after, filter, limit)
@@ -227,6 +246,8 @@ class HistoryRoute(Route):
             "cursor": str(ring.id_at(page.end)),
             "more": page.more,
         }
+        if page.is_before:
+            answer["previous"] = None if page.previous is None else str(ring.id_at(page.previous))
         if parameters.ignored:
             answer["ignored"] = parameters.ignored
         return of_json(answer)
@@ -237,21 +258,43 @@ class HistoryRoute(Route):
         return history.floor if history and self._hub.ring is ring else ring.floor
 
     async def _newest_page(self, filter: Filter, limit: int) -> Page:
-        """The newest entries; what the window lacks is read from the journal."""
-        ring, history = self._hub.ring, self._hub.history
+        """The newest entries."""
+        ring = self._hub.ring
         head = ring.head
-        entries = ring.newest(filter, limit, max_bytes=PAGE_BYTES)
+        entries = await self._newest(ring, filter, limit, head + 1)
+        is_cut = len(entries) < limit and _size(entries) >= PAGE_BYTES
+        return Page(ring, entries, is_cut, end=head)
+
+    async def _page_before(self, before: EventId, filter: Filter, limit: int) -> Page:
+        """The newest entries with an id below `before`."""
+        ring = self._hub.ring
+        end = ring.head + 1
+        if before <= ring.id_at(ring.head):
+            end = before.seq if before.epoch == ring.epoch else 0
+        entries = await self._newest(ring, filter, limit, end)
+        if len(entries) == limit or _size(entries) >= PAGE_BYTES:
+            first = entries[0].seq
+        else:  # so far it was searched, at least; what was found further back comes with the next page
+            first = end - SEARCHED
+            entries = [entry for entry in entries if entry.seq >= first]
+        is_more = first > self._floor(ring) + 1
+        previous = first if is_more else None
+        return Page(ring, entries, is_more, end=max(end - 1, 0), is_before=True, previous=previous)
+
+    async def _newest(self, ring: RingBuffer, filter: Filter, limit: int, end: int) -> list[Entry]:
+        """The newest entries below `end`; what the window lacks is read from the journal."""
+        history = self._hub.history
+        entries = ring.newest(filter, limit, max_bytes=PAGE_BYTES, before=end)
         room = PAGE_BYTES - _size(entries)
         if history and len(entries) < limit and room > 0 and history.floor < ring.floor:
             # The window was searched to its end, unless it is longer than what one search looks at.
-            before = ring.floor + 1 if len(ring) <= NEWEST_LIMIT else _first_seq(entries, ring)
+            searched = ring.floor + 1 if len(ring) <= NEWEST_LIMIT else _first_seq(entries, ring)
             events = await self._hub.history_reads.newest(
-                filter, limit - len(entries), max_bytes=room, before=before
+                filter, limit - len(entries), max_bytes=room, before=min(searched, end)
             )
             if all(event.id.epoch == ring.epoch for event in events):
                 entries = Entry.of_all(events) + entries
-        is_cut = len(entries) < limit and _size(entries) >= PAGE_BYTES
-        return Page(ring, entries, is_cut, end=head)
+        return entries
 
     async def _recent_page(self, filter: Filter, per_topic: int, limit: int) -> Page:
         """The newest entries of each topic; of these the newest, where they are too many for one page."""
@@ -332,6 +375,24 @@ class HistoryRoute(Route):
         if self._hub.history and ring.has_lost(cursor, filter):
             return True
         return ring.count(cursor, filter) != 0
+
+
+def _before_of(parameters: Parameters) -> EventId | None:
+    """The id that a page is asked for to end before, or None.
+
+    Raises:
+        InvalidInput: it is no id, or something else says where the page begins.
+    """
+    if BEFORE not in parameters.values:
+        return None
+    for other in (AFTER, WAIT, PER_TOPIC):
+        if other in parameters.values:
+            raise not_both(BEFORE, other)
+    before = EventId.parse(parameters.last(BEFORE))
+    if before is None:
+        message = f"{BEFORE} must be an event's id, such as 1732345678901-42"
+        raise InvalidInput(message, code="invalid_before", field=BEFORE, status=400)
+    return before
 
 
 def _event(ring: RingBuffer, entry: Entry) -> dict[str, object]:
