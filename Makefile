@@ -88,7 +88,7 @@ $(INSTALLED): pyproject.toml
 	@echo "Installing Tocsin into $(VENV) (half a minute)"
 	@$(TURN) sh -ec '[ $@ -nt $< ] && exit; \
 		python3 -m venv $(VENV); \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[client]"; \
 		touch $@'
 
 $(INSTALLED_DEV): $(INSTALLED)

@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http": FOUNDATION | {"core", "eventlog", "hub", "access"},
     "ops": FOUNDATION | {"core", "eventlog", "hub", "access"},
     "bench": set(),
+    "client": set(),
 }
 """A room, and the rooms below that it may import. `app`, `cli` and the public face may import all."""
 
