@@ -8,6 +8,7 @@ RUN apt-get update \
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY server server
+COPY client client
 COPY frontend frontend
 RUN python3 -m venv /opt/tocsin \
     && /opt/tocsin/bin/pip install --no-cache-dir ".[jwt,redis]" \
