@@ -11,7 +11,7 @@ INSTALLED_DEV := $(VENV)/installed-dev
 # What the tests start for real. nodejs, npm and Go are taken as they are where they exist.
 DEBIAN := chromium-headless-shell firefox-esr prometheus nginx-light systemd openssl strace haproxy faketime redis-server
 # What `make soak` starts beside them: the other proxies of config/proxies/, bad clients, networks of their own.
-DEBIAN_SOAK := caddy varnish apache2 slowhttptest iproute2 nftables golang-go buildah podman runc netavark debootstrap
+DEBIAN_SOAK := caddy varnish apache2 slowhttptest iproute2 nftables golang-go buildah podman runc netavark debootstrap php-cli
 # The files whose tests take longest come first (tests/conftest.py), not those with the most tests: else the last
 # worker runs alone for a minute. Tests wait for processes as often as they compute: two workers a core, and each
 # file on one of them, so that its fixtures are made once.

@@ -105,11 +105,11 @@ def test_processes_serve_one_log_and_each_has_its_own_metrics(
     assert hub.stop() == 0
 
 
-def test_readme_leads_from_one_process_to_many_nodes(
+def test_page_leads_from_one_process_to_many_nodes(
     start_hub: StartHub, redis: RedisProcess, tmp_path: Path, open_streams: OpenStreams
 ) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    section = readme.partition("## From one process to many nodes\n")[2].partition("\n## ")[0]
+    page = (Path(__file__).parents[2] / "docs/production.md").read_text()
+    section = page.partition("## When one process is not enough\n")[2]
     commands = re.findall(r"^tocsin serve (.*?) *#", section, re.MULTILINE)
     assert len(commands) == 3
     ours = [re.sub(r"redis://\S+", redis.url, each) for each in commands]
