@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
+INSTALLED_RELEASE := $(VENV)/installed-release
 # What the tests start for real. nodejs, npm and Go are taken as they are where they exist.
 DEBIAN := chromium-headless-shell firefox-esr prometheus nginx-light systemd openssl strace haproxy faketime redis-server
 # What `make soak` starts beside them: the other proxies of config/proxies/, bad clients, networks of their own.
@@ -26,7 +27,7 @@ TYPES := tests/types
 TSC := $(TYPES)/node_modules/.bin/tsc
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev monitor test soak check format docs bench bench-quick bench-compare packages clean
+.PHONY: help run dev monitor test soak check format docs bench bench-quick bench-compare release-check packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,6 +78,9 @@ bench-quick: $(INSTALLED_DEV) ## the same in 4 minutes, one short round: shows t
 bench-compare: $(INSTALLED_DEV) ## measure the hub beside that of another commit, BASE, in every row (40 minutes)
 	$(BIN)/python benchmarks/compare.py --base $(or $(BASE),HEAD)
 
+release-check: $(INSTALLED_RELEASE) ## build sdist, wheel and SBOM of the last commit into dist/, twice, and check them (a minute)
+	@$(BIN)/python .ci/release.py
+
 packages: # Debian's packages that the tests start for real
 	@sh tests/packages.sh $(DEBIAN)
 
@@ -95,6 +99,12 @@ $(INSTALLED_DEV): $(INSTALLED)
 	@echo "Installing what the tests import into $(VENV) (a minute or two: pytest, Playwright, mypy, ...)"
 	@$(TURN) sh -ec '[ $@ -nt $< ] && exit; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"; \
+		touch $@'
+
+$(INSTALLED_RELEASE): $(INSTALLED)
+	@echo "Installing what checks a release into $(VENV) (half a minute: build, twine, cyclonedx-bom)"
+	@$(TURN) sh -ec '[ $@ -nt $< ] && exit; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[release]"; \
 		touch $@'
 
 $(TSC): $(TYPES)/package-lock.json
