@@ -13,7 +13,7 @@ FILE = click.Path(path_type=Path)
 UNSOUND = 1
 
 
-@click.group()
+@click.group(short_help="Check, copy, export or import a journal's file.")
 def journal() -> None:
     """Check, copy, export or import the file of `--journal sqlite:PATH`."""
 

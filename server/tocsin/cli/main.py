@@ -1,4 +1,7 @@
-"""The command ``tocsin``. Its flags are read off `Settings`; its errors are one line."""
+"""The command ``tocsin``. Its flags are read off `Settings`; its errors are one line.
+
+What a command alone needs, it imports itself: the hub takes a third of a second, and a shell completes at each key.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,13 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import click
 
 from tocsin import logs
-from tocsin.access.authentication import authentication_of
-from tocsin.app import serve as serve_hub
-from tocsin.bench import BenchError
-from tocsin.bench import bench as run_bench
-from tocsin.cli.journal import journal
-from tocsin.cli.keys import key
-from tocsin.cli.supervisor import supervise
-from tocsin.cli.token import token
+from tocsin.cli.at_hub import fail
 from tocsin.errors import PortTaken, SettingsError
 from tocsin.settings import (
     ENVIRONMENT_PREFIX,
@@ -103,7 +100,32 @@ def _load(config: str | None, flags: dict[str, object]) -> Settings:
     return settings
 
 
-@click.group(invoke_without_command=True)
+MODULES = {
+    "journal": "tocsin.cli.journal",
+    "key": "tocsin.cli.keys",
+    "publish": "tocsin.cli.publish",
+    "tail": "tocsin.cli.tail",
+    "token": "tocsin.cli.token",
+}
+"""Commands in modules of their own."""
+
+
+class Commands(click.Group):
+    """Imports the module of a command when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in order."""
+        return sorted({*super().list_commands(ctx), *MODULES})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, or None."""
+        if cmd_name not in MODULES:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = getattr(import_module(MODULES[cmd_name]), cmd_name)
+        return found
+
+
+@click.group(cls=Commands, invoke_without_command=True)
 @click.version_option(VERSION, message="tocsin %(version)s")
 @click.pass_context
 def tocsin(context: click.Context) -> None:
@@ -116,6 +138,9 @@ def tocsin(context: click.Context) -> None:
 @_with_settings
 def serve(config: str | None, **flags: object) -> None:
     """Run the hub until SIGTERM or Ctrl-C."""
+    from tocsin.app import serve as serve_hub
+    from tocsin.cli.supervisor import supervise
+
     worker = worker_of()
     settings = _load(config, flags)
     if worker and settings.process_count == 1:  # read again, and changed meanwhile
@@ -131,7 +156,7 @@ def serve(config: str | None, **flags: object) -> None:
             sys.exit(code)
         asyncio.run(serve_hub(settings, worker))
     except PortTaken as error:
-        _fail(str(error), PORT_TAKEN)
+        fail(str(error), PORT_TAKEN)
     except SettingsError:
         raise
     except Exception:  # the edge of the process: in the log's form, and never with exit code 0
@@ -141,17 +166,23 @@ def serve(config: str | None, **flags: object) -> None:
         logging.shutdown()
 
 
-@tocsin.command("check-config", cls=WithSettings)
+@tocsin.command(
+    "check-config",
+    cls=WithSettings,
+    short_help="Say what the settings are, and where each is from.",
+)
 @_with_settings
 def check_config(config: str | None, **flags: object) -> None:
     """Say what the settings come to, as TOML, or what is wrong with them."""
+    from tocsin.access.authentication import authentication_of
+
     settings = _load(config, flags)
     authentication_of(settings)
     for name in FIELDS:
         click.echo(f"{name} = {_as_toml(shown_value(settings, name))}")
 
 
-@tocsin.command()
+@tocsin.command(short_help="Put load on a hub, and say what it holds.")
 @click.argument("url", default="http://localhost:3000")
 @click.option(
     "--clients", type=click.IntRange(1), default=1_000, show_default=True, help="Open streams."
@@ -188,22 +219,15 @@ def bench(url: str, **load: Any) -> None:
 
     The streams and the events are of a topic of their own, but the events do enter the history.
     """
+    from tocsin.bench import BenchError
+    from tocsin.bench import bench as run_bench
+
     try:
         outcome = run_bench(url, **load)
     except BenchError as error:
-        _fail(f"bench: {error}", FAILED)
+        fail(f"bench: {error}", FAILED)
     if outcome.missing or outcome.errors:
         sys.exit(FAILED)
-
-
-tocsin.add_command(journal)
-tocsin.add_command(key)
-tocsin.add_command(token)
-
-
-def _fail(message: str, code: int) -> None:
-    click.echo(f"tocsin: {message}", err=True)
-    sys.exit(code)
 
 
 def main() -> None:
@@ -211,9 +235,9 @@ def main() -> None:
     try:
         code = tocsin(standalone_mode=False)
     except click.ClickException as error:
-        _fail(error.format_message().replace("\n", " "), BAD_SETTINGS)
+        fail(error.format_message().replace("\n", " "), BAD_SETTINGS)
     except SettingsError as error:
-        _fail(str(error), BAD_SETTINGS)
+        fail(str(error), BAD_SETTINGS)
     except click.Abort:
         sys.exit(130)
     sys.exit(code or 0)

@@ -18,6 +18,9 @@ from tocsin.settings.schema import FIELDS, HIDDEN, TYPES, Settings, is_repeatabl
 
 ENVIRONMENT_PREFIX = "TOCSIN_"
 
+NO_SETTINGS = frozenset({"config", "url", "token", "token_file"})
+"""What has the prefix too: the file of settings, and where the commands find a hub, by whose right."""
+
 
 def load(
     flags: Mapping[str, object] | None = None,
@@ -75,7 +78,7 @@ def _from_environment(environ: Mapping[str, str]) -> Layer:
         if not key.startswith(ENVIRONMENT_PREFIX):
             continue
         name = key.removeprefix(ENVIRONMENT_PREFIX).lower()
-        if name == "config" or is_service_link(key, value):
+        if name in NO_SETTINGS or is_service_link(key, value):
             continue
         if name not in FIELDS:
             raise _unknown(key)
