@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import tocsin
 from tests.conftest import StartHub
 from tests.http.test_slow_clients import stalled_client
 from tests.patience import PATIENCE_S, wait_until
-
-
-def tocsin(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tocsin", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_version_is_the_packages() -> None:
@@ -28,11 +26,65 @@ def test_version_is_the_packages() -> None:
 
 
 def test_check_config_prints_toml_that_it_takes_back(tmp_path: Path) -> None:
-    first = tocsin("check-config", "--port", "4321", "--cors-origin", "https://a.example")
+    first = tocsin("check-config", "--port", "4321", "--public-url", "https://a.example")
     path = tmp_path / "hub.toml"
     path.write_text(first.stdout)
-    assert "port = 4321" in first.stdout
-    assert tocsin("check-config", "--config", str(path)).stdout == first.stdout
+    second = tocsin("check-config", "--config", str(path))
+    assert tomllib.loads(second.stdout) == tomllib.loads(first.stdout)
+    assert tomllib.loads(first.stdout)["port"] == 4321
+
+
+def test_check_config_says_of_all_settings_where_each_is_from(tmp_path: Path) -> None:
+    from tocsin.settings import FIELDS
+
+    path = tmp_path / "hub.toml"
+    path.write_text('port = 1\nretry = 4000\nmetrics_token = "0123456789abcdef"\nheartbeat = 10.0')
+    variables = {"TOCSIN_PORT": "2", "TOCSIN_HEARTBEAT": "20"}
+    lines = tocsin("check-config", "--config", str(path), "--port", "3", env=variables).stdout
+    assert "\nport = 3 # --port\n" in lines
+    assert "\nheartbeat = 20.0 # TOCSIN_HEARTBEAT\n" in lines
+    assert f"\nretry = 4000 # retry in {path}\n" in lines
+    assert f'\nmetrics_token = "(hidden)" # metrics_token in {path}\n' in lines
+    assert "\nkeep_alive = 75.0 # default\n" in lines
+    assert "\nhistory_events = 10000 # default, as the others are\n" in lines
+    assert [line.partition(" = ")[0] for line in lines.splitlines()] == list(FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("tocsin chec", ["check-config"]),
+        ("tocsin serve --log-fo", ["--log-format"]),
+        ("tocsin serve --log-format ", ["text", "json"]),
+        ("tocsin serve --processes a", ["auto"]),
+        ("tocsin completion z", ["zsh"]),
+        ("tocsin journal ch", ["check"]),
+    ],
+)
+def test_bash_completes_commands_options_and_values(words: str, offered: list[str]) -> None:
+    script = tocsin("completion", "bash").stdout
+    last = "''" if words.endswith(" ") else ""  # the word that is being begun
+    ask = f"COMP_WORDS=({words} {last}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    said = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f'{script}\n{ask}\n_tocsin_completion tocsin\nprintf "%s\\n" "${{COMPREPLY[@]}}"',
+        ],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=True,
+        env=os.environ | {"PATH": path},
+    )
+    assert said.stdout.split() == offered
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_completions_too(shell: str) -> None:
+    said = tocsin("completion", shell)
+    assert f"_TOCSIN_COMPLETE={shell}_complete" in said.stdout
 
 
 def test_help_names_each_setting_once_in_groups_with_plain_defaults() -> None:
@@ -45,6 +97,8 @@ def test_help_names_each_setting_once_in_groups_with_plain_defaults() -> None:
     assert "Where it listens:\n  --host VALUE" in said
     assert "default 127.0.0.1" in said
     assert "default 75;" in said
+    assert "default 64 MiB;" in said
+    assert "\nMore:" not in said
     assert "('" not in said
     assert '["' not in said
 

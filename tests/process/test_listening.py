@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import tocsin
 from tests.conftest import StartHub
 from tests.hub_process import free_ports
 from tests.patience import PATIENCE_S, wait_until
-from tests.process.test_cli import tocsin
 from tests.raw import Answer, exchange, get, notice, post, read_answer
 from tests.serving import serving
 from tocsin import Settings

@@ -6,14 +6,17 @@ What a command alone needs, it imports itself: the hub takes a third of a second
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem, get_completion_class
 
 from tocsin import logs
 from tocsin.cli.at_hub import fail
@@ -23,11 +26,13 @@ from tocsin.settings import (
     FIELDS,
     GROUPS,
     Settings,
+    choices,
     client_limit,
     describe,
     is_repeatable,
     is_switch,
     load,
+    load_with_sources,
     raise_descriptor_limit,
     service_links,
     shown_value,
@@ -47,7 +52,7 @@ def _as_toml(value: object) -> str:
         return "[" + ", ".join(_as_toml(item) for item in value) + "]"
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
 
 
 class WithSettings(click.Command):
@@ -76,12 +81,26 @@ def _with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             "--" + name.replace("_", "-"),
             name,
             multiple=is_repeatable(name),
+            shell_complete=partial(_completions, name),
             help=f"{describe(name)} [{_shown_default(name)}{ENVIRONMENT_PREFIX}{name.upper()}]",
             **as_flag,
         )(command)
     return click.option(
-        "--config", envvar="TOCSIN_CONFIG", metavar="FILE", help="Settings as TOML. [TOCSIN_CONFIG]"
+        "--config",
+        envvar="TOCSIN_CONFIG",
+        type=click.Path(),
+        metavar="FILE",
+        help="Settings as TOML. [TOCSIN_CONFIG]",
     )(command)
+
+
+def _completions(
+    name: str, context: click.Context, parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """What a shell offers for setting `name`: its words, or files."""
+    if describe(name).startswith("File "):
+        return [CompletionItem(begun, type="file")]
+    return [CompletionItem(word) for word in choices(name) if word.startswith(begun)]
 
 
 def _shown_default(name: str) -> str:
@@ -89,8 +108,18 @@ def _shown_default(name: str) -> str:
     default = FIELDS[name].default
     if is_switch(name) or default in ("", ()):
         return ""
+    if name.endswith("_bytes") and default:
+        return f"default {_size(default)}; "
     shown = " ".join(default) if isinstance(default, tuple) else default
     return f"default {shown:g}; " if isinstance(default, float) else f"default {shown}; "
+
+
+def _size(count: int) -> str:
+    """A number of bytes, in the largest unit that divides it."""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if count % unit == 0:
+            return f"{count // unit} {name}"
+    return str(count)
 
 
 def _load(config: str | None, flags: dict[str, object]) -> Settings:
@@ -173,13 +202,32 @@ def serve(config: str | None, **flags: object) -> None:
 )
 @_with_settings
 def check_config(config: str | None, **flags: object) -> None:
-    """Say what the settings come to, as TOML, or what is wrong with them."""
+    """Say what all settings come to, as TOML, and where each is from; or what is wrong with them.
+
+    Secrets are hidden. The hub isn't started; exit code 0 says that it would take the settings.
+    """
     from tocsin.access.authentication import authentication_of
 
-    settings = _load(config, flags)
+    raise_descriptor_limit()
+    settings, sources = load_with_sources(flags, os.environ, config)
+    client_limit(settings)
     authentication_of(settings)
-    for name in FIELDS:
-        click.echo(f"{name} = {_as_toml(shown_value(settings, name))}")
+    for name, field in FIELDS.items():
+        is_default = getattr(settings, name) == field.default
+        source = sources.get(name, "default" if is_default else "default, as the others are")
+        click.echo(f"{name} = {_as_toml(shown_value(settings, name))} # {source}")
+
+
+@tocsin.command(short_help="Print what makes a shell complete the command.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the lines that make SHELL complete commands and options.
+
+    Put them where it reads them: `tocsin completion bash > ~/.local/share/bash-completion/completions/tocsin`.
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(tocsin, {}, "tocsin", "_TOCSIN_COMPLETE").source())
 
 
 @tocsin.command(short_help="Put load on a hub, and say what it holds.")

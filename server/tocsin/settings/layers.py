@@ -32,7 +32,17 @@ def load(
     Raises:
         SettingsError: an unknown key, a value that isn't allowed, a file that can't be read.
     """
+    return load_with_sources(flags, environ, path)[0]
+
+
+def load_with_sources(
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    path: str | None = None,
+) -> tuple[Settings, dict[str, str]]:
+    """The same, and of each setting that is no default how the layer it is from spells it: ``--port``, ``TOCSIN_PORT``."""
     values: dict[str, object] = {}
+    sources: dict[str, str] = {}
     # A file has types of its own and is held to them; variables and flags are text.
     layers = [
         (_from_file(path), True),
@@ -42,8 +52,9 @@ def load(
     for layer, strict in layers:
         for name, (key, value) in layer.items():
             values[name] = _convert(name, key, value, strict=strict)
+            sources[name] = key
     try:
-        return Settings(**values)  # type: ignore[arg-type]  # each value was converted to its type
+        return Settings(**values), sources  # type: ignore[arg-type]  # each was converted to its type
     except ValueError as error:
         raise SettingsError(str(error)) from None
 

@@ -7,7 +7,8 @@ so they can't disagree. People see one flat list; the comments in it say which r
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
@@ -493,7 +494,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("tls_cert", "tls_key"),
         *("trusted_proxy", "metrics_listen"),
     ),
-    "Who may read and publish": ("cors_origin", "metrics_token"),
+    "Who may read and publish": (
+        *("keys", "jwt_key", "jwt_jwks", "jwt_jwks_refresh", "jwt_algorithm", "jwt_audience"),
+        *("jwt_issuer", "ticket_key", "anonymous_publish", "anonymous_subscribe", "cors_origin"),
+        "metrics_token",
+    ),
     "What is kept": (
         *("journal", "history_events", "history_bytes", "history_age", "window_events"),
         *("window_bytes", "remembered_evictions", "idempotency_window", "idempotency_keys"),
@@ -509,7 +514,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("max_header_bytes", "max_bodies_bytes", "max_answers_bytes", "keep_alive"),
     ),
     "The stop": ("drain_delay", "drain_timeout"),
-    "Running it": ("processes", "hooks", "simulate", "canary", "log_level", "log_format"),
+    "Running it": (
+        *("processes", "hooks", "simulate", "canary", "log_level", "log_format", "audit_level"),
+    ),
 }
 """The settings as help shows them; those in no group come behind the others."""
 
@@ -521,6 +528,19 @@ def describe(name: str) -> str:
     """The one-line description of setting `name`."""
     found = [a.description for a in get_args(TYPES[name]) if isinstance(a, Meta) and a.description]
     return str(found[-1])
+
+
+def choices(name: str) -> tuple[str, ...]:
+    """The words that setting `name` may be; none where it may be anything else too, but for numbers."""
+    return tuple(_words(TYPES[name]))
+
+
+def _words(type: Any) -> Iterator[str]:
+    if get_origin(type) is Literal:
+        yield from get_args(type)
+    elif get_origin(type) is not None:
+        for part in get_args(type):
+            yield from _words(part)
 
 
 def is_repeatable(name: str) -> bool:
