@@ -62,6 +62,25 @@ class KeyReused(InvalidInput):
         )
 
 
+class TopicEnded(InvalidInput):
+    """An event for a topic that has ended; nothing was published.
+
+    Args:
+        topic: that one.
+        place: of the event among those that were to be appended with it, from 0.
+    """
+
+    def __init__(self, topic: str, place: int) -> None:
+        super().__init__(
+            f"topic {topic!r} has ended: nothing follows its final event",
+            code="topic_ended",
+            field="topic",
+            status=409,
+        )
+        self.topic = topic
+        self.place = place
+
+
 class RateLimited(InvalidInput):
     """A publish (429) that is one too many; nothing of it was published, and it may be tried again.
 

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.eventlog.journals import Store
+from tests.redis.contract_store import ENDED_TOPICS
 from tocsin.core.event import Draft, Event, EventId
-from tocsin.eventlog.journal import Append, Committed, Opening, Outcome, Window
+from tocsin.eventlog.journal import (
+    Append,
+    Committed,
+    EndedTopics,
+    Final,
+    Opening,
+    Outcome,
+    Window,
+    ended_by,
+)
 
 
 class Receiver:
@@ -56,6 +66,13 @@ class Receiver:
         """The data of what was delivered."""
         return [event.draft.data for event in self.delivered]
 
+    @property
+    def ended(self) -> dict[str, Final]:
+        """What the hub knows of ended topics, from the opening and what was delivered since."""
+        ended = EndedTopics(ENDED_TOPICS, self.opening.ended)
+        ended.add(ended_by(self.delivered))
+        return dict(ended.all)
+
     def _deliver(self, events: Sequence[Event]) -> None:
         self._follow(events)
         self.delivered += events
@@ -85,3 +102,9 @@ def group(*texts: str) -> list[Append]:
 def drafts(*texts: str) -> list[Draft]:
     """An event for each text."""
     return [Draft("tick", text.encode()) for text in texts]
+
+
+def on(*topics: str, final: bool = False) -> Draft:
+    """An event on these topics."""
+    topic, *more_topics = topics
+    return Draft("tick", b"x", topic, more_topics=tuple(more_topics), final=final)

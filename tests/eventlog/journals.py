@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from tests.redis.contract_store import RedisStore
+from tests.redis.contract_store import ENDED_TOPICS, RedisStore
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import Filter
 from tocsin.core.record import decode_record, encode_record
@@ -20,6 +20,7 @@ from tocsin.eventlog.journal import (
     Append,
     Committed,
     Deliver,
+    EndedTopics,
     Journal,
     MemoryJournal,
     Opening,
@@ -27,6 +28,7 @@ from tocsin.eventlog.journal import (
     Page,
     Reset,
     Window,
+    ended_by,
 )
 from tocsin.eventlog.journal.keys import Appended, KnownKeys
 from tocsin.eventlog.journal.memory import KEYS, KEYS_WINDOW_S
@@ -68,7 +70,7 @@ class MemoryStore:
         self._clock = unsteady_clock()
 
     def open(self) -> Journal:
-        return MemoryJournal(self._clock)
+        return MemoryJournal(self._clock, ended_topics=ENDED_TOPICS)
 
     async def crash(self, *, committed: Sequence[Draft] = ()) -> None:
         pass
@@ -94,7 +96,8 @@ class SqliteStore:
         self._journal: SqliteJournal | None = None
 
     def open(self) -> Journal:
-        self._journal = SqliteJournal(self._path, Limits(), clock=self._clock)
+        limits = Limits(ended_topics=ENDED_TOPICS)
+        self._journal = SqliteJournal(self._path, limits, clock=self._clock)
         return self._journal
 
     async def crash(self, *, committed: Sequence[Draft] = ()) -> None:
@@ -136,6 +139,7 @@ class ListStore:
         self.epoch = 1_000
         self.records: list[bytes] = []
         self.keys = KnownKeys(KEYS, KEYS_WINDOW_S)
+        self.ended = EndedTopics(ENDED_TOPICS)
         self.now = 0.0
         self.outage = ""
         self.journal: ListJournal | None = None
@@ -155,6 +159,7 @@ class ListStore:
     def begin_epoch(self) -> None:
         self.epoch += 1
         self.records = []
+        self.ended = EndedTopics(ENDED_TOPICS)
         if self.journal:
             self.journal.begin_epoch()
 
@@ -167,6 +172,10 @@ class ListStore:
             known = self.keys.find(once, self.now) if once else None
             if once and known:
                 outcomes.append(known.outcome(once))
+                continue
+            refusal = self.ended.refuse(append.drafts)
+            if refusal:
+                outcomes.append(refusal)
                 continue
             new = self.commit(append.drafts)
             ids = [event.id for event in new]
@@ -186,6 +195,7 @@ class ListStore:
             for seq, draft in zip(seqs, drafts, strict=True)
         ]
         self.records += [encode_record(event) for event in events]
+        self.ended.add(ended_by(events))
         return events
 
 
@@ -213,7 +223,7 @@ class ListJournal:
         records = self._store.records
         first = max(len(records) - window.events, 0)
         events = [decode_record(record) for record in records[first:]]
-        return Opening(EventId(self._store.epoch, first), events)
+        return Opening(EventId(self._store.epoch, first), events, self._store.ended.all)
 
     def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
         if self._deliver is None:

@@ -7,12 +7,20 @@ from itertools import chain
 
 import pytest
 
-from tests.eventlog.contract import Receiver, drafts, group
+from tests.eventlog.contract import Receiver, drafts, group, on
 from tests.eventlog.journals import STORES, Store
 from tocsin.core.event import Draft, EventId
 from tocsin.core.filters import EVERYTHING, Filter
-from tocsin.errors import KeyReused, Unavailable
-from tocsin.eventlog.journal import Append, Committed, MemoryJournal, Once, Window
+from tocsin.errors import KeyReused, TopicEnded, Unavailable
+from tocsin.eventlog.journal import (
+    Append,
+    Committed,
+    Final,
+    MemoryJournal,
+    Once,
+    Outcome,
+    Window,
+)
 
 
 @pytest.fixture(params=STORES)
@@ -283,3 +291,121 @@ async def test_what_the_hub_cannot_take_leaves_no_hole_in_memory() -> None:
     with pytest.raises(MemoryError):
         journal.append(group("a"))
     assert await journal.append(group("b")) == [Committed([EventId(journal._epoch, 1)])]
+
+
+def refused(outcome: Outcome) -> tuple[str, int] | None:
+    """The ended topic for which an append was refused, and the place of its event; None where it was committed."""
+    return (outcome.topic, outcome.place) if isinstance(outcome, TopicEnded) else None
+
+
+async def test_nothing_is_appended_to_a_topic_that_has_ended(store: Store) -> None:
+    receiver = await Receiver.start(store)
+    await receiver.append(on("a"), on("a", final=True), on("b"))
+    outcomes = await receiver.append_group(
+        Append([on("b")]), Append([on("b"), on("c", "a"), on("a")]), Append([on("c")])
+    )
+    assert [refused(outcome) for outcome in outcomes] == [None, ("a", 1), None]
+    assert receiver.head.seq == 5
+    assert receiver.ended == {"a": Final(2, "tick")}
+    await receiver.journal.stop()
+
+
+async def test_topic_that_ends_in_an_append_takes_nothing_later_in_it(store: Store) -> None:
+    receiver = await Receiver.start(store)
+    outcomes = await receiver.append_group(
+        Append([on("b"), on("a", final=True), on("b"), on("b", "a")]),
+        Append([on("a", final=True), on("a", final=True)]),
+        Append([on("a")]),
+    )
+    assert [refused(outcome) for outcome in outcomes] == [("a", 3), ("a", 1), None]
+    assert (receiver.head.seq, receiver.ended) == (1, {})
+    await receiver.journal.stop()
+
+
+async def test_topic_that_ends_in_a_turn_takes_nothing_later_in_it(store: Store) -> None:
+    receiver = await Receiver.start(store)
+    outcomes = await receiver.append_group(
+        Append([on("a", final=True)]), Append([on("a")]), Append([on("b")])
+    )
+    assert [refused(outcome) for outcome in outcomes] == [None, ("a", 0), None]
+    await receiver.journal.stop()
+
+
+async def test_final_event_ends_all_its_topics(store: Store) -> None:
+    receiver = await Receiver.start(store)
+    await receiver.append(on("a", "b", "c", final=True))
+    outcomes = await receiver.append_group(*[Append([on(topic)]) for topic in "abcd"])
+    assert [refused(outcome) for outcome in outcomes] == [("a", 0), ("b", 0), ("c", 0), None]
+    await receiver.journal.stop()
+
+
+async def test_final_append_that_comes_again_is_a_duplicate(store: Store) -> None:
+    receiver = await Receiver.start(store)
+    final = Append([on("a"), on("a", final=True)], once("k"))
+    first, again, other = await receiver.append_group(final, final, Append([on("a")], once("l")))
+    assert isinstance(first, Committed)
+    assert again == Committed(list(first.ids), is_duplicate=True)
+    assert refused(other) == ("a", 0)
+    # What was refused has used up no key.
+    (later,) = await receiver.append_group(Append([on("b")], once("l")))
+    assert later == Committed([EventId(first.ids[0].epoch, 3)])
+    await receiver.journal.stop()
+
+
+async def test_topics_that_ended_first_are_open_again_beyond_the_limit(store: Store) -> None:
+    receiver = await Receiver.start(store)
+    for topic in "abcd":
+        await receiver.append(on(topic, final=True))
+    assert list(receiver.ended) == ["b", "c", "d"]
+    outcomes = await receiver.append_group(Append([on("b")]), Append([on("a", final=True)]))
+    assert [refused(outcome) for outcome in outcomes] == [("b", 0), None]
+    assert list(receiver.ended) == ["c", "d", "a"]
+    outcomes = await receiver.append_group(*[Append([on(topic)]) for topic in "abcd"])
+    assert [refused(outcome) for outcome in outcomes] == [("a", 0), None, ("c", 0), ("d", 0)]
+    await receiver.journal.stop()
+
+
+async def test_ended_topics_are_known_over_a_restart(durable: Store) -> None:
+    before = await Receiver.start(durable)
+    await before.append(*[on(topic, final=True) for topic in "abcd"], *drafts("e", "f"))
+    await before.journal.stop()
+    after = await Receiver.start(durable, window=1)  # the events that ended them aren't in it
+    assert (
+        after.ended
+        == before.ended
+        == {each: Final(seq, "tick") for each, seq in zip("bcd", (2, 3, 4), strict=True)}
+    )
+    outcomes = await after.append_group(*[Append([on(topic)]) for topic in "abcd"])
+    assert [refused(outcome) for outcome in outcomes] == [None, ("b", 0), ("c", 0), ("d", 0)]
+    await after.journal.stop()
+
+
+async def test_ended_topics_are_known_over_a_crash(durable: Store) -> None:
+    before = await Receiver.start(durable)
+    await before.append(on("a", final=True))
+    await durable.crash(committed=[on("b"), on("b", final=True)])
+    after = await Receiver.start(durable)
+    assert after.ended == {"a": Final(1, "tick"), "b": Final(3, "tick")}
+    outcomes = await after.append_group(Append([on("a")]), Append([on("b")]))
+    assert [refused(outcome) for outcome in outcomes] == [("a", 0), ("b", 0)]
+    await after.journal.stop()
+
+
+async def test_failed_append_ends_nothing(failing: Store) -> None:
+    receiver = await Receiver.start(failing)
+    failing.break_down("the disk is full")
+    with pytest.raises(Unavailable):
+        await receiver.journal.append([Append([on("a", final=True)])])
+    failing.break_down("")
+    await receiver.append(on("a"))
+    await receiver.journal.stop()
+
+
+async def test_topics_are_open_again_in_a_new_epoch(resetting: Store) -> None:
+    receiver = await Receiver.start(resetting)
+    await receiver.append(on("a", final=True))
+    resetting.begin_epoch()
+    await receiver.append(on("a"))
+    (opening,) = receiver.resets
+    assert list(opening.ended) == []
+    await receiver.journal.stop()

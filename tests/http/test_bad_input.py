@@ -211,7 +211,7 @@ BODY_ROWS: dict[str, tuple[bytes, int, str, str | None]] = {
     "44-separator-in-type": (notice(type="x\u2028"), 422, "invalid_type", "type"),
     "44-long-type": (notice(type="x" * 65), 422, "invalid_type", "type"),
     **{f"45-reserved-{type}": (notice(type=type), 422, "reserved_type", "type")
-       for type in ("open", "error", "connection", "gap", "busy", "presence")},
+       for type in ("open", "error", "connection", "gap", "busy", "presence", "end")},
     "46-id": (notice(id="1-1"), 422, "unknown_field", "id"),
     **{f"49-topic-{number}": (notice(topic=topic), 422, "invalid_topic", "topic")
        for number, topic in enumerate(

@@ -45,6 +45,7 @@ VALUES: dict[str, object] = {
     "window_bytes": 64 * 2**20,
     "idempotency_window": 3_600.0,
     "idempotency_keys": 1_000,
+    "ended_topics": 100,
     "heartbeat": 15.0,
     "simulate": 2.5,
     "canary": 1.5,

@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Sequence
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from tests.redis.nodes import LIMITS
 from tests.redis_process import RedisProcess
 from tocsin.core.event import Draft
@@ -15,6 +17,9 @@ from tocsin.eventlog.journal.redis.address import parse_address
 from tocsin.eventlog.journal.redis.journal import RedisJournal
 from tocsin.eventlog.journal.redis.script import Head, Keys, encode_drafts
 from tocsin.eventlog.journal.redis.store import Store
+
+ENDED_TOPICS = 3
+"""That journals of the contract remember."""
 
 _numbers = itertools.count(1)
 
@@ -96,4 +101,5 @@ class RedisStore:
         SHARED().ask("DEL", *Keys(self._prefix).all)
 
     def _store(self) -> Store:
-        return Store(parse_address(SHARED().url), "", "", Keys(self._prefix), LIMITS)
+        limits = replace(LIMITS, ended_topics=ENDED_TOPICS)
+        return Store(parse_address(SHARED().url), "", "", Keys(self._prefix), limits)

@@ -29,7 +29,7 @@ MAX_LABEL_LENGTH = 256
 RECORD_VERSION = 1
 """Of the record that a journal keeps of an event; see `tocsin.core.record`."""
 
-RESERVED_TYPES = frozenset({"open", "error", "connection", "gap", "busy", "presence"})
+RESERVED_TYPES = frozenset({"open", "error", "connection", "gap", "busy", "presence", "end"})
 """Event types nobody may publish: `open` and `error` would fire a browser's own EventSource handlers,
 the others are the hub's (a forged `gap` would tell a client of a loss that never was)."""
 
@@ -138,7 +138,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
         principal: who published it, as the hub knows them; empty if nobody said.
         traceparent: the trace it belongs to (W3C Trace Context), as it was sent; empty if none.
         key: the publisher's idempotency key; empty if none.
-        final: whether it ends its topic: none follows that matters.
+        final: whether it ends its topics: nothing is published on them after it.
 
     Raises:
         InvalidInput: the type or a topic is malformed or reserved, a topic stands there twice, there are

@@ -66,6 +66,11 @@ class Filter:
         """Whether some topics don't match, whatever the type."""
         return bool(self.patterns) and "*" not in self.patterns
 
+    @property
+    def names_its_topics(self) -> bool:
+        """Whether it lets through nothing but topics that it names whole."""
+        return bool(self.patterns) and not self.prefixes
+
     def matches(self, topic: str, type: str, more_topics: Iterable[str] = ()) -> bool:
         """Whether an event of this type on these topics is for a stream with this filter."""
         if self.types and type not in self.types:

@@ -35,6 +35,8 @@ def digest_of(drafts: Sequence[Draft]) -> bytes:
         before, timestamp, after = draft.data.rpartition(_TIMESTAMP)
         if timestamp:
             after = after.partition(b'"')[2]
+        if draft.final:
+            digest.update(b"final")
         for part in (draft.type.encode(), before, after):
             digest.update(b"%d:" % len(part))
             digest.update(part)

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tocsin.core.event import Event, id_texts
+from tocsin.core.event import Draft, Event, id_texts
 from tocsin.core.wire import encode_event
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One event in the ring: its seq, what filters ask about, and its encoded `block`."""
+    """One event in the ring: its seq, what filters ask about, and its encoded `block`.
+
+    That of a final event holds, behind it, what tells its readers that its topics have ended: so it comes to them
+    wherever they read the event, live or replayed, and at no cost for other events.
+    """
 
     seq: int
     topic: str
@@ -25,6 +29,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         """Encode `event`; this happens once for all streams, live or replayed."""
         draft = event.draft
         block = encode_event(draft.type, draft.data, str(event.id))
+        if draft.final:
+            block += encode_ends(draft.topics, str(event.id))
         return cls(event.id.seq, draft.topic, draft.type, event.time, block, draft.more_topics)
 
     @classmethod
@@ -38,7 +44,9 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
                 draft.topic,
                 draft.type,
                 event.time,
-                encode_event(draft.type, draft.data, id),
+                encode_event(draft.type, draft.data, id)
+                if not draft.final
+                else _encode_final(draft, id),
                 draft.more_topics,
             )
             for event, id in zip(events, id_texts([event.id for event in events]), strict=True)
@@ -53,5 +61,29 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     @property
     def data(self) -> bytes:
         """The event's data as published, cut back out of the block, so that it isn't kept twice."""
-        lines = self.block.split(b"\n")[1:-3]
+        lines = self.block[: self._event_end].split(b"\n")[1:-1]
         return b"\n".join(line[len(b"data: ") :] for line in lines)
+
+    @property
+    def final(self) -> bool:
+        """Whether it ended its topics; seen by the block, so that it takes no memory."""
+        return self._event_end + 2 < len(self.block)
+
+    @property
+    def _event_end(self) -> int:
+        """Where the event itself ends: at the first blank line, as each line of data has its name before it."""
+        return self.block.index(b"\n\n")
+
+
+def encode_ends(topics: Sequence[str], id: str) -> bytes:
+    """The events `end` of these topics, which the event with this id has ended.
+
+    They bear no id: where a client is cut off behind one, it has the final event's.
+    """
+    return b"".join(
+        [encode_event("end", msgspec.json.encode({"topic": each, "id": id})) for each in topics]
+    )
+
+
+def _encode_final(draft: Draft, id: str) -> bytes:
+    return encode_event(draft.type, draft.data, id) + encode_ends(draft.topics, id)

@@ -194,6 +194,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     idempotency_keys: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Idempotency keys that are known at most.")
     ] = 100_000
+    ended_topics: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Topics that have ended and are remembered at most; of more, the oldest are open again.",
+        ),
+    ] = 10_000
     # hub: the open streams
     heartbeat: Annotated[
         Seconds, Meta(description="Seconds between two heartbeats on each stream.")

@@ -17,6 +17,7 @@ from tocsin.eventlog.journal.base import (
     Reset,
     Window,
 )
+from tocsin.eventlog.journal.ended import Ended, EndedTopics, Final, ended_by
 from tocsin.eventlog.journal.memory import MemoryJournal
 from tocsin.eventlog.journal.sqlite import Limits, SqliteJournal
 from tocsin.settings import Settings
@@ -25,6 +26,9 @@ __all__ = [
     "Append",
     "Committed",
     "Deliver",
+    "Ended",
+    "EndedTopics",
+    "Final",
     "History",
     "Journal",
     "MemoryJournal",
@@ -36,6 +40,7 @@ __all__ = [
     "Reset",
     "SqliteJournal",
     "Window",
+    "ended_by",
     "open_journal",
 ]
 
@@ -48,7 +53,7 @@ def open_journal(settings: Settings) -> Journal:
     """
     keys, window_s = settings.idempotency_keys, settings.idempotency_window
     if settings.journal == "memory:":
-        return MemoryJournal(keys=keys, keys_window_s=window_s)
+        return MemoryJournal(keys=keys, keys_window_s=window_s, ended_topics=settings.ended_topics)
     scheme, _, path = settings.journal.partition(":")
     if scheme == "sqlite":
         return SqliteJournal(Path(path), _limits(settings))
@@ -68,6 +73,7 @@ def _limits(settings: Settings) -> Limits:
         remembered_evictions=settings.remembered_evictions,
         keys=settings.idempotency_keys,
         key_window_s=settings.idempotency_window,
+        ended_topics=settings.ended_topics,
     )
 
 

@@ -14,7 +14,8 @@ import msgspec
 
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import Filter
-from tocsin.errors import KeyReused
+from tocsin.errors import KeyReused, TopicEnded
+from tocsin.eventlog.journal.ended import Ended
 
 
 class Once(msgspec.Struct, frozen=True):
@@ -50,8 +51,9 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     is_duplicate: bool = False
 
 
-Outcome = Committed | KeyReused
-"""What came of one append of a group; `KeyReused`: the key stands for something else, and nothing was appended."""
+Outcome = Committed | KeyReused | TopicEnded
+"""What came of one append of a group. Nothing was appended where the key stands for something else (`KeyReused`), or
+an event is for a topic that has ended, or ends in the same append before it (`TopicEnded`)."""
 
 
 class Window(NamedTuple):
@@ -62,10 +64,17 @@ class Window(NamedTuple):
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """What a journal holds when it is opened: the newest events, and the id just before the first."""
+    """What a journal holds when it is opened.
+
+    Attributes:
+        floor: the id just before the first of the events.
+        events: the newest.
+        ended: the topics that have ended by these or earlier events, as far as they are remembered; the oldest first.
+    """
 
     floor: EventId
     events: Sequence[Event] = ()
+    ended: Sequence[Ended] = ()
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from tocsin.eventlog.journal.base import (
     Reset,
     Window,
 )
+from tocsin.eventlog.journal.ended import MOST, EndedTopics, Final, end_some, ended_by
 from tocsin.eventlog.journal.keys import Appended, KnownKeys, Place
 
 KEYS = 100_000
@@ -35,6 +36,7 @@ class MemoryJournal:
         clock: Unix time in seconds.
         keys: idempotency keys that are known at most.
         keys_window_s: seconds that each of them is.
+        ended_topics: topics that have ended and are remembered at most.
     """
 
     history = None
@@ -46,12 +48,14 @@ class MemoryJournal:
         *,
         keys: int = KEYS,
         keys_window_s: float = KEYS_WINDOW_S,
+        ended_topics: int = MOST,
     ) -> None:
         self._clock = clock
         self._now = clock()
         self._epoch = int(self._now * 1000)
         self._seq = 0
         self._keys = KnownKeys(keys, keys_window_s)
+        self._ended = EndedTopics(ended_topics)
         self._deliver: Deliver | None = None
         self._loop: asyncio.AbstractEventLoop
 
@@ -74,14 +78,21 @@ class MemoryJournal:
         events: list[Event] = []
         outcomes: list[Outcome] = []
         new_keys: dict[Place, Appended] = {}
+        newly_ended: dict[str, Final] = {}
         for append in appends:
             known = self._find(append.once, new_keys, now) if append.once else None
             if known:
                 outcomes.append(known)
                 continue
+            refusal = self._ended.refuse(append.drafts, newly_ended)
+            if refusal:
+                outcomes.append(refusal)
+                continue
             first = self._seq + len(events) + 1
             ids = ids_from(self._epoch, first, len(append.drafts))
             events += map(Event, ids, append.drafts, repeat(now))
+            if end_some(append.drafts):
+                newly_ended.update(ended_by(events[-len(ids) :]))
             outcomes.append(Committed(ids))
             if append.once and ids:
                 place = (append.once.scope, append.once.key)
@@ -91,6 +102,8 @@ class MemoryJournal:
         self._seq += len(events)
         if new_keys:
             self._keys.add(new_keys)
+        if newly_ended:
+            self._ended.add(newly_ended.items())
         committed: asyncio.Future[Sequence[Outcome]] = self._loop.create_future()
         committed.set_result(outcomes)
         return committed

@@ -43,6 +43,7 @@ def open_redis(settings: Settings) -> RedisJournal:
         settings.history_age,
         settings.idempotency_window,
         settings.idempotency_keys,
+        settings.ended_topics,
     )
     store = Store(
         parse_address(settings.journal),

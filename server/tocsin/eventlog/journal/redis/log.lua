@@ -1,13 +1,17 @@
 -- Looks after the log, and appends to it: everything that changes the log is done in here, at once or not at all.
 --
--- KEYS: the hash of what is known of the log, its stream, the idempotency keys, and their order.
+-- KEYS: the hash of what is known of the log, its stream, the idempotency keys, and their order; the topics that have
+--   ended, and their order.
 -- ARGV: 1 form of the arguments, 2 epoch and 3 seq that the caller has read up to, 4 time of that event
 --   ("" if it isn't known), 5 run of the server as the caller's connection knows it,
 --   6 events, 7 bytes, 8 microseconds that the history keeps (0: however old),
---   9 microseconds and 10 number of idempotency keys that are kept, 11 number of appends; then for each of them
---   its number of records, its idempotency key ("" if none), the key's digest, and the records.
+--   9 microseconds and 10 number of idempotency keys that are kept, 11 number of ended topics that are remembered,
+--   12 number of appends; then for each of them its number of records, its idempotency key ("" if none), the key's
+--   digest, the topics of its events (a line for each event, with a space between two), those of its events that end
+--   them (NUMBER:TYPE, with a space between two, the first event being 1; "" if none), and the records.
 -- Answers: a verdict, epoch, seq, floor, bytes, the time of the oldest event (0 if none), and a list with, of each
---   append, what became of it (new, again, reused), the seq of its first event, and how many it has.
+--   append, what became of it (new, again, reused), the seq of its first event, and how many it has; or ended, the
+--   number of the event that is for an ended topic, and that topic.
 --   Verdicts: ok; fenced (the log is not the caller's); waits (the server is another one, see GRACE);
 --   layout (a newer Tocsin's log); foreign (the stream's key holds what is no log). Nothing was appended but with ok.
 --
@@ -20,13 +24,15 @@ local GRACE = 2000000       -- microseconds in which every node is to say how fa
 local ENTRY_BYTES = 48      -- what the stream needs for an event beside its record
 local MOST_TRIMMED = 10000  -- events a call: some milliseconds
 local MOST_FORGOTTEN = 200  -- idempotency keys a call, beside as many as come
-local FIRST_APPEND = 12
+local MOST_REOPENED = 1000  -- ended topics a call, beside as many as come
+local FIRST_APPEND = 13
 
-local meta_key, stream, once, order = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local meta_key, stream, once, order, ended, ended_order = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local known_epoch, known_seq, known_time = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local run = ARGV[5]
 local max_events, max_bytes, max_age = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local once_window, once_keys = tonumber(ARGV[9]), tonumber(ARGV[10])
+local ended_topics = tonumber(ARGV[11])
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -168,6 +174,46 @@ local function remembered(key, digest)
   return tonumber(first), tonumber(count), of_then == digest
 end
 
+-- Forget the topics that ended first, where they are too many.
+local function forget_ended(come)
+  for _ = 1, math.min(redis.call('HLEN', ended) - ended_topics, MOST_REOPENED + come) do
+    redis.call('HDEL', ended, redis.call('LPOP', ended_order))
+  end
+end
+
+-- What the append whose topics and finals are these ends: a list of topic, number of the event, and its type; or nil,
+-- the number of an event that is for an ended topic, and that topic.
+local function ends_of(topics, finals)
+  local types, ends, here, number = {}, {}, {}, 0
+  for place, type in string.gmatch(finals, '(%d+):(%S+)') do
+    types[tonumber(place)] = type
+  end
+  for line in string.gmatch(topics, '[^\n]+') do
+    number = number + 1
+    for topic in string.gmatch(line, '%S+') do
+      if here[topic] or redis.call('HGET', ended, topic) then
+        return nil, number, topic
+      end
+    end
+    if types[number] then
+      for topic in string.gmatch(line, '%S+') do
+        here[topic] = true
+        table.insert(ends, { topic, number, types[number] })
+      end
+    end
+  end
+  return ends
+end
+
+-- Note what an append ends whose first event has this seq.
+local function note_ends(ends, first)
+  for _, each in ipairs(ends) do
+    redis.call('HSET', ended, each[1], whole(first + each[2] - 1) .. ' ' .. each[3])
+    redis.call('RPUSH', ended_order, each[1])
+  end
+  forget_ended(#ends)
+end
+
 local function append(place, count)
   local prefix, moment = whole(epoch) .. '-', whole(time)
   for index = place, place + count - 1 do
@@ -180,17 +226,28 @@ end
 -- Append what the caller brought, and say what became of each. Returns the number of idempotency keys that came.
 local function append_all(answer)
   local place, come = FIRST_APPEND, 0
-  for _ = 1, tonumber(ARGV[11]) do
+  local some_ended = redis.call('HLEN', ended) > 0
+  for _ = 1, tonumber(ARGV[12]) do
     local count, key, digest = tonumber(ARGV[place]), ARGV[place + 1], ARGV[place + 2]
-    local first, length, is_same
+    local topics, finals = ARGV[place + 3], ARGV[place + 4]
+    local first, length, is_same, ends, refused, topic
     if key ~= '' then
       first, length, is_same = remembered(key, digest)
     end
+    if not first and (some_ended or finals ~= '') then
+      ends, refused, topic = ends_of(topics, finals)
+    end
     if first then
       table.insert(answer, { is_same and 'again' or 'reused', whole(first), whole(length) })
+    elseif refused then
+      table.insert(answer, { 'ended', whole(refused), topic })
     else
       first = seq + 1
-      append(place + 3, count)
+      append(place + 5, count)
+      if ends and #ends > 0 then
+        note_ends(ends, first)
+        some_ended = true
+      end
       if key ~= '' then
         come = come + 1
         redis.call('HSET', once, key, whole(first) .. ' ' .. whole(count) .. ' ' .. whole(now) .. ' ' .. digest)
@@ -198,7 +255,7 @@ local function append_all(answer)
       end
       table.insert(answer, { 'new', whole(first), whole(count) })
     end
-    place = place + 3 + count
+    place = place + 5 + count
   end
   return come
 end
@@ -215,7 +272,7 @@ end
 if not epoch or not is_whole() or went_back() then
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
   local latest = newest and tonumber(string.match(newest[1], '^%d+')) or 0
-  redis.call('UNLINK', stream, once, order)
+  redis.call('UNLINK', stream, once, order, ended, ended_order)
   epoch = math.max(math.floor(now / 1000), (epoch or 0) + 1, known_epoch + 1, latest + 1)
   seq, floor, total, base, since, is_changed = 0, 0, 0, 0, 0, true
 elseif meta[8] ~= run then

@@ -14,8 +14,9 @@ import msgspec
 
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.record import encode_record
-from tocsin.errors import KeyReused
+from tocsin.errors import KeyReused, TopicEnded
 from tocsin.eventlog.journal.base import Append, Committed, Outcome
+from tocsin.eventlog.journal.ended import MOST, Ended, Final
 
 APPEND, LOOK = "append", "look"
 
@@ -24,7 +25,7 @@ _TEXT = files(__package__).joinpath("log.lua").read_text(encoding="utf-8")
 SOURCES = {APPEND: "#!lua\n" + _TEXT, LOOK: "#!lua flags=allow-oom\n" + _TEXT}
 """By name, what Redis is to load."""
 
-FORM = 1
+FORM = 2
 """Of the script's arguments."""
 
 MICROSECOND = 1e-6
@@ -55,18 +56,24 @@ class Keys(msgspec.Struct, frozen=True):
     @property
     def all(self) -> Sequence[str]:
         """What the script asks for, in its order."""
-        names = ("log", "events", "once", "once-order")
+        names = ("log", "events", "once", "once-order", "ended", "ended-order")
         return [f"{{{self.prefix}}}:{name}" for name in names]
+
+    @property
+    def ended(self) -> str:
+        """The hash of the topics that have ended, each with the seq and the type of its final event."""
+        return f"{{{self.prefix}}}:ended"
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What the log may keep: events, bytes and seconds (0: however old), and idempotency keys."""
+    """What the log may keep: events, bytes and seconds (0: however old), idempotency keys, and topics that have ended."""
 
     events: int
     bytes: int
     age_s: float
     once_window_s: float
     once_keys: int
+    ended_topics: int = MOST
 
     def arguments(self) -> Sequence[int]:
         """As the script asks for them."""
@@ -76,6 +83,7 @@ class Limits(msgspec.Struct, frozen=True):
             round(self.age_s / MICROSECOND),
             round(self.once_window_s / MICROSECOND),
             self.once_keys,
+            self.ended_topics,
         )
 
 
@@ -119,11 +127,21 @@ def arguments(keys: Keys, limits: Limits, head: Head, run: str) -> list[bytes | 
 
 def append_arguments(records: Sequence[bytes], append: Append) -> list[bytes | str | int]:
     """What stands for one append."""
-    once = append.once
+    drafts, once = append.drafts, append.once
+    topics = "\n".join([_words(draft) for draft in drafts])
+    finals = " ".join(
+        [f"{number}:{draft.type}" for number, draft in enumerate(drafts, 1) if draft.final]
+    )
     if once is None:
-        return [len(records), "", "", *records]
+        return [len(records), "", "", topics, finals, *records]
     # The length keeps scope and key apart, whatever they hold.
-    return [len(records), f"{len(once.scope)}:{once.scope}{once.key}", once.digest, *records]
+    key = f"{len(once.scope)}:{once.scope}{once.key}"
+    return [len(records), key, once.digest, topics, finals, *records]
+
+
+def _words(draft: Draft) -> str:
+    """The topics of `draft`, in which there is neither a space nor a line break."""
+    return " ".join(draft.topics) if draft.more_topics else draft.topic
 
 
 def encode_drafts(drafts: Sequence[Draft]) -> list[bytes]:
@@ -156,7 +174,18 @@ def read_outcomes(answer: Any, appends: Sequence[Append]) -> list[Outcome]:
 
 def _outcome(epoch: int, append: Append, told: Sequence[bytes]) -> Outcome:
     kind, first, count = told
+    if kind == b"ended":
+        return TopicEnded(count.decode(), int(first) - 1)
     if kind == b"reused":
         return KeyReused(append.once.key if append.once else "")
     seqs = range(int(first), int(first) + int(count))
     return Committed([EventId(epoch, seq) for seq in seqs], kind == b"again")
+
+
+def read_ended(answer: Sequence[bytes]) -> list[Ended]:
+    """The topics that have ended, the oldest first; `answer` is the whole hash of them."""
+    ended = []
+    for topic, final in zip(answer[::2], answer[1::2], strict=True):
+        seq, type = final.decode().split(" ")
+        ended.append((topic.decode(), Final(int(seq), type)))
+    return sorted(ended, key=lambda each: each[1].seq)

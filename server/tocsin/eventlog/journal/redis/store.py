@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tocsin.core.event import EventId
 from tocsin.eventlog.journal.base import Append, Outcome
+from tocsin.eventlog.journal.ended import Ended
 from tocsin.eventlog.journal.redis.address import Address
 from tocsin.eventlog.journal.redis.entries import Stored, read_entries
 from tocsin.eventlog.journal.redis.link import Link
@@ -18,6 +19,7 @@ from tocsin.eventlog.journal.redis.script import (
     State,
     append_arguments,
     arguments,
+    read_ended,
     read_outcomes,
     read_state,
 )
@@ -69,6 +71,10 @@ class Store:
             command += append_arguments(its_records, append)
         answer = await link.run_script(APPEND, *command)
         return read_state(answer), read_outcomes(answer, appends)
+
+    async def read_ended(self, link: Link) -> Sequence[Ended]:
+        """The topics that have ended, as far as they are remembered; the oldest first."""
+        return read_ended(await link.ask("HGETALL", self.keys.ended))
 
     async def follow(
         self, link: Link, after: EventId, count: int, block_ms: int

@@ -175,10 +175,16 @@ class Tail:
     async def _take_up(self, state: State) -> Opening:
         """Read the window of the log that a look has shown, and go on from its head."""
         events, time = await self._read_window(state)
+        # Those that have ended since come with their final events.
+        ended = [
+            each
+            for each in await self._store.read_ended(self.link)
+            if each[1].seq <= state.head.seq
+        ]
         self._history.begin(state, events)
         self.head = Head(state.head, time)
         epoch, seq = state.head
-        return Opening(EventId(epoch, seq - len(events)), events)
+        return Opening(EventId(epoch, seq - len(events)), events, ended)
 
     async def _read_window(self, state: State) -> tuple[Sequence[Event], int | None]:
         """The newest events that fit into the window, up to the head without a hole; the time of the newest.

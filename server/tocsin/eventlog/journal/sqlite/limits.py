@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from tocsin.eventlog.journal.ended import MOST
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes and times; each is what the setting of the like name says.
@@ -15,6 +17,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         remembered_evictions: pairs of topic and type of which it is known what was evicted last.
         keys: idempotency keys kept at most.
         key_window_s: seconds a key is kept.
+        ended_topics: topics that have ended and are remembered at most.
     """
 
     events: int = 1_000_000
@@ -23,3 +26,4 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     remembered_evictions: int = 100_000
     keys: int = 100_000
     key_window_s: float = 86_400.0
+    ended_topics: int = MOST

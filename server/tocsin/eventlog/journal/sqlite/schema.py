@@ -12,7 +12,7 @@ import sqlite3
 APPLICATION_ID = 0x746F6373
 """In the file's header: the letters "tocs"."""
 
-VERSION = 2
+VERSION = 3
 
 _LOG = """CREATE TABLE log (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -51,12 +51,21 @@ _KEYS = """CREATE TABLE keys (
     time REAL NOT NULL,
     UNIQUE (scope, key)
 )"""
+# Topics that have ended, in that order: the seq and the type of the event by which they did.
+_ENDED = """CREATE TABLE ended (
+    place INTEGER PRIMARY KEY,
+    topic TEXT NOT NULL UNIQUE,
+    seq INTEGER NOT NULL,
+    type TEXT NOT NULL
+)"""
 
 _CREATE = {
     1: (_LOG, _EVENTS, _EVICTED),
     2: (_KEYS,),
+    3: (_ENDED,),
 }
-"""What each version added to the one before. Version 1 knew no idempotency keys; it was never released."""
+"""What each version added to the one before. Version 1 knew no idempotency keys, 2 no topics that end; neither was
+released."""
 
 
 class UnknownVersion(Exception):

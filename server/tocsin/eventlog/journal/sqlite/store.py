@@ -16,6 +16,7 @@ from tocsin.core.event import Event, EventId
 from tocsin.core.record import decode_records, encode_record
 from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Once
+from tocsin.eventlog.journal.ended import Ended, EndedTopics, Final
 from tocsin.eventlog.journal.keys import Appended
 from tocsin.eventlog.journal.sqlite.limits import Limits
 
@@ -68,6 +69,7 @@ class Store:
         floor: the newest seq that was evicted; `floor_total` the bytes of all records up to it.
         forgotten: what `Evictions` calls so, as it was last put by.
         oldest_time: of the oldest event kept; None where none is.
+        ended: the topics that have ended, as they are in the file.
     """
 
     def __init__(self, db: sqlite3.Connection, limits: Limits, wall: float, steady: float) -> None:
@@ -94,6 +96,10 @@ class Store:
             deque()
         )  # a seq, and when it was there at the latest
         self._too_old = 0  # all up to this seq have to go for their age
+        rows = db.execute("SELECT topic, seq, type FROM ended ORDER BY place")
+        self.ended = EndedTopics(
+            limits.ended_topics, [(topic, Final(seq, type)) for topic, seq, type in rows]
+        )
         self._hand = 0  # the place in `evicted` up to which older rows of a pair were looked for
 
     @property
@@ -157,6 +163,18 @@ class Store:
             "DELETE FROM keys WHERE place <= (SELECT max(place) FROM"
             " (SELECT place, time FROM keys ORDER BY place LIMIT ?) WHERE time <= ?)",
             (KEYS_STEP, since),
+        )
+
+    def end(self, ended: Sequence[Ended]) -> None:
+        """Note that these topics, of which there is one, have ended, and forget the oldest of too many."""
+        self.ended.add(ended)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO ended (topic, seq, type) VALUES (?, ?, ?)",
+            [(topic, seq, type) for topic, (seq, type) in ended],
+        )
+        self._db.execute(
+            "DELETE FROM ended WHERE place < (SELECT place FROM ended WHERE topic = ?)",
+            (self.ended.oldest,),
         )
 
     # --- what goes ----------------------------------------------------------------------------
@@ -338,6 +356,7 @@ def cut(db: sqlite3.Connection, head: int) -> None:
     db.execute("BEGIN IMMEDIATE")
     db.execute("DELETE FROM events WHERE seq > ?", (head,))
     db.execute("DELETE FROM keys WHERE first > ?", (head,))
+    db.execute("DELETE FROM ended WHERE seq > ?", (head,))
     # Written in any case: it is seen here whether the disk takes something again.
     db.execute("UPDATE log SET is_copy = 0")
     db.execute("COMMIT")

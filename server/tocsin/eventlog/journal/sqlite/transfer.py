@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Annotated, TypeVar
 
@@ -18,6 +18,7 @@ from msgspec import Meta
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.record import RecordError, decode_records
 from tocsin.errors import InvalidInput, SettingsError
+from tocsin.eventlog.journal.ended import ended_by
 from tocsin.eventlog.journal.sqlite import schema
 from tocsin.eventlog.journal.sqlite.file import cannot_open, connect, prepare
 from tocsin.eventlog.journal.sqlite.limits import Limits
@@ -173,7 +174,8 @@ def export(path: Path, output: IO[bytes]) -> int:
 def read_in(path: Path, lines: Iterable[bytes]) -> int:
     """Make a new file at `path` from the lines of an export; how many events it holds.
 
-    Idempotency keys are not in an export, so they are known no more. The log goes on under the same ids.
+    Idempotency keys are not in an export, so they are known no more; nor are topics that ended by an event which isn't
+    kept: these are open again. The log goes on under the same ids.
 
     Raises:
         SettingsError: there is a file already, it can't be made, or a line is none of an export. What was
@@ -206,16 +208,23 @@ def _read_in(path: Path, lines: Iterable[bytes]) -> int:
         for number, text in numbered:
             some.append(_event(header.epoch, store, len(some), number, text))
             if len(some) == ROWS:
-                store.add(some)
+                _add(store, some)
                 some = []
         if some:
-            store.add(some)
+            _add(store, some)
         db.execute("COMMIT")
         return store.events
     except sqlite3.Error as error:
         raise cannot_open(path, error) from error
     finally:
         db.close()
+
+
+def _add(store: Store, events: Sequence[Event]) -> None:
+    store.add(events)
+    ended = ended_by(events)
+    if ended:
+        store.end(ended)
 
 
 def _event(epoch: int, store: Store, waiting: int, number: int, text: bytes) -> Event:

@@ -23,6 +23,7 @@ from tocsin.core.record import RecordError
 from tocsin.errors import Unavailable
 from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Append, Committed, Opening, Outcome, Window
+from tocsin.eventlog.journal.ended import end_some, ended_by
 from tocsin.eventlog.journal.sqlite import schema
 from tocsin.eventlog.journal.sqlite.file import cannot_open, connect, unavailable
 from tocsin.eventlog.journal.sqlite.limits import Limits
@@ -209,7 +210,7 @@ class Writer:
         except (sqlite3.Error, schema.UnknownVersion, RecordError) as error:
             raise cannot_open(self._path, error) from error
         floor = events[0].id.seq - 1 if events else store.head
-        opening = Opening(EventId(store.epoch, floor), events)
+        opening = Opening(EventId(store.epoch, floor), events, store.ended.all)
         self._file = self._file_now()
         self._told = self._state()
         return Opened(opening, self._told, self._evictions)
@@ -260,7 +261,8 @@ class Writer:
         surplus = store.surplus_to
         has_keys = any(append.once for group in groups for append in group.appends)
         # One statement commits by itself, which spares two turns of waiting for the interpreter's lock.
-        is_plain = count <= ROWS and not has_keys and surplus <= store.floor
+        has_finals = any(end_some(append.drafts) for group in groups for append in group.appends)
+        is_plain = count <= ROWS and not has_keys and not has_finals and surplus <= store.floor
         if not is_plain:
             db.execute("BEGIN IMMEDIATE")
         events: list[Event] = []
@@ -303,15 +305,22 @@ class Writer:
                     if known:
                         of_group.append(known.outcome(once))
                         continue
-                    if drafts:
-                        store.add_key(once, seq + 1, len(drafts), steady)
+                refusal = store.ended.refuse(drafts)
+                if refusal:
+                    of_group.append(refusal)
+                    continue
+                if once and drafts:
+                    store.add_key(once, seq + 1, len(drafts), steady)
                 ids = []
+                first = len(events)
                 for draft in drafts:
                     seq += 1
                     id = EventId(epoch, seq)
                     ids.append(id)
                     events.append(Event(id, draft, now))
                 of_group.append(Committed(ids))
+                if end_some(drafts):
+                    store.end(ended_by(events[first:]))
                 # In parts: between them the loop gets the interpreter's lock.
                 while len(events) - added >= ROWS:
                     store.add(events[added : added + ROWS])
