@@ -85,7 +85,7 @@ packages: # Debian's packages that the tests start for real
 	@sh tests/packages.sh $(DEBIAN)
 
 clean: ## remove what was installed and built
-	rm -rf $(VENV) data dist build $(TYPES)/node_modules tests/clients/node_modules tests/lighthouse/node_modules benchmarks/.cache screenshots
+	rm -rf $(VENV) data dist build $(TYPES)/node_modules tests/clients/node_modules tests/client_js/node_modules tests/client_js/runtimes/node_modules client/js/types tests/lighthouse/node_modules benchmarks/.cache screenshots
 
 $(INSTALLED): pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tocsin needs python3 >= 3.11" >&2; exit 1; }

@@ -14,7 +14,17 @@ from tests.hub_process import HubProcess
 settings.register_profile("tocsin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tocsin")
 
-SLOW = ("process", "redis", "proxies", "browser", "faults", "clients", "monitoring", "model")
+SLOW = (
+    "process",
+    "redis",
+    "proxies",
+    "browser",
+    "client_js",
+    "faults",
+    "clients",
+    "monitoring",
+    "model",
+)
 """The folders whose tests start processes and wait for them, the slowest first."""
 
 

@@ -60,7 +60,7 @@ def test_joined_file_exports_what_the_module_does(tmp_path: Path) -> None:
         for path in (joined, CHECKOUT / ENTRY[1:])
     ]
     assert names[0] == names[1]
-    assert "openLink" in names[0]
+    assert "TocsinSource" in names[0]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)

@@ -35,7 +35,7 @@ export class World {
       request.refuse = (status, headers, body = "") => resolve(new Response(body, { status, headers }));
       request.fail = () => reject(new TypeError("failed"));
       request.accept = () => resolve(this.streamOf(request, init.signal));
-      init.signal.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
+      init.signal?.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
       this.requests.push(request);
     });
   }
@@ -48,7 +48,7 @@ export class World {
         request.sendBytes = (bytes) => controller.enqueue(bytes);
         request.end = () => controller.close();
         request.cut = () => controller.error(new TypeError("network error"));
-        signal.addEventListener("abort", () => {
+        signal?.addEventListener("abort", () => {
           try {
             controller.error(signal.reason);
           } catch {

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.scripted_hub import Script, ScriptedHub
+from tests.client_js.runtimes import Source
+from tests.conftest import StartHub
+
+OpenSource = Callable[..., Source]
+
+
+@pytest.fixture
+def open_source() -> Iterator[OpenSource]:
+    """Run programs with a source each: `open_source(url, runtime="node", **options)`. All of them are ended."""
+    opened: list[Source] = []
+
+    def open_one(url: str, runtime: str = "node", **options: Any) -> Source:
+        opened.append(Source(url, runtime, **options))
+        return opened[-1]
+
+    yield open_one
+    for source in opened:
+        source.close()
+
+
+@pytest.fixture
+def script_hub(start_hub: StartHub) -> Iterator[Callable[[Script], ScriptedHub]]:
+    """Put a script before a real hub: `script_hub(script)`."""
+    made: list[ScriptedHub] = []
+
+    def make(script: Script) -> ScriptedHub:
+        made.append(ScriptedHub(start_hub().port, script))
+        return made[-1]
+
+    yield make
+    for hub in made:
+        hub.close()
