@@ -715,7 +715,7 @@ async def test_operator_sees_who_is_connected_page_by_page_and_ends_one(tmp_path
         delete = raw("DELETE /api/streams?number=2 HTTP/1.1", HOST, ops)
         assert (await ask(delete)).status == 204
         *_, last = await clients[1].read_to_end()
-        assert (last.type, last.json["reason"]) == ("busy", "ended")
+        assert (last.type, last.json["reason"]) == ("busy", "operator")
         assert (await ask(delete)).status == 404
         assert set(server.hub.streams) == {1, 3}
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
@@ -20,17 +21,45 @@ from tornado.iostream import IOStream
 from tests.accounting import assert_conserved
 from tests.sse import EventStreamParser, ServerSentEvent
 from tocsin import Draft, EventId, Filter, Hub, Settings
+from tocsin.errors import TopicEnded
 from tocsin.eventlog.recent import Recent
 
-TOPICS = st.sampled_from(["a", "b", "c", "a b", "c a b"])
+TOPICS = st.sampled_from(["a", "b", "c", "d", "a b", "c a b"])
 """Of an event, one or several."""
-DRAFTS = st.lists(st.tuples(TOPICS, st.sampled_from("tu")), min_size=1, max_size=9)
+IS_FINAL = st.sampled_from([False] * 11 + [True])
+DRAFTS = st.lists(st.tuples(TOPICS, st.sampled_from("tu"), IS_FINAL), min_size=1, max_size=9)
 RECENT = (
     st.none()
     | st.builds(Recent, st.integers(1, 4))
     | st.builds(Recent, st.just(0), st.integers(1, 2))
 )
-FILTERS = st.sampled_from([Filter(), Filter(["a"]), Filter(["b", "c"]), Filter(["a*"], ["t"])])
+FILTERS = st.sampled_from(
+    [
+        Filter(),
+        Filter(["a"]),
+        Filter(["b", "c"]),
+        Filter(["a*"], ["t"]),
+        Filter(["b"], ["t"]),
+        Filter(["b", "c"], ["t"]),
+        Filter(["a", "b*"]),
+    ]
+)
+
+Drafts = list[tuple[str, str, bool]]
+
+
+class Published(NamedTuple):
+    """An event of the present epoch; `topics` as in `TOPICS`."""
+
+    id: str
+    topics: str
+    type: str
+    final: bool
+
+    @property
+    def ends(self) -> list[str]:
+        """What a client is told behind it."""
+        return [told_end(topic, self.id) for topic in self.topics.split() if self.final]
 
 
 @dataclass
@@ -44,6 +73,9 @@ class Client:
     end: socket.socket | None = None
     seen: list[ServerSentEvent] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
+    cursor: int = 0  # where its stream began
+    is_over: bool = False  # all its topics have ended, and so has its stream
+    saw_end: bool = False
 
 
 class HubMachine(RuleBasedStateMachine):
@@ -55,13 +87,14 @@ class HubMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.now = 1_000.0
-        self.log: list[tuple[str, str, str]] = []  # id, topics, type of the present epoch
+        self.log: list[Published] = []  # of the present epoch
+        self.ended: dict[str, Published] = {}  # by topic
         self.all: list[Client] = []
         self.start()
 
     def start(self) -> None:
         self.now += 1
-        self.log = []
+        self.log, self.ended = [], {}
         config = Settings(history_events=6, history_age=100.0, max_clients=100)
         self.hub = Hub(config, clock=lambda: self.now, monotonic=lambda: self.now)
         self.loop.run_until_complete(self.hub.start())
@@ -97,7 +130,7 @@ class HubMachine(RuleBasedStateMachine):
             self.run(asyncio.sleep(0))
 
     @rule(drafts=DRAFTS)
-    def publish(self, drafts: list[tuple[str, str]]) -> None:
+    def publish(self, drafts: Drafts) -> None:
         self.run(self.append(drafts))
 
     @rule(
@@ -110,8 +143,8 @@ class HubMachine(RuleBasedStateMachine):
     def make_client_between_two_appends(
         self,
         filter: Filter,
-        before: list[tuple[str, str]],
-        after: list[tuple[str, str]],
+        before: Drafts,
+        after: Drafts,
         turns: tuple[int, int],
     ) -> Client:
         client = Client(filter)
@@ -121,6 +154,9 @@ class HubMachine(RuleBasedStateMachine):
         async def before_their_passes_are_done() -> None:
             await self.append(before)
             await self.take_turns(turns[0])
+            expected, _ = self.owed(client)
+            client.cursor = self.begins_at(client, expected)
+            self.expect_opening(client, expected)
             self.hub.subscribe(IOStream(ours), filter, chunked=False)
             self.all.append(client)
             await self.take_turns(turns[1])
@@ -135,14 +171,74 @@ class HubMachine(RuleBasedStateMachine):
             await asyncio.sleep(0)
             assert_conserved(self.hub)
 
-    async def append(self, drafts: list[tuple[str, str]]) -> None:
-        receipts = await self.hub.publish(*[draft(topics, type) for topics, type in drafts])
-        for receipt, (topics, type) in zip(receipts, drafts, strict=True):
-            self.log.append((str(receipt.id), topics, type))
-            matching = [c for c in self.all if c.end and is_for(c.filter, topics, type)]
+    async def append(self, drafts: Drafts) -> None:
+        refused = self.first_refused(drafts)
+        if refused:
+            with pytest.raises(TopicEnded) as told:
+                await self.hub.publish(*[draft(*each) for each in drafts])
+            assert (told.value.topic, told.value.place) == refused
+            return
+        receipts = await self.hub.publish(*[draft(*each) for each in drafts])
+        for receipt, (topics, type, final) in zip(receipts, drafts, strict=True):
+            event = Published(str(receipt.id), topics, type, final)
+            self.log.append(event)
+            if final:
+                self.ended.update(dict.fromkeys(topics.split(), event))
+            matching = [
+                client
+                for client in self.all
+                if client.end and not client.is_over and is_for(client.filter, topics, type)
+            ]
             assert receipt.recipients == len(matching)
             for client in matching:
-                client.expected.append(str(receipt.id))
+                client.expected += [event.id, *event.ends]
+        for client in self.all:
+            if client.end and not client.is_over:
+                self.expect_over(client)
+
+    def first_refused(self, drafts: Drafts) -> tuple[str, int] | None:
+        """The first topic of these that has ended by then, and the place of the event."""
+        ended = set(self.ended)
+        for place, (topics, _, final) in enumerate(drafts):
+            for topic in topics.split():
+                if topic in ended:
+                    return topic, place
+            ended.update(topics.split() if final else ())
+        return None
+
+    def is_covered(self, filter: Filter) -> bool:
+        """Whether nothing can come for `filter` any more."""
+        return bool(filter.patterns) and all(each in self.ended for each in filter.patterns)
+
+    def expect_over(self, client: Client) -> None:
+        """Where nothing can come for `client` any more: it is told of what it was not told yet, and its stream ends."""
+        if not self.is_covered(client.filter):
+            return
+        client.is_over = True
+        for topic, event in self.named(client):
+            end = told_end(topic, event.id)
+            if end not in client.expected:
+                client.expected.append(end)
+
+    def named(self, client: Client) -> list[tuple[str, Published]]:
+        """The topics that `client` names and that have ended, in that order."""
+        named = [(each, self.ended[each]) for each in client.filter.exact if each in self.ended]
+        return sorted(named, key=lambda each: parse(each[1].id))
+
+    def expect_opening(self, client: Client, kept: list[str]) -> None:
+        """Expect what a stream that begins at its cursor, and is owed `kept`, gets at once."""
+        client.expected, client.is_over, client.saw_end = [], False, False
+        if not self.is_covered(client.filter):
+            before = [each for each in self.named(client) if parse(each[1].id).seq <= client.cursor]
+            client.expected += [told_end(topic, event.id) for topic, event in before]
+        for event in self.log:
+            if event.id in kept:
+                client.expected += [event.id, *event.ends]
+        self.expect_over(client)
+
+    def begins_at(self, client: Client, kept: list[str]) -> int:
+        """The cursor of a stream without an id that is owed `kept`."""
+        return parse(kept[0]).seq - 1 if kept else self.hub.ring.head
 
     @rule(seconds=st.sampled_from([1, 60, 200]))
     def time_passes(self, seconds: float) -> None:
@@ -172,9 +268,19 @@ class HubMachine(RuleBasedStateMachine):
     def subscribe(self, client: Client) -> None:
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
-        client.end, client.parser = theirs, EventStreamParser()
         kept, lost = self.owed(client)
-        client.expected = kept
+        has_all = (
+            self.is_covered(client.filter)
+            and self.is_of_this_epoch(client.last_event_id)
+            and not kept
+            and not lost
+        )
+        assert self.hub.has_all(client.filter, client.last_event_id) == has_all
+        if has_all:  # it is told 204
+            ours.close()
+            theirs.close()
+            return
+        client.end, client.parser = theirs, EventStreamParser()
 
         async def open_stream() -> None:
             self.hub.subscribe(
@@ -187,6 +293,8 @@ class HubMachine(RuleBasedStateMachine):
 
         self.run(open_stream())
         welcome, gap = self.opening(client)
+        client.cursor = max(parse(client.last_event_id).seq, self.hub.ring.floor)
+        self.expect_opening(client, kept)
         assert welcome.json["replayed"] == len(kept)
         assert (gap is not None) == lost, f"told {gap}, lost {lost}"
         if gap and gap.json["reason"] == "evicted" and client.filter.is_everything:
@@ -196,9 +304,11 @@ class HubMachine(RuleBasedStateMachine):
     def owed(self, client: Client) -> tuple[list[str], bool]:
         """The ids a client that subscribes now must get replayed, and whether it has lost some."""
         floor = self.hub.ring.id_at(self.hub.ring.floor)
+        wanted = [each.id for each in self.log if is_for(client.filter, each.topics, each.type)]
         if not client.last_event_id:
+            if client.recent is None and self.is_covered(client.filter):
+                return [id for id in wanted if parse(id) > floor], False
             return self.recent(client, floor), False
-        wanted = [id for id, topics, type in self.log if is_for(client.filter, topics, type)]
         last = EventId.parse(client.last_event_id)
         assert last is not None
         foreign = last.epoch != self.hub.ring.epoch
@@ -208,14 +318,17 @@ class HubMachine(RuleBasedStateMachine):
         kept = [id for id in since if parse(id) > floor]
         return kept, foreign or len(kept) < len(since)
 
+    def is_of_this_epoch(self, id: str) -> bool:
+        return bool(id) and parse(id).epoch == self.hub.ring.epoch
+
     def recent(self, client: Client, floor: EventId) -> list[str]:
         """The ids that a client which has nothing of this log asked to get first."""
         if client.recent is None:
             return []
         kept = [
-            (id, topics.split())
-            for id, topics, type in self.log
-            if parse(id) > floor and is_for(client.filter, topics, type)
+            (each.id, each.topics.split())
+            for each in self.log
+            if parse(each.id) > floor and is_for(client.filter, each.topics, each.type)
         ]
         if client.recent.last:
             return [id for id, _ in kept[-client.recent.last :]]
@@ -238,7 +351,8 @@ class HubMachine(RuleBasedStateMachine):
 
     def receive(self, client: Client) -> None:
         client.seen += self.read(client)
-        assert [event.last_event_id for event in client.seen] == client.expected
+        assert [told(event) for event in client.seen] == client.expected
+        assert client.saw_end == client.is_over
         if client.seen:
             client.last_event_id = client.seen[-1].last_event_id
 
@@ -251,6 +365,7 @@ class HubMachine(RuleBasedStateMachine):
             except BlockingIOError:
                 return events
             if not data:
+                client.saw_end = True
                 return events
             events += client.parser.feed(data)
 
@@ -263,9 +378,20 @@ class HubMachine(RuleBasedStateMachine):
         self.loop.close()
 
 
-def draft(topics: str, type: str) -> Draft:
+def draft(topics: str, type: str, final: bool) -> Draft:
     topic, *more_topics = topics.split()
-    return Draft(type, b"{}", topic, more_topics=tuple(more_topics))
+    return Draft(type, b"{}", topic, more_topics=tuple(more_topics), final=final)
+
+
+def told(event: ServerSentEvent) -> str:
+    """What `event` says: its id, or that a topic has ended."""
+    if event.type != "end":
+        return event.last_event_id
+    return told_end(event.json["topic"], event.json["id"])
+
+
+def told_end(topic: str, id: str) -> str:
+    return f"end of {topic} by {id}"
 
 
 def is_for(filter: Filter, topics: str, type: str) -> bool:
@@ -295,9 +421,7 @@ class SlicedHubMachine(HubMachine):
         super().__init__()
 
     @rule(client=HubMachine.clients, drafts=DRAFTS, turns=st.integers(0, 12))
-    def reconnect_during_a_pass(
-        self, client: Client, drafts: list[tuple[str, str]], turns: int
-    ) -> None:
+    def reconnect_during_a_pass(self, client: Client, drafts: Drafts, turns: int) -> None:
         async def some_turns() -> None:
             await self.append(drafts)
             await self.take_turns(turns)

@@ -54,8 +54,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
             for topic in topics:
                 if not self.publish.allows(topic):
                     raise self.refusal("publish", f"on topic {topic[:SHOWN_TOPIC]!r}", "topic")
-        if final and not self.end.allows_each(topics):
-            raise self.refusal("end", f"topic {topics[0][:SHOWN_TOPIC]!r}", "topic")
+        if final and not self.end.is_everything:
+            for topic in topics:
+                if not self.end.allows(topic):
+                    raise self.refusal("end", f"topic {topic[:SHOWN_TOPIC]!r}", "topic")
 
     def readable(self, filter: Filter) -> Filter:
         """What of `filter` it may read; `filter` itself where that is all.

@@ -7,7 +7,7 @@ before rights are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from tocsin.core.event import check_topic
 from tocsin.core.filters import Filter, without_covered
@@ -57,10 +57,6 @@ class Patterns:
     def allows(self, topic: str) -> bool:
         """Whether `topic`, which is none of the hub's own, is one of them."""
         return topic in self.exact or topic.startswith(self.prefixes)
-
-    def allows_each(self, topics: Sequence[str]) -> bool:
-        """Whether all of `topics` are."""
-        return all(map(self.allows, topics))
 
     def narrow(self, filter: Filter) -> Filter | None:
         """What of `filter` lies inside: itself where all does; None where nothing does."""

@@ -56,19 +56,34 @@ def read_binary(headers: Mapping[str, str], body: bytes, *, is_json: bool) -> Cl
 
 
 def draft_of_cloud_event(
-    event: CloudEvent, topic: str, timestamp: str, *, max_bytes: int, has_key: bool
+    event: CloudEvent,
+    topic: str,
+    timestamp: str,
+    *,
+    max_bytes: int,
+    has_key: bool,
+    final: bool = False,
 ) -> Draft:
     """The draft of `event` on `topic`; its data is the event in the JSON format, so that nothing of it is lost.
 
     Its message is the `message` of its data, or its data if that is a text, else its subject or type. Its source and
-    id are the idempotency key, unless the request has one.
+    id are the idempotency key, unless the request has one. It ends its topic where the request says so (`final`), or its
+    extension attribute of that name.
 
     Raises:
-        InvalidInput: its type can't be one here, or it is too large.
+        InvalidInput: its type can't be one here, its `final` is no boolean, or it is too large.
     """
     key = "" if has_key else key_of(event)
-    message = _message(event)
-    return draft_of(event["type"], message, event, topic, timestamp, max_bytes=max_bytes, key=key)
+    return draft_of(
+        event["type"],
+        _message(event),
+        event,
+        topic,
+        timestamp,
+        max_bytes=max_bytes,
+        key=key,
+        final=_is_final(event) or final,
+    )
 
 
 def key_of(event: CloudEvent) -> str:
@@ -92,6 +107,16 @@ def _checked(event: CloudEvent) -> CloudEvent:
             f"specversion must be {VERSION}", code="invalid_specversion", field="specversion"
         )
     return event
+
+
+def _is_final(event: CloudEvent) -> bool:
+    """What the extension attribute `final` says: a boolean, which is a text in a header (CloudEvents, section 2.4)."""
+    final = event.get("final", False)
+    if isinstance(final, bool):
+        return final
+    if final in ("true", "false"):
+        return bool(final == "true")
+    raise InvalidInput("final must be true or false", code="invalid_field", field="final")
 
 
 def _message(event: CloudEvent) -> str:

@@ -1,6 +1,6 @@
 """What a publisher sends: one event, or a batch of them, read into drafts.
 
-An event is a JSON object with `type`, `message` and, if wanted, `data`, `topic` and `topics`. A batch is a JSON
+An event is a JSON object with `type`, `message` and, if wanted, `data`, `topic`, `topics` and `final`. A batch is a JSON
 array of them, or NDJSON (one a line). A batch is taken whole or not at all.
 
 A body may be hostile or just large, and all streams wait while it is read. So a batch is read in
@@ -49,6 +49,7 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     data: dict[str, Any] = {}
     topic: str | UnsetType = UNSET
     topics: tuple[str, ...] = ()
+    final: bool = False
 
     @property
     def all_topics(self) -> tuple[str, ...]:
@@ -73,6 +74,8 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
         if self.topic is not UNSET:
             names += 1
         if self.topics:
+            names += 1
+        if self.final:
             names += 1
         if not self.data:  # as most are, and a batch has a thousand
             return names
@@ -156,8 +159,10 @@ def read_event(body: bytes, timestamp: str, *, max_bytes: int) -> Draft:
     return _draft(event, timestamp, max_bytes, key)
 
 
-def read_event_on(topic: str, body: bytes, type: str, timestamp: str, *, max_bytes: int) -> Draft:
-    """The same where the request names the topic, and the type of an event that names none.
+def read_event_on(
+    topic: str, body: bytes, type: str, timestamp: str, *, max_bytes: int, final: bool = False
+) -> Draft:
+    """The same where the request names the topic, the type of an event that names none, and whether it is `final`.
 
     Raises:
         InvalidInput: it can't be taken; the event names another topic.
@@ -168,6 +173,7 @@ def read_event_on(topic: str, body: bytes, type: str, timestamp: str, *, max_byt
         raise InvalidInput(message, code="topic_mismatch", field="topic")
     event.topic = topic
     event.type = event.type or type
+    event.final = event.final or final
     key = check_key(event.key, "key") if event.key else ""
     return _draft(event, timestamp, max_bytes, key)
 
@@ -181,13 +187,15 @@ def draft_of(
     *,
     max_bytes: int,
     key: str = "",
+    final: bool = False,
 ) -> Draft:
     """The draft of an event that was sent in another form, as clients get what is posted.
 
     Raises:
         InvalidInput: it can't be taken.
     """
-    return _draft(EventBody(type, message, data, topic), timestamp, max_bytes, key)
+    event = EventBody(type, message, data, topic, final=final)
+    return _draft(event, timestamp, max_bytes, key)
 
 
 def text_of(message: bytes | str) -> str:
@@ -298,8 +306,8 @@ def _draft(event: EventBody, timestamp: str, max_bytes: int, key: str = "") -> D
     size = len(data) + len(event.type) + FRAME_BYTES
     if size > max_bytes:
         raise _too_large(max_bytes, size)
-    if key or more_topics:
-        return Draft(event.type, data, topic, SOURCE, more_topics, key=key)
+    if key or more_topics or event.final:
+        return Draft(event.type, data, topic, SOURCE, more_topics, key=key, final=event.final)
     return Draft(event.type, data, topic, SOURCE)
 
 

@@ -122,6 +122,21 @@ def resolve(
     return _from(max(requested.seq, floor), str(requested), ring, filter)
 
 
+def from_start(ring: RingBuffer, filter: Filter, history: History | None = None) -> Resume:
+    """Where a client begins that names no id, and gets everything kept: of topics of which nothing more comes."""
+    floor = (history or ring).floor
+    return Resume(floor, str(ring.id_at(floor)), False, _count(floor, ring, filter))
+
+
+def known_id(last_event_ids: str | Sequence[str], ring: RingBuffer) -> EventId | None:
+    """The newest of these ids that this log has given; None where it gave none of them."""
+    if isinstance(last_event_ids, str):
+        last_event_ids = (last_event_ids,)
+    parsed = [id for id in map(EventId.parse, last_event_ids) if id is not None]
+    known = [id for id in parsed if id.epoch == ring.epoch and id.seq <= ring.head]
+    return max(known, default=None)
+
+
 def id_ahead(last_event_ids: str | Sequence[str], ring: RingBuffer) -> EventId | None:
     """The newest of these ids, if this process has not come to it; else None.
 
@@ -158,10 +173,9 @@ def find_gap(
 def _newest(last_event_ids: Sequence[str], ring: RingBuffer) -> str:
     if not last_event_ids:
         return ""
-    parsed = [id for id in map(EventId.parse, last_event_ids) if id is not None]
-    known = [id for id in parsed if id.epoch == ring.epoch and id.seq <= ring.head]
+    known = known_id(last_event_ids, ring)
     if known:
-        return str(max(known))
+        return str(known)
     return next((id for id in last_event_ids if id), "")
 
 

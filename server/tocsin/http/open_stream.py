@@ -15,7 +15,7 @@ from tocsin.access.principal import Principal
 from tocsin.core.filters import Filter
 from tocsin.errors import Busy
 from tocsin.eventlog.recent import Recent
-from tocsin.http.answer import ClosingStream, Pairs, of_error
+from tocsin.http.answer import Answer, ClosingStream, Pairs, of_error
 from tocsin.http.http1 import date, encode_answer, encode_fields
 from tocsin.hub.hub import Hub
 from tocsin.hub.stream import Stream
@@ -73,11 +73,15 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
         """Open it over `connection`, which the hub owns from here on.
 
         Where the hub takes no more streams, `connection` is still the caller's, and what it should send is
-        returned: `come_back`. Only a client whose `Accept` names no event stream is told 503.
+        returned: `come_back`. Only a client whose `Accept` names no event stream is told 503. A client that has
+        all that ever comes is told 204: a browser's EventSource takes it for its end (WHATWG HTML, section 9.2.3).
         """
         head = stream_head(self.chunked, self.of_every_answer, self.second)
         if self.is_internal:  # however full the hub is: whether events arrive is another question
             return self.hub.listen(connection, self.filter, head=head, chunked=self.chunked)
+        if self.hub.has_all(self.filter, self.last_event_ids):
+            self.hub.counters.rejected["ended"] += 1
+            return self._refusal(Answer(204, content_type=""))
         try:
             stream = self.hub.subscribe(
                 connection,
@@ -93,16 +97,15 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
             )
         except Busy as busy:
             if not self.is_for_events:
-                return self._refusal(busy)
+                return self._refusal(of_error(busy))
             return come_back(busy.reason, busy.retry_ms, self.of_every_answer, self.second)
         if audit.is_on():
             name = self.reader.name if self.reader else ""
             audit.note_stream(name, self.peer, stream.number, self.filter.patterns)
         return stream
 
-    def _refusal(self, busy: Busy) -> ClosingStream:
-        """503, for a program that is no event source."""
-        answer = of_error(busy)
+    def _refusal(self, answer: Answer) -> ClosingStream:
+        """`answer`, and the end of the connection."""
         data = encode_answer(answer, self.of_every_answer, self.second, False, False)
         return ClosingStream(data)
 

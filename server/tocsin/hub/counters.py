@@ -28,13 +28,15 @@ CLOSE_REASONS = (
     "age",
     "expired",
     "revoked",
+    "operator",
     "ended",
 )
 REJECT_REASONS = (
     *("full", "draining", "patterns", "principal", "address", "no_key_set", "invalid", "forbidden"),
+    "ended",
 )
 PUBLISH_REJECT_REASONS = (
-    *("invalid", "too_large", "unsupported", "forbidden", "rate_limited", "unavailable"),
+    *("invalid", "too_large", "unsupported", "forbidden", "rate_limited", "ended", "unavailable"),
 )
 REFUSAL_REASONS = (
     "malformed",  # credentials that are none: another scheme, no token
@@ -168,6 +170,7 @@ class Counters:
         self.published = dict.fromkeys(SOURCES, 0)
         self.published_by_type = dict.fromkeys((*TYPES, "other"), 0)
         self.published_again = 0
+        self.topics_ended = 0
         self.hook_fallbacks = dict.fromkeys(HOOK_FALLBACKS, 0)
         self.hook_left_out = 0
         self.refused = dict.fromkeys(REFUSAL_REASONS, 0)

@@ -55,6 +55,7 @@ class FanOut:
         clock: Unix time in seconds.
         head: the newest seq of the log.
         on_failure: told of what makes a pass end before everybody has what is theirs: a bug.
+        is_over: whether nothing can come any more that a filter lets through.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class FanOut:
         clock: Callable[[], float],
         head: Callable[[], int],
         on_failure: Callable[[Exception], None],
+        is_over: Callable[[Filter], bool],
     ) -> None:
         self._counters = counters
         self._head = head
+        self._is_over = is_over
         self._on_failure = on_failure
         self._groups: dict[tuple[Filter, bool], Group[Stream]] = {}
         self._index: SubscriptionIndex[Group[Stream]] = SubscriptionIndex()
@@ -154,6 +157,17 @@ class FanOut:
         """Take an internal event, which is not of the log; returns how many streams it is for."""
         return self._give_all(self._index.matching(entry.topic, entry.type), entry)
 
+    def note_ended(self, topics: Iterable[str]) -> None:
+        """Note that nothing comes on these topics after what was taken: streams that have nothing to come are ended.
+
+        They are when they have been sent what they wait for, by a pass; those that lag are their `Log`'s to end.
+        """
+        for topic in topics:
+            for group in self._index.naming(topic):
+                if not group.may_be_over:
+                    group.may_be_over = True
+                    self._due.append(group)
+
     def _matching_each(self, entries: Sequence[Entry]) -> list[list[Group[Stream]]] | None:
         """For each entry the groups that it is for; None where that is work for more than one turn of the loop."""
         found, left = [], ROUTED_AT_ONCE
@@ -239,6 +253,8 @@ class FanOut:
                     self._send_one(group, group.pending[0])
                 else:
                     yield from self._sends_to(group)
+                if group.may_be_over:
+                    yield from self._ends(group)
             except Exception:  # a bug: without this, no stream would get anything ever again
                 log.exception("a pass failed; the streams it was for are closed, and resume")
                 self._fail(group)
@@ -279,6 +295,24 @@ class FanOut:
         for first in range(0, len(joining), PART):
             part = joining[first : first + PART]
             self._catch_up_all(part, batch)
+            yield from self._pauses(len(part))
+
+    def _ends(self, group: Group[Stream]) -> Iterator[None]:
+        """End the streams of `group`, if they have all that ever comes for them."""
+        if self._unrouted:  # some of it may be for them
+            self._due.append(group)
+            return
+        if group.pending:  # it is due again
+            return
+        group.may_be_over = False
+        if not self._is_over(group.filter):
+            return
+        live = tuple(group.live)
+        for first in range(0, len(live), PART):
+            part = live[first : first + PART]
+            for stream in part:
+                if stream.state == State.LIVE:
+                    stream.finish()
             yield from self._pauses(len(part))
 
     def _pauses(self, sent_to: int) -> Iterator[None]:

@@ -68,6 +68,7 @@ class Group(Generic[Member]):
         size: how many streams there are, the lagging ones too.
         matched: how many events the group was given since it was made.
         pending: those of them that came since its last pass.
+        may_be_over: whether a topic that it names has ended since then: its streams may have nothing to come.
     """
 
     __slots__ = (
@@ -79,6 +80,7 @@ class Group(Generic[Member]):
         "live",
         "mark",
         "matched",
+        "may_be_over",
         "pending",
         "size",
     )
@@ -100,6 +102,7 @@ class Group(Generic[Member]):
         self.size = 0
         self.matched = 0
         self.pending: list[Entry] = []
+        self.may_be_over = False
         self._unrouted = unrouted
 
     @property

@@ -165,6 +165,10 @@ class Hub(HubStatus):
             recent,
         )
 
+    def has_all(self, filter: Filter, last_event_id: str | Sequence[str]) -> bool:
+        """Whether a client with this id needn't come back, as `Subscriptions.has_all` says."""
+        return self._subscriptions.has_all(filter, last_event_id)
+
     def end_stream(self, stream: Stream, reason: str) -> None:
         """End one stream; its client is told `reason`, and when to come back."""
         self._subscriptions.end_for(stream, reason)

@@ -79,6 +79,9 @@ class InternalStreams:
         """Put it into the fan-out."""
         self._fan_out.let_in(stream)
 
+    def on_over(self, stream: Stream) -> None:
+        """Nothing: reserved topics don't end."""
+
     def on_closed(self, stream: Stream, reason: str) -> None:
         """Forget it."""
         self.open.discard(stream)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tocsin.core.filters import Filter
 from tocsin.errors import Unavailable
@@ -105,6 +105,12 @@ class Polls:
         due: dict[PollGroup, None] = {}
         for kind in kinds:
             due.update(dict.fromkeys(self._index.matching(*kind)))
+        for group in due:
+            self._wake_later(tuple(group.polls))
+
+    def note_ended(self, topics: Iterable[str]) -> None:
+        """Wake those that asked for one of these topics, which have ended: there may be nothing to wait for."""
+        due = dict.fromkeys(group for topic in topics for group in self._index.naming(topic))
         for group in due:
             self._wake_later(tuple(group.polls))
 

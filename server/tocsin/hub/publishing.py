@@ -19,6 +19,8 @@ from tocsin.eventlog.entry import Entry
 from tocsin.eventlog.journal import (
     Append,
     Committed,
+    Ended,
+    EndedTopics,
     History,
     Journal,
     Nodes,
@@ -26,6 +28,7 @@ from tocsin.eventlog.journal import (
     Opening,
     Outcome,
     Window,
+    ended_by,
 )
 from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.counters import Counters
@@ -107,6 +110,7 @@ class Publishing:
     Attributes:
         ring: the window over the log; another one after each reset.
         fan_out: gets what was committed.
+        ended: the topics that have ended by what was delivered; another object after each reset.
         polls: are woken by what was committed.
         end_of_turn: when what came in during a turn of the loop is handed to the journal, in one go.
         draining: whether new work is refused.
@@ -133,8 +137,14 @@ class Publishing:
         self._clock = clock
         self._monotonic = monotonic
         self._on_reset = on_reset
-        self.ring = self._new_ring(Opening(EventId(0, 0)))
-        self.fan_out = FanOut(counters, clock, lambda: self.ring.head, self.fail)
+        self._take_up(Opening(EventId(0, 0)))
+        self.fan_out = FanOut(
+            counters,
+            clock,
+            lambda: self.ring.head,
+            self.fail,
+            lambda asked: self.ended.cover(asked),
+        )
         self.polls = Polls(settings)
         self.draining = False
         self.end_of_turn = EndOfTurn()
@@ -153,7 +163,7 @@ class Publishing:
         self._loop = asyncio.get_running_loop()
         self.failure = self._loop.create_future()
         window = Window(self._settings.window_events, self._settings.window_bytes)
-        self.ring = self._new_ring(await self._journal.start(self._deliver, self._reset, window))
+        self._take_up(await self._journal.start(self._deliver, self._reset, window))
 
     async def stop(self) -> None:
         """Close the journal, when it has committed what is under way."""
@@ -289,6 +299,9 @@ class Publishing:
             entries = Entry.of_all(events)
             self.ring.append(entries, self._monotonic())
             recipients = self.fan_out.enqueue(entries)
+            ended = ended_by(events)
+            if ended:
+                self._note_ended(ended)
             self.fan_out.start()
             self.polls.note(entries)
         except Exception as error:
@@ -301,6 +314,14 @@ class Publishing:
             self._counters.count_published(events, sizes, recipients)
         except Exception:  # the events are in the log, and their publisher is told so
             log.exception("counting failed, of what was published all the same")
+
+    def _note_ended(self, ended: Sequence[Ended]) -> None:
+        """These topics have ended by what was just given to the groups."""
+        self.ended.add(ended)
+        self._counters.topics_ended += len(ended)
+        topics = [topic for topic, _ in ended]
+        self.fan_out.note_ended(topics)
+        self.polls.note_ended(topics)
 
     def _keep_counts(self, first: EventId, recipients: Sequence[int]) -> None:
         """Keep for how many streams each of these events is: a publisher will be told."""
@@ -365,10 +386,14 @@ class Publishing:
         reason = "hole" if opening.floor.epoch == self.ring.epoch else "new_log"
         self._counters.journal_resets[reason] += 1
         log.warning("every stream is ended, and resumes", extra={"reason": reason})
-        self.ring = self._new_ring(opening)
+        self._take_up(opening)
         self.fan_out.forget()
         self.polls.wake_all()
         self._on_reset()
+
+    def _take_up(self, opening: Opening) -> None:
+        self.ring = self._new_ring(opening)
+        self.ended = EndedTopics(self._settings.ended_topics, opening.ended)
 
     def _new_ring(self, opening: Opening) -> RingBuffer:
         ring = RingBuffer(

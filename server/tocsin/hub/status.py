@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tocsin.core.event import EventId
 from tocsin.core.filters import Filter
-from tocsin.eventlog.journal import History
+from tocsin.eventlog.journal import EndedTopics, History
 from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.polls import Polls
 from tocsin.hub.publishing import Publishing
@@ -55,6 +55,11 @@ class HubStatus:
     def ring(self) -> RingBuffer:
         """The window over the log; another one after a new log began."""
         return self._publishing.ring
+
+    @property
+    def ended_topics(self) -> EndedTopics:
+        """The topics that have ended by what was delivered; another object after a new log began."""
+        return self._publishing.ended
 
     @property
     def journal_status(self) -> str:

@@ -45,6 +45,9 @@ class Log(Protocol):
     def on_caught_up(self, stream: Stream) -> None:
         """The stream has reached the head: it is to become live, or to join."""
 
+    def on_over(self, stream: Stream) -> None:
+        """The stream has all that ever comes for it: it is to end."""
+
     def on_closed(self, stream: Stream, reason: str) -> None:
         """The stream is over. Called once."""
 
@@ -78,6 +81,7 @@ class Stream(Delivered):
         stalled_at: when bytes last left for it while it lags, by the loop's clock.
         reader: who opened it; None where everybody may do everything, and for the hub's own.
         selection: what it gets first, where that is not all that follows its cursor; None from then on.
+        began_at: the cursor at which it began to read the log.
         looked_to: a floor of the log up to which nothing was evicted that it still has to get.
     """
 
@@ -88,6 +92,7 @@ class Stream(Delivered):
         "_events_apart",
         "_log",
         "_reason",
+        "began_at",
         "group",
         "looked_to",
         "number",
@@ -124,7 +129,7 @@ class Stream(Delivered):
         self.reader: Reader | None = None
         self.selection: Selection | None = None
         self.replays = 0
-        self.opened_at_seq = cursor
+        self.opened_at_seq = self.began_at = cursor
         self.since = group.meant
         self.looked_to = cursor
         self._reason = "client"  # why it closes, if its connection does
@@ -171,6 +176,7 @@ class Stream(Delivered):
     def place(self, cursor: int, head: int) -> None:
         """Be at `cursor` of a log whose newest event is `head`; it was sent no event yet."""
         self.mark = Mark(cursor, 0, self.mark.bytes)
+        self.began_at = cursor
         self.since = self.group.meant
         self.opened_at_seq = head
 
@@ -270,6 +276,10 @@ class Stream(Delivered):
         if self.is_at_head:
             self.become(State.LAGGING)
         self._connection.keep(rest)
+
+    def finish(self) -> None:
+        """Have it ended by its log: it has all that ever comes for it."""
+        self._log.on_over(self)
 
     def end(self, reason: str, farewell: bytes) -> None:
         """Send `farewell` and the end of the body behind what is pending, then close."""

@@ -28,7 +28,7 @@ from tocsin.hub.states import State
 from tocsin.hub.stream import Stream
 from tocsin.hub.stream_limits import StreamLimits
 from tocsin.hub.turns import Turn
-from tocsin.hub.welcome import encode_busy, encode_presence, iso_time
+from tocsin.hub.welcome import encode_busy, encode_ended, encode_presence, iso_time
 from tocsin.logs import is_wanted
 from tocsin.settings import Settings
 from tocsin.sockets import Sockets
@@ -243,7 +243,29 @@ class Streams:
         """Put the stream (back) into the fan-out."""
         if stream.replays < 0:  # no piece led beyond where it opened
             self._count_replays(stream, 0)
-        self._fan_out.let_in(stream)
+        if self._publishing.ended.cover(stream.group.filter):
+            self.on_over(stream)
+        else:
+            self._fan_out.let_in(stream)
+
+    def on_over(self, stream: Stream) -> None:
+        """End a stream all of whose topics have ended, and that has what is kept of them."""
+        filter, ended = stream.group.filter, self._publishing.ended.of(stream.group.filter)
+        # Behind a final event that it got it was told; and of what had ended before it began as it opened, unless all
+        # had: then it is told now, behind what was kept for it.
+        was_over = ended[-1][1].seq <= stream.opened_at_seq
+        untold = [
+            (topic, final)
+            for topic, final in ended
+            if (
+                was_over
+                if final.seq <= stream.began_at
+                else filter.types and final.type not in filter.types
+            )
+        ]
+        before = stream.sent_bytes
+        stream.end("ended", encode_ended(untold, self._publishing.ring))
+        self._counters.sent_bytes["control"] += stream.sent_bytes - before
 
     def on_closed(self, stream: Stream, reason: str) -> None:
         """Forget the stream, and say so."""

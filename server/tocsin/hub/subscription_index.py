@@ -70,6 +70,8 @@ class SubscriptionIndex(Generic[Item]):
         self._entries: dict[str, Item | _Several[Item]] = {}
         self._most_entries = 0
         self._typed = 0
+        # By topic, those of its groups that asked for types: under what types isn't asked when it ends.
+        self._typed_by_topic: dict[str, dict[Item, None]] = {}
         self._prefixes: Counter[int] = Counter()
         self._prefix_lengths: list[int] = []
         # What was looked up since the last change, by topic, type and further topics.
@@ -83,6 +85,8 @@ class SubscriptionIndex(Generic[Item]):
     def add(self, filter: Filter, item: Item) -> None:
         """List `item` under what `filter` asks for."""
         self._change(filter, 1)
+        for topic in filter.exact if filter.types else ():
+            self._typed_by_topic.setdefault(topic, {})[item] = None
         entries = self._entries
         for key in _keys(filter):
             there = entries.get(key)
@@ -98,6 +102,10 @@ class SubscriptionIndex(Generic[Item]):
     def remove(self, filter: Filter, item: Item) -> None:
         """Undo `add`. An entry without groups leaves nothing behind, and memory is given back."""
         self._change(filter, -1)
+        for topic in filter.exact if filter.types else ():
+            del self._typed_by_topic[topic][item]
+            if not self._typed_by_topic[topic]:
+                del self._typed_by_topic[topic]
         entries = self._entries
         for key in _keys(filter):
             there = entries[key]
@@ -131,6 +139,16 @@ class SubscriptionIndex(Generic[Item]):
                 self._found_items = len(known) + 1
             self._found[key] = known
         return known
+
+    def naming(self, topic: str) -> list[Item]:
+        """The groups that asked for exactly this topic, whatever types they want of it."""
+        found = list(self._typed_by_topic.get(topic, ()))
+        there = self._entries.get(topic)
+        if isinstance(there, _Several):
+            found += there.items
+        elif there is not None:
+            found.append(there)
+        return found
 
     def count(self, topic: str, type: str, more_topics: tuple[str, ...] = ()) -> int:
         """How many streams such an event is for."""

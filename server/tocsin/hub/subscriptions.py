@@ -14,7 +14,7 @@ from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.core.wire import encode_retry
 from tocsin.errors import Busy
 from tocsin.eventlog.recent import Recent, Selection
-from tocsin.eventlog.resume import Resume, id_ahead, resolve
+from tocsin.eventlog.resume import Resume, from_start, id_ahead, known_id, resolve
 from tocsin.hub.connection import Connection, connect
 from tocsin.hub.counters import Counters
 from tocsin.hub.group import Group, Piece
@@ -22,7 +22,7 @@ from tocsin.hub.publishing import Publishing
 from tocsin.hub.readers import Reader
 from tocsin.hub.stream import Stream
 from tocsin.hub.streams import Streams, log
-from tocsin.hub.welcome import encode_welcome, iso_time
+from tocsin.hub.welcome import encode_ended, encode_welcome, iso_time
 from tocsin.logs import is_wanted
 from tocsin.settings import Settings
 
@@ -63,6 +63,24 @@ class Subscriptions(Streams):
         if self._fan_out.entries_with(filter, chunked) > self._settings.max_patterns:
             return "patterns"
         return ""
+
+    def has_all(self, filter: Filter, last_event_id: str | Sequence[str]) -> bool:
+        """Whether a client with this id, or these, has all that ever comes for `filter`: it needn't come back.
+
+        All its topics have ended, and the id, of this log, is at or behind every final event; or nothing that is of its
+        types follows it.
+        """
+        publishing = self._publishing
+        ended, ring = publishing.ended, publishing.ring
+        if not ended.cover(filter):
+            return False
+        known = known_id(last_event_id, ring)
+        if known is None:
+            return False
+        if known.seq >= ended.of(filter)[-1][1].seq:
+            return True
+        is_kept = not (self._kept.has_lost(known.seq, filter) or ring.has_lost(known.seq, filter))
+        return is_kept and ring.count(known.seq, filter) == 0
 
     def open(
         self,
@@ -115,6 +133,7 @@ class Subscriptions(Streams):
             )
         number, clients = self._last_number + 1, self.clients + 1
         welcome = self._welcome(resume, number, clients, ignored, filter, reader)
+        welcome += self._ended_before(resume, filter)
         opening = encode_retry(self.retry_ms(1.5)) + welcome
         connected = connect(connection, self.sockets)
         try:
@@ -208,9 +227,12 @@ class Subscriptions(Streams):
     ) -> Resume | None:
         """Where a stream begins; None where the journal has to be searched first, and `found` isn't what it gave."""
         ring = self._publishing.ring
-        resume = resolve(last_event_id, ring, filter, self._publishing.history)
+        history = self._publishing.history
+        resume = resolve(last_event_id, ring, filter, history)
         if recent is None or not resume.begins_anew:
-            return resume
+            if resume.resumed or not self._publishing.ended.cover(filter):
+                return resume
+            return from_start(ring, filter, history)
         selection = found or self._recent_events.find(filter, recent)
         if selection is None:
             return None
@@ -257,9 +279,21 @@ class Subscriptions(Streams):
         welcome = self._welcome(
             resume, stream.number, clients, asked.ignored, filter, stream.reader
         )
+        welcome += self._ended_before(resume, filter)
         framed = stream.group.framed(welcome)
         self._counters.sent_bytes["control"] += len(framed)
         stream.go_on(Piece(framed, resume.cursor, 0))
+
+    def _ended_before(self, resume: Resume, filter: Filter) -> bytes:
+        """The events `end` of topics that a stream names, and that ended before where it begins.
+
+        A stream all of whose topics have ended is told behind what it gets: see `on_over`.
+        """
+        ended = self._publishing.ended
+        if ended.cover(filter):
+            return b""
+        before = [each for each in ended.of(filter) if each[1].seq <= resume.cursor]
+        return encode_ended(before, self._publishing.ring)
 
     def opening_of_internal(self) -> bytes:
         """What an internal stream is told first; it is no client, and has no number."""

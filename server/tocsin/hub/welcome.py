@@ -9,7 +9,10 @@ from functools import lru_cache
 import msgspec
 
 from tocsin.core.wire import encode_event, encode_retry
+from tocsin.eventlog.entry import encode_ends
+from tocsin.eventlog.journal import Ended
 from tocsin.eventlog.resume import Resume
+from tocsin.eventlog.ring import RingBuffer
 
 
 def encode_welcome(
@@ -69,6 +72,11 @@ def encode_busy(reason: str, retry_ms: int) -> bytes:
     """
     data = {"reason": reason, "retry": retry_ms}
     return encode_retry(retry_ms) + encode_event("busy", msgspec.json.encode(data))
+
+
+def encode_ended(ended: Sequence[Ended], ring: RingBuffer) -> bytes:
+    """The blocks of `end` for topics that ended by an event which a stream doesn't get."""
+    return b"".join([encode_ends((topic,), str(ring.id_at(final.seq))) for topic, final in ended])
 
 
 def encode_presence(clients: int, timestamp: str) -> bytes:

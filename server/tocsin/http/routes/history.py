@@ -117,7 +117,8 @@ class HistoryRoute(Route):
         """One page: `events`, `gap`, `oldest`, `head`, and `more` if the page doesn't hold all that it could.
 
         `cursor` is the id to ask for what is after. `next` is the same, and null in the newest page. A page before an
-        id has `previous`, the id to ask for what is before, or null.
+        id has `previous`, the id to ask for what is before, or null. `ended` says that nothing comes after these and
+        what `more` stands for: all topics that were asked for have ended.
 
         Raises:
             InvalidInput: a parameter can't be taken.
@@ -162,22 +163,24 @@ class HistoryRoute(Route):
         elif after:
             await self._until_here(after)
             page = await self._page_after(after, filter, limit)
-            if wait_s and page.has_nothing:
+            if wait_s and page.has_nothing and not self._hub.ended_topics.cover(filter):
                 await self._wait(filter, wait_s, request)
                 return await self._answer_after_wait(
                     page, parameters, filter, limit, reads_everything
                 )
         else:
             page = await self._newest_page(filter, limit)
-        return await self._encode(page, parameters, reads_everything)
+        return await self._encode(page, parameters, filter, reads_everything)
 
-    async def _encode(self, page: Page, parameters: Parameters, reads_everything: bool) -> Answer:
+    async def _encode(
+        self, page: Page, parameters: Parameters, filter: Filter, reads_everything: bool
+    ) -> Answer:
         async with self._encoding:
             # A page of 1,000 events takes 4 ms. Many that are asked for at once have a turn of the loop each: who waits
             # for the lock is woken in the next one.
             await asyncio.sleep(0)
             self._check_room()  # the pages before this one, which nobody may have read, count by now
-            return self._encoded(page, parameters, reads_everything)
+            return self._encoded(page, parameters, filter, reads_everything)
 
     async def _until_here(self, after: str) -> None:
         """Wait for an id that only another process of the log has yet, for a bounded time; it is no gap."""
@@ -219,9 +222,9 @@ class HistoryRoute(Route):
         if answer is None:
             page = await self._page_after(after, filter, limit)
             if _size(page.entries) > KNOWN_ANSWER_BYTES:
-                return await self._encode(page, parameters, reads_everything)
+                return await self._encode(page, parameters, filter, reads_everything)
             self._check_room()
-            answer = self._encoded(page, parameters, reads_everything)
+            answer = self._encoded(page, parameters, filter, reads_everything)
             if self._known_of == (ring, ring.head, ring.floor, self._floor(ring)):
                 self._known[question] = answer
         return answer
@@ -232,7 +235,9 @@ class HistoryRoute(Route):
             message = f"answers of {self._answers.limit} bytes are unread; try again"
             raise Unavailable(message, code="busy", retry_after_s=2)
 
-    def _encoded(self, page: Page, parameters: Parameters, reads_everything: bool) -> Answer:
+    def _encoded(
+        self, page: Page, parameters: Parameters, filter: Filter, reads_everything: bool
+    ) -> Answer:
         ring, floor = page.ring, self._floor(page.ring)
         answer: dict[str, object] = {
             "events": [_event(ring, entry) for entry in page.entries],
@@ -248,6 +253,8 @@ class HistoryRoute(Route):
         }
         if page.is_before:
             answer["previous"] = None if page.previous is None else str(ring.id_at(page.previous))
+        if self._hub.ended_topics.cover(filter):
+            answer["ended"] = True
         if parameters.ignored:
             answer["ignored"] = parameters.ignored
         return of_json(answer)
@@ -403,7 +410,11 @@ def _event(ring: RingBuffer, entry: Entry) -> dict[str, object]:
         "time": entry.time,
         "data": _as_json(entry.data),
     }
-    return event | {"topics": entry.topics} if entry.more_topics else event
+    if entry.more_topics:
+        event["topics"] = entry.topics
+    if entry.final:
+        event["final"] = True
+    return event
 
 
 def _as_json(data: bytes) -> msgspec.Raw | str:

@@ -21,7 +21,14 @@ from tocsin.core.cloud_events import (
 from tocsin.core.event import DEFAULT_TOPIC, Draft, id_texts
 from tocsin.core.idempotency import check_key, digest_of
 from tocsin.core.publish_body import is_array, read_batch, read_event, read_internal
-from tocsin.errors import Forbidden, InvalidInput, RateLimited, Refused, Unauthorized
+from tocsin.errors import (
+    Forbidden,
+    InvalidInput,
+    RateLimited,
+    Refused,
+    TopicEnded,
+    Unauthorized,
+)
 from tocsin.eventlog.journal import Once
 from tocsin.http.answer import Answer, of_json, refusal
 from tocsin.http.later import Later
@@ -93,8 +100,8 @@ class PublishRoute(Route):
         """Whether a body that begins so may be as large as a batch."""
         return False
 
-    def cloud_event(self, request: Request, topic: str) -> Draft | None:
-        """The draft of `request`, if it is a CloudEvent, on `topic`.
+    def cloud_event(self, request: Request, topic: str, final: bool = False) -> Draft | None:
+        """The draft of `request`, if it is a CloudEvent, on `topic`; `final` ends it.
 
         Raises:
             InvalidInput: it can't be taken.
@@ -112,6 +119,7 @@ class PublishRoute(Route):
             self._hub.now_iso(),
             max_bytes=self._hub.settings.max_event_bytes,
             has_key=KEY_FIELD in request.headers,
+            final=final,
         )
 
     def count_refusal(self, error: Exception) -> None:
@@ -122,6 +130,8 @@ class PublishRoute(Route):
             reason = "forbidden"
         elif isinstance(error, RateLimited):
             reason = "rate_limited"
+        elif isinstance(error, TopicEnded):
+            reason = "ended"
         else:
             reason = "too_large" if error.status == 413 else "invalid"
         self._hub.counters.publish_rejected[reason] += 1
@@ -137,7 +147,10 @@ class PublishRoute(Route):
                 self.count_batch(drafts, request)
                 sign(drafts, request.principal, True)
                 once = _once(request, drafts, is_batch=True)
-                receipts = await self._hub.append(drafts, once)
+                try:
+                    receipts = await self._hub.append(drafts, once)
+                except TopicEnded as error:
+                    raise error.at(error.place) from None
                 return self._published(drafts, True, began, request, receipts)
 
     def count_batch(self, drafts: Sequence[Draft], request: Request) -> None:
@@ -152,7 +165,8 @@ class PublishRoute(Route):
         """Publish `drafts`; `began` is when the request was taken, by `perf_counter`."""
         sign(drafts, request.principal, is_batch)
         later = Later(partial(self._published, drafts, is_batch, began, request))
-        self._hub.enqueue(drafts, _once(request, drafts, is_batch), later.give)
+        answer = partial(_give_of_batch, later) if is_batch else later.give
+        self._hub.enqueue(drafts, _once(request, drafts, is_batch), answer)
         return later
 
     def _published(
@@ -181,6 +195,11 @@ class PublishRoute(Route):
         """The answer to a body that isn't read; the connection ends behind it."""
         self._hub.counters.publish_rejected[reason] += 1
         return closing(answer)
+
+
+def _give_of_batch(later: Later, result: Receipts | Exception) -> None:
+    """Give `later` what came of a batch, with the place of what it was refused for."""
+    later.give(result.at(result.place) if isinstance(result, TopicEnded) else result)
 
 
 class NotifyRoute(PublishRoute):

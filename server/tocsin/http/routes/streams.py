@@ -65,7 +65,7 @@ class StreamsRoute(Route):
         stream = self._hub.streams.get(number)
         if stream is None:
             return refusal(404, f"no stream has the number {number}", "not_found", field="number")
-        self._hub.end_stream(stream, "ended")
+        self._hub.end_stream(stream, "operator")
         return Answer(204, content_type="")
 
     def _shown(self, stream: Stream) -> dict[str, object]:

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from tocsin.core.cloud_events import VERSION_FIELD
 from tocsin.core.event import check_topic, check_type
+from tocsin.core.numbers import whole_number
 from tocsin.core.publish_body import draft_of, read_event_on, text_of
 from tocsin.http.answer import Answer
 from tocsin.http.later import Later
@@ -15,7 +16,8 @@ from tocsin.http.request import CLOUD_EVENT, JSON, NDJSON, Request
 from tocsin.http.routes.notify import PublishRoute
 
 PREFIX = "/api/topics/"
-KNOWN = frozenset({"type"})
+FINAL = "final"
+KNOWN = frozenset({"type", FINAL})
 DEFAULT_TYPE = "notification"
 
 
@@ -42,11 +44,14 @@ class TopicsRoute(PublishRoute):
         topic = check_topic(unquote(request.path.removeprefix(PREFIX)))
         parameters = Parameters.read(request, KNOWN)
         type = check_type(parameters.last("type", DEFAULT_TYPE))
+        final = whole_number(parameters.last(FINAL, "0"), FINAL, least=0, most=1) == 1
         timestamp, max_bytes = self._hub.now_iso(), self._hub.settings.max_event_bytes
-        draft = self.cloud_event(request, topic)
+        draft = self.cloud_event(request, topic, final)
         if draft is None and request.media_type == JSON:
-            draft = read_event_on(topic, request.body, type, timestamp, max_bytes=max_bytes)
+            draft = read_event_on(
+                topic, request.body, type, timestamp, max_bytes=max_bytes, final=final
+            )
         elif draft is None:
             message = text_of(request.body)
-            draft = draft_of(type, message, {}, topic, timestamp, max_bytes=max_bytes)
+            draft = draft_of(type, message, {}, topic, timestamp, max_bytes=max_bytes, final=final)
         return self.publish(request, (draft,), False, began)

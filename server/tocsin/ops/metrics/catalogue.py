@@ -199,6 +199,20 @@ CATALOGUE: tuple[Family, ...] = (
         lambda s: s.hub.counters.published_again,
     ),
     Family(
+        "tocsin_topics_ended_total",
+        "counter",
+        "Topics that were ended.",
+        PUBLISHED,
+        lambda s: s.hub.counters.topics_ended,
+    ),
+    Family(
+        "tocsin_ended_topics",
+        "gauge",
+        "Topics that have ended and are remembered: nothing is taken for them.",
+        PUBLISHED,
+        lambda s: len(s.hub.ended_topics),
+    ),
+    Family(
         "tocsin_hook_fallbacks_total",
         "counter",
         "Bodies to a hook in which something was not found, or was too large, and fell back.",
