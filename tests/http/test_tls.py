@@ -18,10 +18,10 @@ import pytest
 
 from tests.access.keys import KeyFile
 from tests.certificates import Certificate, make_certificate
+from tests.cli.commands import tocsin
 from tests.conftest import StartHub
 from tests.http import test_slow_clients, test_stream
 from tests.patience import PATIENCE_S, wait_until
-from tests.process.test_cli import tocsin
 from tests.raw import Answer, get, notice, post, raw, read_answer
 from tests.serving import StreamClient, Transport, eventually, serving
 from tocsin import Draft
