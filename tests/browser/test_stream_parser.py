@@ -19,14 +19,17 @@ VECTORS: list[dict[str, Any]] = json.loads(
 # What EventSource dispatches until the stream ends, and what our parser makes of the same bytes.
 READ_BOTH = """async ([count, types]) => {
   const { EventStreamParser } = await import("/client/v1/parser.js");
-  const native = (url) => new Promise((resolve) => {
+  const { TocsinSource } = await import("/client/v1/tocsin.js");
+  const readBy = (make) => new Promise((resolve) => {
     const events = [];
-    const source = new EventSource(url);
+    const source = make();
     for (const type of types) {
       source.addEventListener(type, ({ type, data, lastEventId }) => events.push([type, data, lastEventId]));
     }
     source.onerror = () => (source.close(), resolve(events));
   });
+  const native = (url) => readBy(() => new EventSource(url));
+  const client = (url) => readBy(() => new TocsinSource(url, { shared: "never" }));
   const ours = async (url) => {
     const events = [];
     const parser = new EventStreamParser({ onEvent: ({ type, data, id }) => events.push([type, data, id]) });
@@ -36,7 +39,7 @@ READ_BOTH = """async ([count, types]) => {
   };
   const urls = Array.from({ length: count }, (_, n) => `/vector/${n}`);
   const results = [];
-  for (const url of urls) results.push({ native: await native(url), ours: await ours(url) });
+  for (const url of urls) results.push({ native: await native(url), ours: await ours(url), client: await client(url) });
   return results;
 }"""
 
@@ -61,3 +64,4 @@ def test_parser_and_event_source_dispatch_the_same(
     for vector, result in zip(VECTORS, results, strict=True):
         assert result["native"] == vector["events"], f"Chromium: {vector['name']}"
         assert result["ours"] == vector["events"], vector["name"]
+        assert result["client"] == vector["events"], f"TocsinSource: {vector['name']}"

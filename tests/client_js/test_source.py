@@ -166,14 +166,14 @@ def test_204_stops_a_source(script_hub: ScriptHub, open_source: OpenSource) -> N
 
 def test_source_reads_any_other_server(script_hub: ScriptHub, open_source: OpenSource) -> None:
     body = (
-        b"retry: 1000\n\nid: a b\ndata: one\n\nid: a b\ndata: two\n\nevent: alert\ndata: three\n\n"
+        "retry: 1000\n\nid: a é\ndata: one\n\nid: a é\ndata: two\n\nevent: alert\ndata: three\n\n"
     )
-    hub = script_hub(on_stream(Answer(body), Answer(b"data: four\n\n", hold=True)))
+    hub = script_hub(on_stream(Answer(body.encode()), Answer(b"data: four\n\n", hold=True)))
     source = open_source(hub.url + "/events")
     wait_until(lambda: len(source.events("message", "alert")) == 4, what="all events")
     seen = [(each["data"], each["lastEventId"]) for each in source.events("message", "alert")]
-    assert seen == [("one", "a b"), ("two", "a b"), ("three", "a b"), ("four", "a b")]
-    assert hub.requests == [None, "a b"]
+    assert seen == [("one", "a é"), ("two", "a é"), ("three", "a é"), ("four", "a é")]
+    assert hub.requests == [None, "a é".encode().decode("latin-1")]
     source.wait_phase("live")
 
 

@@ -182,7 +182,9 @@ export class HubStream {
   request(signal) {
     /** @type {Record<string, string>} */
     const headers = { Accept: "text/event-stream" };
-    if (this.lastEventId) headers["Last-Event-ID"] = this.lastEventId;
+    // As EventSource sends it: its bytes in UTF-8, each of which is a character of a header.
+    const bytes = new TextEncoder().encode(this.lastEventId);
+    if (bytes.length > 0) headers["Last-Event-ID"] = String.fromCharCode(...bytes);
     return this.world.fetch(this.url, { headers, signal, cache: "no-store" }).catch(lost);
   }
 
