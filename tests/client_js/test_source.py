@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.client_js.conftest import OpenSource
 from tests.conftest import StartFaultProxy, StartHub
 from tests.fault_proxy import NONE, Faults
 from tests.patience import wait_until
+from tests.proxy_process import DefaultNginx
 
 ScriptHub = Callable[[Script], ScriptedHub]
 
@@ -142,6 +144,23 @@ def test_source_polls_where_streams_are_held_back(
     assert source.wait_end() == 0
 
 
+@pytest.mark.soak
+def test_source_polls_behind_an_nginx_that_buffers(
+    start_hub: StartHub, open_source: OpenSource
+) -> None:
+    hub = start_hub("--heartbeat", "1")
+    with closing(DefaultNginx(hub.port, "proxy_ignore_headers X-Accel-Buffering;")) as nginx:
+        source = open_source(nginx.url + "/events")
+        wait_until(lambda: source.state.get("transport") == "poll", what="polls")
+        source.wait_phase("live")
+        ids = [hub.publish()["id"] for _ in range(20)]
+        wait_until(lambda: source.ids() == ids, what="all events")
+        hub.restart()
+        wait_until(lambda: source.events("gap"), what="the gap")
+        after = hub.publish()["id"]
+        wait_until(lambda: source.ids() == [*ids, after], what="the event after the restart")
+
+
 def test_source_stops_where_all_it_asked_for_has_ended(
     script_hub: ScriptHub, open_source: OpenSource
 ) -> None:
@@ -155,6 +174,38 @@ def test_source_stops_where_all_it_asked_for_has_ended(
     wait_until(lambda: source.said("error"), what="the end is told")
     assert source.said("error")[-1]["readyState"] == 2
     assert len(hub.requests) == 1
+
+
+def test_source_of_a_topic_that_ends_stops_and_is_told_again_that_it_has_all(
+    start_hub: StartHub, open_source: OpenSource
+) -> None:
+    hub = start_hub(*FLAGS)
+    live = open_source(hub.url + "/events", topics=["job/1"])
+    live.wait_phase("live")
+    final = hub.publish(topic="job/1", final=True)["id"]
+    live.wait_phase("stopped")
+    assert live.ids() == [final]
+    assert json.loads(live.events("end")[0]["data"]) == {"topic": "job/1", "id": final}
+    later = open_source(hub.url + "/events", topics=["job/1"], lastEventId=final)
+    later.wait_phase("stopped")
+    assert (later.ids(), later.events("end")) == ([], [])
+    late = open_source(hub.url + "/events", topics=["job/1"], last=10)
+    late.wait_phase("stopped")
+    assert (late.ids(), len(late.events("end"))) == ([final], 1)
+    for source in (live, later, late):
+        assert source.state["cause"] == {"code": "dismissed"}
+
+
+def test_source_that_polls_stops_at_the_end_of_its_topic(
+    script_hub: ScriptHub, open_source: OpenSource
+) -> None:
+    hub = script_hub(on_stream(Answer(welcome(heartbeat_s=0.5), hold=True)))
+    source = open_source(hub.url + "/events", topics=["job/1"])
+    wait_until(lambda: source.state.get("transport") == "poll", what="polls")
+    source.wait_phase("live")
+    source.say(publish={**EVENT, "topic": "job/1", "final": True})
+    source.wait_phase("stopped")
+    assert len(source.ids()) == len(source.events("end")) == 1
 
 
 def test_204_stops_a_source(script_hub: ScriptHub, open_source: OpenSource) -> None:

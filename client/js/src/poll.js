@@ -17,6 +17,7 @@ const PAGE_EVENTS = "1000";
  * @typedef {object} Page one answer
  * @property {StreamEvent[]} events as a stream would have brought them, a welcome and a gap too
  * @property {string} cursor what to ask after next
+ * @property {boolean} isLast whether nothing comes after it: all topics that were asked for have ended
  */
 
 /**
@@ -50,19 +51,21 @@ export function pollUrl(streamUrl, after, waitS) {
  * @returns {Page | null} null when it isn't the hub's
  */
 export function readPage(text, streamUrl, after, isFirst) {
-  const { events, gap, cursor } = readObject(text) ?? {};
+  const { events, gap, cursor, ended, more } = readObject(text) ?? {};
   if (typeof cursor !== "string" || !Array.isArray(events)) return null;
   const asked = new URL(streamUrl).searchParams;
   const isState = after !== "" || asked.has("last_event_id") || asked.has("last") || asked.has("last_per_topic");
   const published = isState ? events.map(eventOf) : [];
-  if (!isFirst && !gap) return { events: published, cursor };
+  const isLast = ended === true && more !== true;
+  const ends = isLast ? asked.getAll("topic").map((topic) => ownEvent("end", { topic, id: cursor }, cursor)) : [];
+  if (!isFirst && !gap) return { events: [...published, ...ends], cursor, isLast };
   const missed = gap ? countOf(/** @type {{missed?: unknown}} */ (gap).missed) : 0;
   const data = { id: null, resumed: after !== "", replayed: published.length, missed, heartbeat: 0, polling: true };
   // Who is cut off before the first event goes on from here.
   const id = after && !gap ? after : published.length > 0 ? before(published[0].id) : cursor;
   const begun = [ownEvent("connection", data, id)];
   if (gap) begun.push(ownEvent("gap", gap, id));
-  return { events: [...begun, ...published], cursor };
+  return { events: [...begun, ...published, ...ends], cursor, isLast };
 }
 
 /** @param {{id: string, type: string, data: unknown}} event as the history has it @returns {StreamEvent} */

@@ -325,6 +325,7 @@ export class HubStream {
       for (const event of page.events) if (this.current === mine) this.take(event);
       if (this.current !== mine) return;
       this.lastEventId = page.cursor;
+      if (page.isLast) return this.lose({ code: "dismissed" });
       if (this.world.now() >= this.lookAt) void this.look(mine);
       await this.pause(begunAt + (page.events.length > 0 ? PACE_MS : EMPTY_PACE_MS) - this.world.now());
     }
@@ -340,7 +341,7 @@ export class HubStream {
     this.lookAt = Infinity;
     const end = new AbortController();
     const abort = () => end.abort();
-    mine.signal.addEventListener("abort", abort);
+    mine.signal.addEventListener("abort", abort, { signal: end.signal });
     const timer = this.world.after(abort, HELD_AFTER * (this.heartbeatMs || USUAL_HEARTBEAT_MS) + FLOW_MS);
     const flows = await this.streamFlows(end.signal).catch(() => false);
     this.world.cancel(timer);

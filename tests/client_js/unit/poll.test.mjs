@@ -65,6 +65,17 @@ test("a gap is told before what can be had, and behind a welcome that says so", 
   assert.deepEqual([JSON.parse(welcome).missed, JSON.parse(told), event], [8, gap, '"5-9"']);
 });
 
+test("where all topics that were asked for have ended, it says so and stops", async () => {
+  const world = await polling("http://hub/events?topic=job/1");
+  await world.pass(1_000);
+  await world.answer({ cursor: "5-1", events: [kept("5-1")], ended: true, more: true });
+  assert.equal(world.stream.state.phase, "live");
+  await world.pass(1_000);
+  await world.answer({ cursor: "5-2", events: [kept("5-2")], ended: true, more: false });
+  assert.deepEqual(world.events.slice(-3), ['"5-1"', '"5-2"', '{"topic":"job/1","id":"5-2"}']);
+  assert.deepEqual([world.stream.state.phase, world.stream.state.cause.code], ["stopped", "dismissed"]);
+});
+
 test("polls that find nothing and are answered at once don't become a flood", async () => {
   const world = await polling();
   const before = world.requests.length;

@@ -18,6 +18,8 @@ IMPORTS = re.compile(rb'^(import|export) (\{.*\}) from "\./([a-z]+\.js)";$', re.
 EXPORTS = re.compile(rb"^export (?=async |class |const |function )", re.MULTILINE)
 INDENTS = re.compile(rb"\n\s+")
 CASTS = re.compile(rb"/\*\* @type .*? \*/ ?")
+REMARKS = re.compile(rb"[ \t]+// [^\"'`\n]*$", re.MULTILINE)
+"""Comments behind code. One with a quotation mark stays: it could be the end of a text."""
 
 
 def joined(entry: Path) -> bytes:
@@ -39,8 +41,8 @@ def joined(entry: Path) -> bytes:
 
 
 def dense(script: bytes) -> bytes:
-    """`script` without empty lines, the spaces that lines begin with, and types amid the code."""
-    return INDENTS.sub(b"\n", CASTS.sub(b"", script))
+    """`script` without empty lines, the spaces that lines begin with, and types and comments amid the code."""
+    return INDENTS.sub(b"\n", REMARKS.sub(b"", CASTS.sub(b"", script)))
 
 
 def _without_file(found: re.Match[bytes]) -> bytes:
