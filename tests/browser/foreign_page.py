@@ -12,7 +12,7 @@ from tests.hub_process import HubProcess
 EVIL = "evil.example"
 """A host name that the browsers of these tests resolve to 127.0.0.1."""
 
-HTML = b"<!doctype html><title>elsewhere</title>"
+HTML = b"<!doctype html><title>elsewhere</title><link rel=icon href=data:,>"
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-// Listens at each URL with an npm package, and prints each event as a line of JSON: which URL it was, type, data, id.
+// Listens at each URL with an npm package, or with the hub's own client, and prints each event as a line of JSON: which URL it was, type, data, id.
 // usage: node listen.mjs PACKAGE URL...
 import { createRequire } from "node:module";
 
@@ -18,6 +18,7 @@ function listenWith(EventSource) {
       source.addEventListener(type, (event) => print(stream, type, event.data, event.lastEventId));
     }
     source.onerror = () => {}; // launchdarkly-eventsource throws where nobody listens
+    return source;
   };
 }
 
@@ -34,7 +35,19 @@ function fetchWith(options) {
     }).then(() => process.exit());
 }
 
+// The hub's own client, by its module in this repository. It takes `busy` for a cause, not for an event.
+async function listenWithOurs() {
+  const { TocsinSource } = await import("../../client/js/src/tocsin.js");
+  const listen = listenWith(TocsinSource);
+  return (url, stream) =>
+    listen(url, stream).addEventListener("tocsin:state", ({ detail: { phase, cause } }) => {
+      const isBusy = phase === "waiting" && ["full", "draining", "busy"].includes(cause.code);
+      if (isBusy) print(stream, "busy", JSON.stringify({ reason: cause.code }), "");
+    });
+}
+
 const clients = {
+  "tocsin-client": listenWithOurs,
   eventsource: async () => listenWith((await import("eventsource")).EventSource),
   undici: async () => listenWith((await import("undici")).EventSource),
   "launchdarkly-eventsource": async () => listenWith(require("launchdarkly-eventsource").EventSource),

@@ -240,10 +240,11 @@ NPM = (
     "@microsoft/fetch-event-source",
 )
 GO = "r3labs/sse (Go)"
-CLIENTS = (*BROWSERS, *NPM, *PYTHON, GO)
+OURS = "tocsin-client"
+CLIENTS = (OURS, *BROWSERS, *NPM, *PYTHON, GO)
 """All of them, by the names that docs/clients.md has."""
 
-QUICK = ("httpx-sse", "sseclient-py", "eventsource")
+QUICK = (OURS, "httpx-sse", "sseclient-py", "eventsource")
 """Those that `make test` tries; `make soak` tries all."""
 
 

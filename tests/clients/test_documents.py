@@ -7,7 +7,7 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.clients.listeners import BROWSERS, CLIENTS, GO, NPM, PYTHON
+from tests.clients.listeners import BROWSERS, CLIENTS, GO, NPM, OURS, PYTHON
 
 HERE = Path(__file__).parent
 DOCUMENT = (HERE.parents[1] / "docs/clients.md").read_text()
@@ -15,7 +15,11 @@ DOCUMENT = (HERE.parents[1] / "docs/clients.md").read_text()
 
 def test_each_client_is_documented_with_its_version() -> None:
     wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
-    versions = dict.fromkeys(BROWSERS, "Debian's") | {name: wanted[name] for name in NPM}
+    versions = (
+        {OURS: "the hub's"}
+        | dict.fromkeys(BROWSERS, "Debian's")
+        | {name: wanted[name] for name in NPM}
+    )
     versions |= {name: version(name.partition(" ")[0]) for name in PYTHON}
     (go_version,) = re.findall(r"sse/v2 v(\S+)", (HERE / "go/go.mod").read_text())
     versions[GO] = go_version
