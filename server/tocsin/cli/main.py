@@ -130,6 +130,7 @@ def _load(config: str | None, flags: dict[str, object]) -> Settings:
 
 
 MODULES = {
+    "doctor": "tocsin.cli.doctor.command",
     "journal": "tocsin.cli.journal",
     "key": "tocsin.cli.keys",
     "publish": "tocsin.cli.publish",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from tocsin.cli.at_hub import FAILED, at_hub, exit_for, fail, new_client
+from tocsin.cli.terminal import CONTROL, has_colors, safe
 from tocsin.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -27,11 +27,6 @@ COMMAND_FAILED, EVENTS_MISSING = 5, 6
 """Exit codes, beside those of `at_hub`."""
 
 MAX_CURSOR_BYTES = 1024
-
-CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-"""What a terminal would obey, or shows in another order, and what is no character: a text may come from anybody."""
 
 COLORS = ("green", "yellow", "blue", "magenta", "cyan")
 
@@ -136,7 +131,7 @@ class Printer:
         self._as_json = as_json
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8" if as_json else None, errors="backslashreplace")
-        self._has_colors = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        self._has_colors = has_colors(sys.stdout)
 
     def event(self, event: Event) -> None:
         """Print one, now."""
@@ -281,7 +276,7 @@ def as_json_line(event: Event) -> str:
         data = event.json()
     except ValueError:
         data = event.data
-    return CONTROL.sub(_escaped, _encode({"id": event.id, "type": event.type, "data": data}))
+    return safe(_encode({"id": event.id, "type": event.type, "data": data}))
 
 
 def _encode(value: object) -> str:
@@ -289,12 +284,7 @@ def _encode(value: object) -> str:
 
 
 def _safe(value: object) -> str:
-    """A text from anybody, as a terminal may show it."""
-    return CONTROL.sub(_escaped, value if isinstance(value, str) else _encode(value))
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+    return safe(value if isinstance(value, str) else _encode(value))
 
 
 def _local_time(timestamp: object) -> str:
