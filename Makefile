@@ -27,13 +27,14 @@ TYPES := tests/types
 TSC := $(TYPES)/node_modules/.bin/tsc
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev monitor test soak check format docs bench bench-quick bench-compare release-check packages clean
+.PHONY: help run dev monitor test soak check format docs bench bench-quick bench-compare release-check plan packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(INSTALLED) ## start the hub with the simulator at http://localhost:3000; its log is in data/
+run: $(INSTALLED) ## start the hub with the simulator at http://localhost:3000, until Ctrl-C; its log is in data/
 	@mkdir -p -m 700 $(DATA)
+	@echo "Ctrl-C stops the hub; its events are kept in $(DATA)/$(PORT).db"
 	@exec $(BIN)/tocsin serve --config config/demo.toml --port $(PORT) --journal sqlite:$(DATA)/$(PORT).db
 
 dev: $(INSTALLED) ## the same, and restart when a file of the server changes
@@ -44,7 +45,7 @@ monitor: $(INSTALLED) ## start the hub, Prometheus, and Grafana if installed; PO
 	@command -v prometheus >/dev/null || sh tests/packages.sh prometheus
 	@exec $(BIN)/python -m grafana.monitor --hub-port $(PORT) --prometheus-port $(PROMETHEUS) --grafana-port $(GRAFANA)
 
-test: $(INSTALLED_DEV) packages ## install what the tests need and run all of them (5 minutes on two cores)
+test: plan $(INSTALLED_DEV) packages ## install what the tests need and run all of them (5 minutes on two cores)
 	@echo "All tests on $(WORKERS) workers: about 5 minutes on two cores"
 	$(BIN)/python -m pytest $(IN_PARALLEL)
 
@@ -81,6 +82,11 @@ bench-compare: $(INSTALLED_DEV) ## measure the hub beside that of another commit
 release-check: $(INSTALLED_RELEASE) ## build sdist, wheel and SBOM of the last commit into dist/, twice, and check them (a minute)
 	@$(BIN)/python .ci/release.py
 
+plan: # what `make test` is going to install
+	@[ $(INSTALLED_DEV) -nt pyproject.toml ] || \
+		echo "To be installed into $(VENV), 800 MB in two or three minutes: pytest, Playwright, mypy, ruff, ..."
+	@sh tests/packages.sh --plan $(DEBIAN)
+
 packages: # Debian's packages that the tests start for real
 	@sh tests/packages.sh $(DEBIAN)
 
@@ -89,7 +95,8 @@ clean: ## remove what was installed and built
 
 $(INSTALLED): pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tocsin needs python3 >= 3.11" >&2; exit 1; }
-	@echo "Installing Tocsin into $(VENV) (half a minute)"
+	@python3 -c 'import select; select.epoll' 2>/dev/null || { echo "Tocsin runs on Linux only: it needs epoll" >&2; exit 1; }
+	@echo "Installing Tocsin into $(VENV) (half a minute: the hub, Tornado, msgspec, click, prometheus-client, httpx)"
 	@$(TURN) sh -ec '[ $@ -nt $< ] && exit; \
 		python3 -m venv $(VENV); \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[client]"; \

@@ -19,6 +19,7 @@ ROWS = [
     ("docs/client-python.md", "", "tests/client/test_documents.py"),
     ("docs/clients.md", "const events", "tests/documents/test_in_browser.py"),
     ("docs/clients.md", "", "tests/clients/test_documents.py"),
+    ("docs/commands.md", "", "tests/cli/test_documents.py"),
     ("docs/deployment.md", "docker build", "tests/deploy/test_image.py"),
     ("docs/deployment.md", "python3 -m venv", "it makes a service of the machine; the units are tried by tests/process/test_systemd.py"),
     ("docs/deployment.md", "", "tests/documents/test_serve.py"),

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+import urllib.error
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,24 @@ def test_json_log_holds_an_object_a_line(start_hub: StartHub) -> None:
 
 def test_access_log_has_no_query(start_hub: StartHub) -> None:
     hub = start_hub()
-    hub.get("/api/stats?token=secret")
-    wait_until(lambda: "path=/api/stats" in hub.log())
+    hub.get("/api/history?token=secret")
+    wait_until(lambda: "path=/api/history" in hub.log())
     assert "secret" not in hub.log()
+
+
+def test_access_log_is_calm_about_what_is_asked_all_the_time(start_hub: StartHub) -> None:
+    hub = start_hub()
+    for path in ("/", "/api/stats", "/healthz", "/readyz", "/metrics"):
+        hub.text(path)
+    with pytest.raises(urllib.error.HTTPError):
+        hub.text("/none.js")
+    hub.publish()
+    wait_until(lambda: "path=/api/notify" in hub.log())
+    paths = re.findall(r"request method=\w+ path=(\S+)", hub.log())
+    assert paths == ["/none.js", "/api/notify"]
+
+
+def test_access_log_has_all_requests_at_debug(start_hub: StartHub) -> None:
+    hub = start_hub("--log-level", "debug")
+    hub.text("/healthz")
+    wait_until(lambda: "path=/healthz" in hub.log())

@@ -166,6 +166,7 @@ def test_hub_of_make_run_has_lost_nothing_after_a_kill(tmp_path: Path) -> None:
         run = Dev(tmp_path / start, port, "run")
         try:
             run.wait_for_start(1)
+            assert run.said.index("Ctrl-C stops the hub") < run.said.index("Tocsin listens at")
             ids.append(exchange(port, post(notice(message=start))).json["id"])
             events = exchange(port, get("/api/history?type=notification")).json["events"]
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -39,13 +40,15 @@ def machine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(machine: Path, *turns: str) -> subprocess.CompletedProcess[str]:
+def run(
+    machine: Path, *turns: str, flags: tuple[str, ...] = (), **env: str
+) -> subprocess.CompletedProcess[str]:
     (machine / "turns").write_text("".join(f"{turn}\n" for turn in turns))
     path = f"{machine / 'bin'}:{os.environ['PATH']}"
     return subprocess.run(
-        ["sh", str(SCRIPT), "chromium-headless-shell"],
+        ["sh", str(SCRIPT), *flags, "chromium-headless-shell"],
         cwd=machine,
-        env=os.environ | {"PATH": path},
+        env=os.environ | {"PATH": path} | env,
         capture_output=True,
         text=True,
         check=False,
@@ -83,3 +86,35 @@ def test_nothing_is_said_or_done_where_nothing_is_missing(machine: Path) -> None
     (machine / "bin" / "dpkg-query").write_text("#!/bin/sh\necho install ok installed\n")
     ran = run(machine)
     assert (ran.returncode, ran.stdout, (machine / "calls").exists()) == (0, "", False)
+
+
+def test_plan_says_what_would_be_installed_and_does_nothing(machine: Path) -> None:
+    ran = run(machine, flags=("--plan",))
+    assert ran.stdout == (
+        "Debian packages to be installed, in a minute or two: chromium-headless-shell\n"
+    )
+    assert not (machine / "calls").exists()
+
+
+@pytest.fixture
+def no_debian(machine: Path) -> Path:
+    """A machine that has neither apt-get nor dpkg, but what the script is written with."""
+    for name in ("apt-get", "dpkg-query", "sleep"):
+        (machine / "bin" / name).unlink()
+    for name in ("sh", "grep", "node", "npm"):
+        found = shutil.which(name)
+        assert found
+        (machine / "bin" / name).symlink_to(found)
+    # The script adds /usr/sbin and /sbin, where no Debian has apt-get.
+    return machine
+
+
+def test_machine_without_apt_is_told_which_programs_to_install(no_debian: Path) -> None:
+    ran = run(no_debian, PATH=str(no_debian / "bin"), CHROMIUM="/none")
+    assert ran.returncode == 1
+    assert "  /none    (Debian's package chromium-headless-shell)\n" in ran.stderr
+
+
+def test_machine_without_apt_that_has_the_programs_goes_on(no_debian: Path) -> None:
+    ran = run(no_debian, PATH=str(no_debian / "bin"), CHROMIUM="/bin/sh")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")

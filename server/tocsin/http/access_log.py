@@ -67,6 +67,9 @@ EXPECTED: tuple[Labels, ...] = (
 """What a hub answers in ordinary life: there from the start, at 0, since a rate misses the first one."""
 
 
+QUIET = frozenset({"pages", "stats", "health", "ready", "metrics"})
+"""Routes that browsers and monitoring ask all the time: what they are answered is logged at DEBUG, if it went well."""
+
 STATUSES = {code: str(code) for code in (200, 204, 304, 400, 404, 422)}
 
 LANES = ("fast", "tornado")
@@ -89,8 +92,8 @@ class AccessLog:
             labels = self._labels(labels)
         self.counts[labels] += 1
         self.lanes[lane] += 1
-        level = logging.ERROR if status >= 500 and status != 503 else logging.INFO
-        if level > logging.INFO or is_wanted(log, "request"):
+        level = _level(route, status)
+        if is_wanted(log, "request") if level == logging.INFO else log.isEnabledFor(level):
             log.log(
                 level,
                 "request",
@@ -108,3 +111,9 @@ class AccessLog:
         route, method, status = labels
         labels = (route, method if method in METHODS else "other", status)
         return labels if labels in self.counts or len(self.counts) < MAX_LABELS else OTHER
+
+
+def _level(route: str, status: int) -> int:
+    if status >= 500 and status != 503:
+        return logging.ERROR
+    return logging.DEBUG if route in QUIET and status < 400 else logging.INFO
