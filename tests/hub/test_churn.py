@@ -17,17 +17,20 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
 
 from tests.accounting import assert_conserved
 from tests.eventlog.kept import KeptJournal, window_of
-from tests.hub.hubs import running, tcp_pair
+from tests.hub.hubs import running_as, tcp_pair
 from tests.patience import PATIENCE_S
 from tests.sse import EventStreamParser, ServerSentEvent
-from tocsin import Draft, EventId, Filter, Hub
+from tocsin import Draft, EventId, Filter, Hub, Settings
 from tocsin.errors import Unavailable
+from tocsin.eventlog.journal import open_journal
 
 SOAK_S = 600.0
 TOPICS = ("a", "ab", "b", "c/1", "c/2", "d")
@@ -50,6 +53,7 @@ class Reader:
         self.epoch = 0  # of the log that it reads
         self.place = -1  # it has all of it up to this seq
         self.gaps = 0
+        self.kept = 0  # how often it began below the floor of the log
         self.connect()
 
     def connect(self) -> None:
@@ -57,6 +61,9 @@ class Reader:
         self._parser = EventStreamParser()
         self._is_slow = self._random.random() < 0.3
         self.is_cut = False
+        newest = self._hub.kept_newest
+        self._floor, self._staying = self._hub.kept.floor, set(newest.seqs if newest else ())
+        self._sparse_to = 0  # as far as it was told of a gap, it gets what stays
         self.stream = self._hub.subscribe(
             ours, self.filter, last_event_id=self.last_event_id, chunked=False, presence=True
         )
@@ -91,11 +98,13 @@ class Reader:
         assert parsed is not None
         if event.type == "connection":
             self._take_welcome(parsed, event.json["missed"])
+            self.kept += parsed.seq < self._floor
         else:
             assert parsed.epoch == self.epoch
             assert parsed.seq > self.place, f"{parsed.seq} after {self.place}"
             assert self.is_for_me(parsed.seq), f"{parsed.seq} was not asked for"
-            lost = [seq for seq in range(self.place + 1, parsed.seq) if self.is_for_me(seq)]
+            missing = range(self.place + 1, parsed.seq)
+            lost = [seq for seq in missing if self.is_for_me(seq) and self._was_there(seq)]
             assert lost == [], f"lost before {parsed.seq}"
         self.place = parsed.seq
         self.last_event_id = event.last_event_id
@@ -107,9 +116,19 @@ class Reader:
         elif missed == 0:
             assert id.seq == self.place
         else:
-            lost = range(self.place + 1, id.seq + 1)
+            self._sparse_to = self._floor
+            lost = [
+                seq for seq in range(self.place + 1, self._floor + 1) if not self._was_there(seq)
+            ]
             assert any(map(self.is_for_me, lost)), "a gap that isn't"
+            assert missed == (len(lost) if self.filter.is_everything else None)
+            owed = range(self.place + 1, id.seq + 1)
+            assert not any(self.is_for_me(seq) and self._was_there(seq) for seq in owed)
             self.gaps += 1
+
+    def _was_there(self, seq: int) -> bool:
+        """Whether the event was kept when the stream opened, as far as it was told of a gap; all is, beyond."""
+        return seq > self._sparse_to or seq in self._staying
 
     def is_for_me(self, seq: int) -> bool:
         draft = self._logs[self.epoch][seq - 1]
@@ -179,6 +198,7 @@ async def churn(
     seconds: float = 0.0,
     journal: KeptJournal | None = None,
     resets: float = 0.0,
+    keeping: Settings | None = None,
 ) -> None:
     """Act `steps` times, or for so many seconds, then let everybody read to the end.
 
@@ -188,10 +208,12 @@ async def churn(
         seconds: acts go on for as long at least.
         journal: keeps more than the window, which then is small.
         resets: how likely a new log begins with each act.
+        keeping: of a hub that keeps the newest of some topics, and has no such journal.
     """
     choose, logs = random.Random(seed), Logs(list)
-    window = window_of(40) if journal else {"history_events": 400}
-    async with running(journal, slow_client_timeout=0.5, **window) as hub:
+    window: dict[str, Any] = window_of(40) if journal else {"history_events": 400}
+    settings = keeping or Settings(slow_client_timeout=0.5, drain_timeout=0.2, **window)
+    async with running_as(settings, open_journal(keeping) if keeping else journal) as hub:
         readers = [Reader(hub, logs, choose) for _ in range(CLIENTS)]
         ends_at, step = time.monotonic() + seconds, 0
         try:
@@ -218,6 +240,8 @@ async def churn(
         assert min(hub.counters.closed["client"], sum(hub.counters.gaps.values())) > 0
         if journal:
             assert min(hub.counters.history_reads.values()) > 0
+        if keeping:
+            assert sum(reader.kept for reader in readers) > 5
 
 
 def summary(hub: Hub) -> str:
@@ -264,13 +288,37 @@ async def test_clients_that_churn_over_new_logs_do_too() -> None:
         await churn(seed=5, steps=250, journal=KeptJournal(max_events=200), resets=0.02)
 
 
+def keeping(journal: str = "memory:", **changes: Any) -> Settings:
+    """The settings of a hub that keeps the newest of some topics."""
+    options = {
+        "journal": journal,
+        "history_events": 200,
+        "keep_newest": ("c/*=5", "a=3", "d=40"),
+        "keep_newest_bytes": 150_000,
+        "slow_client_timeout": 0.5,
+        "drain_timeout": 0.2,
+    }
+    return Settings(**{**options, **changes})
+
+
+async def test_clients_that_churn_where_some_events_stay_do_too() -> None:
+    await churn(seed=6, steps=250, keeping=keeping())
+
+
+async def test_clients_that_churn_where_some_events_stay_in_a_file_do_too(tmp_path: Path) -> None:
+    in_file = keeping(f"sqlite:{tmp_path / 'log.db'}", window_events=40)
+    with slices_of_one():
+        await churn(seed=7, steps=250, keeping=in_file)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(SOAK_S + 300)
 async def test_clients_that_churn_for_minutes_do_too() -> None:
     """Prints its seed; TOCSIN_SOAK_SEED runs one again, TOCSIN_SOAK_S sets the time."""
     seed = int(os.environ.get("TOCSIN_SOAK_SEED", time.time_ns() % 1_000_000))
-    seconds = float(os.environ.get("TOCSIN_SOAK_S", SOAK_S)) / 4
+    seconds = float(os.environ.get("TOCSIN_SOAK_S", SOAK_S)) / 5
     await churn(seed, seconds=seconds)
+    await churn(seed, seconds=seconds, keeping=keeping())
     await churn(seed, seconds=seconds, journal=KeptJournal(max_events=200))
     with slices_of_one():
         await churn(seed, seconds=seconds)
