@@ -278,6 +278,7 @@ class ListHistory:
 
     floor = 0
     may_be_ahead = False
+    kept_newest = None
 
     def __init__(self, store: ListStore) -> None:
         self._store = store

@@ -42,6 +42,7 @@ class KeptHistory:
         self.oldest_time: float | None = None
         self.log: list[Event] = []  # all that ever was: so it is known exactly what was lost
         self.may_be_ahead = False
+        self.kept_newest = None
         self.turns = 0
         self.gate: asyncio.Event | None = None
         self.failure: Exception | None = None

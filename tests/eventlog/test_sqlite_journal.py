@@ -416,10 +416,11 @@ async def test_file_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
     await log.start()
     await log.append(*ticks(3))
     await log.journal.stop()
-    # As version 1 was: without the tables of keys and of ended topics.
+    # As version 1 was: without the tables of keys, of ended topics, and of what stays below the log.
     db = connect(log.path)
     db.execute("DROP TABLE keys")
     db.execute("DROP TABLE ended")
+    db.execute("DROP TABLE kept")
     db.execute("PRAGMA user_version = 1")
     db.close()
     again = Log(tmp_path)
@@ -444,6 +445,7 @@ def test_version_before_is_what_it_is_made_from(tmp_path: Path) -> None:
     assert tables(1) == {"log", "events", "evicted"}
     assert tables(2) - tables(1) == {"keys"}
     assert tables(3) - tables(2) == {"ended"}
+    assert tables(4) - tables(3) == {"kept"}
 
 
 async def test_copy_that_is_put_in_place_goes_on_as_another_log(tmp_path: Path) -> None:

@@ -21,7 +21,14 @@ from tocsin.hub.stream import Stream
 async def running(journal: Journal | None = None, **settings: Any) -> AsyncIterator[Hub]:
     """A hub with these settings; ends when the block does."""
     settings.setdefault("drain_timeout", 0.2)
-    hub = Hub(Settings(**settings), journal)
+    async with running_as(Settings(**settings), journal) as hub:
+        yield hub
+
+
+@asynccontextmanager
+async def running_as(settings: Settings, journal: Journal | None) -> AsyncIterator[Hub]:
+    """The same with settings that name a journal."""
+    hub = Hub(settings, journal)
     await hub.start()
     try:
         yield hub

@@ -82,6 +82,7 @@ class HubMachine(RuleBasedStateMachine):
     """One run: a hub, its clients, and all that was published."""
 
     clients = Bundle("clients")
+    keep_newest: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +96,9 @@ class HubMachine(RuleBasedStateMachine):
     def start(self) -> None:
         self.now += 1
         self.log, self.ended = [], {}
-        config = Settings(history_events=6, history_age=100.0, max_clients=100)
+        config = Settings(
+            history_events=6, history_age=100.0, max_clients=100, keep_newest=self.keep_newest
+        )
         self.hub = Hub(config, clock=lambda: self.now, monotonic=lambda: self.now)
         self.loop.run_until_complete(self.hub.start())
 
@@ -228,9 +231,22 @@ class HubMachine(RuleBasedStateMachine):
     def expect_opening(self, client: Client, kept: list[str]) -> None:
         """Expect what a stream that begins at its cursor, and is owed `kept`, gets at once."""
         client.expected, client.is_over, client.saw_end = [], False, False
-        if not self.is_covered(client.filter):
-            before = [each for each in self.named(client) if parse(each[1].id).seq <= client.cursor]
-            client.expected += [told_end(topic, event.id) for topic, event in before]
+        floor = self.hub.ring.floor
+        if not any(parse(id).seq <= floor for id in kept):
+            client.cursor = max(client.cursor, floor)
+        before = [
+            (topic, event)
+            for topic, event in self.named(client)
+            if parse(event.id).seq <= max(client.cursor, floor) and event.id not in kept
+        ]
+        if self.is_covered(client.filter):  # what won't come any more, though others do that stay
+            before = [
+                (topic, event)
+                for topic, event in before
+                if parse(event.id).seq > client.cursor
+                and is_for(client.filter, event.topics, event.type)
+            ]
+        client.expected += [told_end(topic, event.id) for topic, event in before]
         for event in self.log:
             if event.id in kept:
                 client.expected += [event.id, *event.ends]
@@ -293,42 +309,58 @@ class HubMachine(RuleBasedStateMachine):
 
         self.run(open_stream())
         welcome, gap = self.opening(client)
-        client.cursor = max(parse(client.last_event_id).seq, self.hub.ring.floor)
+        client.cursor = parse(client.last_event_id).seq
         self.expect_opening(client, kept)
         assert welcome.json["replayed"] == len(kept)
         assert (gap is not None) == lost, f"told {gap}, lost {lost}"
         if gap and gap.json["reason"] == "evicted" and client.filter.is_everything:
             requested = parse(gap.json["requested"])
-            assert gap.json["missed"] == self.hub.ring.floor - requested.seq
+            staying = [id for id in self.staying() if parse(id) > requested]
+            assert gap.json["missed"] == self.hub.ring.floor - requested.seq - len(staying)
 
     def owed(self, client: Client) -> tuple[list[str], bool]:
         """The ids a client that subscribes now must get replayed, and whether it has lost some."""
-        floor = self.hub.ring.id_at(self.hub.ring.floor)
+        kept = self.kept()
         wanted = [each.id for each in self.log if is_for(client.filter, each.topics, each.type)]
         if not client.last_event_id:
             if client.recent is None and self.is_covered(client.filter):
-                return [id for id in wanted if parse(id) > floor], False
-            return self.recent(client, floor), False
+                return [id for id in wanted if id in kept], False
+            return self.recent(client, kept), False
         last = EventId.parse(client.last_event_id)
         assert last is not None
         foreign = last.epoch != self.hub.ring.epoch
         if foreign and client.recent:
-            return self.recent(client, floor), True
+            return self.recent(client, kept), True
         since = [id for id in wanted if foreign or parse(id) > last]
-        kept = [id for id in since if parse(id) > floor]
-        return kept, foreign or len(kept) < len(since)
+        owed = [id for id in since if id in kept]
+        return owed, foreign or len(owed) < len(since)
 
     def is_of_this_epoch(self, id: str) -> bool:
         return bool(id) and parse(id).epoch == self.hub.ring.epoch
 
-    def recent(self, client: Client, floor: EventId) -> list[str]:
+    def kept(self) -> set[str]:
+        """The ids of what is kept of the log."""
+        floor = self.hub.ring.id_at(self.hub.ring.floor)
+        return {each.id for each in self.log if parse(each.id) > floor} | self.staying()
+
+    def staying(self) -> set[str]:
+        """The ids of what stays of that which left the window: the newest of some topics."""
+        floor = self.hub.ring.id_at(self.hub.ring.floor)
+        gone = [each for each in self.log if parse(each.id) <= floor]
+        staying: set[str] = set()
+        for topic, number in (each.split("=") for each in self.keep_newest):
+            of_topic = [each.id for each in gone if topic in each.topics.split()]
+            staying.update(of_topic[-int(number) :])
+        return staying
+
+    def recent(self, client: Client, kept_ids: set[str]) -> list[str]:
         """The ids that a client which has nothing of this log asked to get first."""
         if client.recent is None:
             return []
         kept = [
             (each.id, each.topics.split())
             for each in self.log
-            if parse(each.id) > floor and is_for(client.filter, each.topics, each.type)
+            if each.id in kept_ids and is_for(client.filter, each.topics, each.type)
         ]
         if client.recent.last:
             return [id for id, _ in kept[-client.recent.last :]]
@@ -440,9 +472,23 @@ class SlicedHubMachine(HubMachine):
             patch.stop()
 
 
-for machine in (HubMachine, SlicedHubMachine):
+class KeepingHubMachine(HubMachine):
+    """The same with events that stay when the window moves on."""
+
+    keep_newest = ("a=1", "b=2")
+
+
+class SlicedKeepingHubMachine(SlicedHubMachine):
+    """Both."""
+
+    keep_newest = ("b=3",)
+
+
+for machine in (HubMachine, SlicedHubMachine, KeepingHubMachine, SlicedKeepingHubMachine):
     machine.TestCase.settings = settings(
         max_examples=60, stateful_step_count=30, deadline=None, derandomize=True
     )
 TestHubAgainstTheModel = HubMachine.TestCase
 TestSlicedHubAgainstTheModel = SlicedHubMachine.TestCase
+TestKeepingHubAgainstTheModel = KeepingHubMachine.TestCase
+TestSlicedKeepingHubAgainstTheModel = SlicedKeepingHubMachine.TestCase

@@ -18,7 +18,9 @@ from hypothesis.stateful import (
 )
 
 from tocsin.core.filters import Filter
-from tocsin.eventlog import evictions, ring, sorted_names, topic_index
+from tocsin.eventlog import evictions, kept_newest, ring, sorted_names, topic_index
+from tocsin.eventlog.recent import Picking
+from tocsin.eventlog.retention import KeepRules, Retention
 from tocsin.eventlog.ring import Entry, RingBuffer
 
 WORDS = st.sampled_from(["a", "b", "aa", "ab", "ba", "aab", "aba", "abb"])
@@ -37,8 +39,9 @@ SIZES = st.sampled_from([10, 10, 10, 400])
 EVENTS = st.lists(st.tuples(TOPICS, TYPES, SIZES), min_size=1, max_size=12)
 
 LOW_BOUNDS = {
-    ring: {"INDEX_LAG": 3, "SCAN_LIMIT": 5, "FEW": 1, "LIST_COST": 0},
-    topic_index: {"MAX_LISTS": 3},
+    ring: {"INDEX_LAG": 3, "SCAN_LIMIT": 5, "FEW": 1},
+    kept_newest: {"SCAN_LIMIT": 5},
+    topic_index: {"MAX_LISTS": 3, "LIST_COST": 0},
     sorted_names: {"CHUNK": 2, "FRESH": 2, "FEW": 1},
     evictions: {"FIRST_LOOKS": 1, "MAX_LOOKUPS": 0},
 }
@@ -52,8 +55,17 @@ class RingMachine(RuleBasedStateMachine):
         remembered=st.sampled_from([0, 2, 1_000]),
         max_events=st.sampled_from([1, 6, 200]),
         max_bytes=st.sampled_from([600, 4_000, 1_000_000]),
+        keep=st.sampled_from([[], [("aa", 1), ("b*", 2)], [("a*", 2), ("aab", 5), ("*", 1)]]),
     )
-    def start(self, floor: int, remembered: int, max_events: int, max_bytes: int) -> None:
+    def start(
+        self,
+        floor: int,
+        remembered: int,
+        max_events: int,
+        max_bytes: int,
+        keep: list[tuple[str, int]],
+    ) -> None:
+        self.keep = keep
         self.now = 0.0
         self.all: list[Entry] = []
         self.remembered = remembered
@@ -65,6 +77,7 @@ class RingMachine(RuleBasedStateMachine):
             max_bytes=max_bytes,
             max_age_s=100.0,
             remembered_evictions=remembered,
+            retention=Retention(KeepRules(keep), 1_000_000) if keep else None,
         )
         self.ring.start_at(floor)
 
@@ -91,6 +104,7 @@ class RingMachine(RuleBasedStateMachine):
             self.take_newest(filter, 3, 200)
             self.count(filter, behind)
             self.ask_for_loss(filter)
+            self.read_what_stays(filter, behind)
 
     @rule(filter=FILTERS, behind=st.integers(0, 40), max_bytes=st.sampled_from([1, 50, 10_000]))
     def read(self, filter: Filter, behind: int, max_bytes: int) -> None:
@@ -120,9 +134,51 @@ class RingMachine(RuleBasedStateMachine):
         cursor = max(self.ring.head - behind, 0)
         assert self.ring.count(cursor, filter) == len(self.kept(cursor, filter))
 
+    @rule(filter=FILTERS, behind=st.integers(0, 40))
+    def read_what_stays(self, filter: Filter, behind: int) -> None:
+        kept, floor = self.ring.kept_newest, self.ring.floor
+        if kept is None:
+            return
+        cursor = max(self.ring.head - behind, 0)
+        staying = [entry for entry in self.staying() if matches(filter, entry)]
+        after = [entry for entry in staying if entry.seq > cursor]
+        assert kept.count(cursor, filter) == len(after)
+        assert kept.newest(filter, 3, max_bytes=10_000) == staying[-3:]
+        assert [*(kept.selection(filter, floor).seqs or ())] == [entry.seq for entry in staying]
+        assert [kept.get(seq) for seq in range(1, floor + 1)].count(None) == floor - len(kept)
+        first = after[0].seq - 1 if after else floor
+        assert kept.clear_to(cursor, filter, floor) in range(min(cursor, first), first + 1)
+        found: list[Entry] = []
+        going_on: int | None = cursor
+        while going_on is not None:
+            some, going_on = kept.read(going_on, filter, max_bytes=10_000, max_events=3)
+            assert len(some) <= 3
+            found += some
+        assert found == after
+
+    @rule(filter=FILTERS, per_topic=st.integers(1, 3))
+    def pick(self, filter: Filter, per_topic: int) -> None:
+        picking = Picking(filter, per_topic)
+        self.ring.pick(picking)
+        if self.ring.kept_newest:
+            assert self.ring.kept_newest.pick(picking)
+        kept = [*self.staying(), *self.kept(0, Filter())]
+        wanted: set[int] = set()
+        for topic in {
+            topic for entry in kept for topic in entry.topics if filter.lets_topic(topic)
+        }:
+            of_topic = [e.seq for e in kept if topic in e.topics and matches(filter, e)]
+            wanted.update(of_topic[-per_topic:])
+        assert picking.seqs == wanted
+
     @rule(filter=FILTERS)
     def ask_for_loss(self, filter: Filter) -> None:
-        lost = [entry.seq for entry in self.gone() if matches(filter, entry)]
+        staying = {entry.seq for entry in self.staying()}
+        lost = [
+            entry.seq
+            for entry in self.gone()
+            if matches(filter, entry) and entry.seq not in staying
+        ]
         newest_lost = lost[-1] if lost else self.first
         edges = newest_lost, self.sure_from(), self.ring.floor
         for cursor in {max(edge + step, 0) for edge in edges for step in (-2, -1, 0, 1)}:
@@ -141,6 +197,24 @@ class RingMachine(RuleBasedStateMachine):
         """What the list says a reader gets."""
         after = max(cursor, self.ring.floor)
         return [entry for entry in self.all if entry.seq > after and matches(filter, entry)]
+
+    def staying(self) -> list[Entry]:
+        """What stays of that which left the ring: the newest of each topic."""
+        gone = self.gone()
+        staying: set[int] = set()
+        for topic in {topic for entry in gone for topic in entry.topics}:
+            number = max(
+                (
+                    number
+                    for pattern, number in self.keep
+                    if pattern == topic
+                    or (pattern.endswith("*") and topic.startswith(pattern[:-1]))
+                ),
+                default=0,
+            )
+            if number:
+                staying.update([entry.seq for entry in gone if topic in entry.topics][-number:])
+        return [entry for entry in gone if entry.seq in staying]
 
     def gone(self) -> list[Entry]:
         return [entry for entry in self.all if entry.seq <= self.ring.floor]

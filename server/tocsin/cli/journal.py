@@ -28,7 +28,8 @@ def check(path: Path) -> None:
         click.echo(f"tocsin: journal: {str(path)!r} is {error}", err=True)
         sys.exit(UNSOUND)
     span = f", {found.oldest} to {found.newest}" if found.events else ""
-    click.echo(f"{path}: sound; {found.events} events{span}, {found.bytes} bytes of records")
+    kept = f"; {found.kept_newest} older ones stay" if found.kept_newest else ""
+    click.echo(f"{path}: sound; {found.events} events{span}, {found.bytes} bytes of records{kept}")
 
 
 @journal.command()

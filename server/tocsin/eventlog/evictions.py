@@ -45,8 +45,10 @@ class Evictions:
     def __init__(self, limit: int) -> None:
         self.forgotten = 0
         """The newest evicted seq among the pairs that aren't remembered."""
+        self._newest = 0
+        self._is_in_order = True  # so that who looks at the newest pairs first knows where to stop
         self._limit = limit
-        self._pairs: dict[tuple[str, str], int] = {}  # in the order of their seq
+        self._pairs: dict[tuple[str, str], int] = {}  # in the order of their seq, but for late ones
         self._topics: dict[str, int] = {}  # the newest of the pairs of a topic, and of a type
         self._types: dict[str, int] = {}
         self._names = SortedNames(self._topics)
@@ -70,11 +72,37 @@ class Evictions:
             if known.pop(pair, None) is None and topic not in topics:
                 fresh.append(topic)
             known[pair] = topics[topic] = seq
+        if pairs:
+            self._newest = max(self._newest, seq)
         self._types.update({entry.type: entry.seq for entry in gone})
         if fresh:
             self._names.add(fresh)
         if len(known) > self._limit:
             self._forget()
+
+    def remember_late(self, gone: Sequence[Gone]) -> None:
+        """Note these, which were kept longer than others that came after them."""
+        known, fresh = self._pairs, []
+        for entry in gone:
+            seq = entry.seq
+            for topic in (entry.topic, *entry.more_topics):
+                pair = (topic, entry.type)
+                if topic not in self._topics:
+                    fresh.append(topic)
+                self._is_in_order = False
+                known[pair] = max(seq, known.pop(pair, 0))
+                self._topics[topic] = max(seq, self._topics.get(topic, 0))
+            self._types[entry.type] = max(seq, self._types.get(entry.type, 0))
+            self._newest = max(self._newest, seq)
+        if fresh:
+            self._names.add(fresh)
+        if len(known) > self._limit:
+            self._forget()
+
+    @property
+    def last(self) -> int:
+        """The newest evicted seq; 0 before any eviction."""
+        return max(self._newest, self.forgotten)
 
     def distrust(self) -> None:
         """Noting was cut off, and is about to be done again."""
@@ -99,8 +127,9 @@ class Evictions:
         ):  # most who ask are a little below the floor, and a prefix may have many topics
             for (topic, type), seq in islice(reversed(self._pairs.items()), FIRST_LOOKS):
                 if seq <= cursor:
-                    return False
-                if filter.matches(topic, type):
+                    if self._is_in_order:
+                        return False
+                elif filter.matches(topic, type):
                     return True
         topics = self._topics_after(cursor, filter)
         if not filter.types:
@@ -136,8 +165,9 @@ class Evictions:
         if left:
             for (topic, type), seq in reversed(self._pairs.items()):
                 if seq <= cursor:
-                    return False
-                if type in types and topic in left:
+                    if self._is_in_order:
+                        return False
+                elif type in types and topic in left:
                     return True
         return False
 
@@ -146,9 +176,11 @@ class Evictions:
         before = len(self._topics)
         oldest = list(islice(self._pairs.items(), len(self._pairs) - self._limit))
         # First: a cut-off in the loop may leave pairs behind, but none that is missed.
-        self.forgotten = max(self.forgotten, oldest[-1][1])
+        newest = oldest[-1][1] if self._is_in_order else max([seq for _, seq in oldest])
+        self.forgotten = max(self.forgotten, newest)
         for (topic, type), seq in oldest:
-            # They go in the order of their seq, so the newest of a topic or type is its last pair.
+            # They go in the order of their seq, so the newest of a topic or type is its last pair. Of late ones
+            # older pairs may be left: `forgotten` is beyond those.
             if self._topics.get(topic) == seq:
                 del self._topics[topic]
             if self._types.get(type) == seq:

@@ -87,8 +87,8 @@ class Picking:
                 self.seqs.add(seq)
 
     def take_newest(self, topic: str, seqs: Sequence[int]) -> None:
-        """Pick these, the newest of `topic`; at most `per_topic`."""
-        self._count(topic, len(seqs))
+        """Pick these, the next newest of `topic`; with those before them at most `per_topic`."""
+        self._count(topic, self.counts.get(topic, 0) + len(seqs))
         self.seqs.update(seqs)
 
     def _count(self, topic: str, count: int) -> None:

@@ -7,13 +7,14 @@ has no signal for "that id is gone".
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from tocsin.core.event import MAX_ID_LENGTH, EventId
-from tocsin.core.filters import Filter
+from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.eventlog.journal import History
 from tocsin.eventlog.recent import Selection
 from tocsin.eventlog.ring import RingBuffer
@@ -109,23 +110,27 @@ def resolve(
         last_event_ids = _newest(last_event_ids, ring)
     if not last_event_ids:
         return Resume(ring.head, str(ring.id_at(ring.head)))
-    floor = (history or ring).floor
+    kept = history or ring
     if last_event_ids == EARLIEST:
-        return _from(floor, str(ring.id_at(floor)), ring, filter)
+        return _from_oldest(0, ring, filter, kept)
     gap = find_gap(last_event_ids, ring, filter, history)
     if gap is not None:
-        return _from(floor, str(ring.id_at(floor)), ring, filter, gap)
+        requested = EventId.parse(last_event_ids) if gap.reason == "evicted" else None
+        return _from_oldest(requested.seq if requested else 0, ring, filter, kept, gap)
     requested = EventId.parse(last_event_ids)
     assert requested is not None
     # The client's own id, not the floor: it stands for what the client has, whatever was evicted
     # of other topics since.
-    return _from(max(requested.seq, floor), str(requested), ring, filter)
+    cursor = requested.seq
+    if cursor < kept.floor and not _is_any_kept(cursor, filter, kept):
+        cursor = kept.floor
+    return Resume(cursor, str(requested), True, count_after(cursor, ring, filter, kept))
 
 
 def from_start(ring: RingBuffer, filter: Filter, history: History | None = None) -> Resume:
     """Where a client begins that names no id, and gets everything kept: of topics of which nothing more comes."""
-    floor = (history or ring).floor
-    return Resume(floor, str(ring.id_at(floor)), False, _count(floor, ring, filter))
+    resume = _from_oldest(0, ring, filter, history or ring)
+    return msgspec.structs.replace(resume, resumed=False)
 
 
 def known_id(last_event_ids: str | Sequence[str], ring: RingBuffer) -> EventId | None:
@@ -163,11 +168,31 @@ def find_gap(
         reason = "restart"
     elif kept.has_lost(requested.seq, filter):
         reason = "evicted"
-        missed = kept.floor - requested.seq if filter.is_everything else None
+        missed = _missed(requested.seq, kept) if filter.is_everything else None
     else:
         return None
-    oldest = str(ring.id_at(kept.floor + 1)) if kept.floor < ring.head else None
-    return Gap(reason, last_event_id[:MAX_ID_LENGTH], oldest, missed)
+    oldest = oldest_kept(ring, history)
+    return Gap(
+        reason,
+        last_event_id[:MAX_ID_LENGTH],
+        None if oldest is None else str(ring.id_at(oldest)),
+        missed,
+    )
+
+
+def oldest_kept(ring: RingBuffer, history: History | None = None) -> int | None:
+    """The seq of the oldest event kept; None where none is."""
+    kept = history or ring
+    oldest = kept.kept_newest.oldest if kept.kept_newest else None
+    if oldest is not None:
+        return oldest
+    return kept.floor + 1 if kept.floor < ring.head else None
+
+
+def _missed(cursor: int, kept: History | RingBuffer) -> int:
+    """How many events after `cursor` are gone."""
+    staying = kept.kept_newest.count(cursor, EVERYTHING) if kept.kept_newest else 0
+    return kept.floor - cursor - (staying or 0)
 
 
 def _newest(last_event_ids: Sequence[str], ring: RingBuffer) -> str:
@@ -179,14 +204,50 @@ def _newest(last_event_ids: Sequence[str], ring: RingBuffer) -> str:
     return next((id for id in last_event_ids if id), "")
 
 
-def _from(
-    cursor: int, welcome_id: str, ring: RingBuffer, filter: Filter, gap: Gap | None = None
+def _is_any_kept(cursor: int, filter: Filter, kept: History | RingBuffer) -> bool:
+    """Whether something after `cursor` stays that has left the history otherwise; in doubt it does."""
+    newest = kept.kept_newest
+    return newest is not None and newest.clear_to(cursor, filter, kept.floor) < kept.floor
+
+
+def _from_oldest(
+    cursor: int,
+    ring: RingBuffer,
+    filter: Filter,
+    kept: History | RingBuffer,
+    gap: Gap | None = None,
 ) -> Resume:
-    return Resume(cursor, welcome_id, True, _count(cursor, ring, filter), gap)
+    """Just before the oldest event after `cursor` that is kept, where others that followed `cursor` are gone."""
+    newest, selection, count = kept.kept_newest, None, 0
+    if newest and _is_any_kept(cursor, filter, kept):
+        # What lies between these is gone, and the client is told so or knows of nothing. Of what is gone from here on
+        # it would not know: so it is put down which events it is to get.
+        selection = newest.selection(filter, kept.floor)
+        seqs = selection.seqs or ()
+        first = bisect_right(seqs, cursor)
+        count = len(seqs) - first
+        cursor = seqs[first] - 1 if count else kept.floor
+    else:
+        cursor = kept.floor
+    above = count_after(max(cursor, kept.floor), ring, filter, kept)
+    return Resume(
+        cursor,
+        str(ring.id_at(cursor)),
+        True,
+        None if above is None else count + above,
+        gap,
+        selection if count else None,
+    )
 
 
-def _count(cursor: int, ring: RingBuffer, filter: Filter) -> int | None:
+def count_after(
+    cursor: int, ring: RingBuffer, filter: Filter, kept: History | RingBuffer
+) -> int | None:
     """How many events follow `cursor`; None where that is too much work, as what the journal has of them is."""
+    if cursor < kept.floor and kept.kept_newest:
+        below = kept.kept_newest.count(cursor, filter)
+        above = count_after(kept.floor, ring, filter, kept)
+        return None if below is None or above is None else below + above
     if filter.is_everything:
         return ring.head - cursor
     return None if ring.has_lost(cursor, filter) else ring.count(cursor, filter)

@@ -18,10 +18,13 @@ from tocsin.core.event import EventId
 from tocsin.core.filters import Filter
 from tocsin.eventlog.entry import Entry
 from tocsin.eventlog.evictions import Evictions
+from tocsin.eventlog.kept_newest import KeptNewest
 from tocsin.eventlog.recent import Picking
+from tocsin.eventlog.retention import Left, Retention
 from tocsin.eventlog.topic_index import (
     Seqs,
     TopicIndex,
+    are_cheaper,
     ascending,
     count_after,
     descending,
@@ -64,9 +67,6 @@ PICKED_TOPICS = 20_000
 PICKED_EVENTS = 100_000
 """Events that are looked up so. Where they would be more, the log is walked from its end until there are enough."""
 
-LIST_COST = 4
-"""What a list of the index costs before its first seq is found, in looks at an entry: 3 us."""
-
 JUMP_S = 60.0
 """Seconds of the log that one `expire` evicts at most."""
 
@@ -94,6 +94,7 @@ class RingBuffer:
         max_bytes: the limit by encoded size and the size of the index, with the same hundredth.
         max_age_s: the limit by age in seconds, with a thousandth; 0 keeps events however old.
         remembered_evictions: pairs of topic and type of which the newest evicted event is remembered.
+        retention: what stays of that which is evicted; None where nothing does.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class RingBuffer:
         max_bytes: int,
         max_age_s: float = 0.0,
         remembered_evictions: int = REMEMBERED_EVICTIONS,
+        retention: Retention | None = None,
     ) -> None:
         self.epoch = epoch
         self.head = 0
@@ -128,6 +130,8 @@ class RingBuffer:
         self._index = TopicIndex()
         self._index_bytes = 0
         self._evictions = Evictions(remembered_evictions)
+        self._retention = retention
+        self._kept_newest = None if retention is None else KeptNewest(retention.max_bytes)
         self._times: deque[tuple[int, float]] = (
             deque()
         )  # a seq, and when at the latest it was appended
@@ -141,6 +145,13 @@ class RingBuffer:
     def oldest(self) -> Entry | None:
         """The oldest entry kept, or None if the ring is empty."""
         return self._entries[self._start] if len(self) else None
+
+    @property
+    def kept_newest(self) -> KeptNewest | None:
+        """What stays of the entries up to `floor`; None where nothing does."""
+        if self._kept_newest is not None:
+            self._settle_if_due()
+        return self._kept_newest
 
     def id_at(self, seq: int) -> EventId:
         """The id of place `seq` of this log."""
@@ -279,10 +290,15 @@ class RingBuffer:
         if is_again:  # it failed the last time: nobody knows how far the index is
             self._index = TopicIndex(self.floor)
             self._evictions.distrust()
+            self._let_go_of_kept()
         self._is_settling = True
         gone = cast(list[Entry], self._entries[self._settled : self._start])
         self._index.add(self._list(self._index.head, self.head))
-        self._evictions.remember(gone, several=is_again or self._index.several > 0)
+        several = is_again or self._index.several > 0
+        if self._retention is None:
+            self._evictions.remember(gone, several=several)
+        else:
+            self._retain(gone, several=several)
         self._index.drop(gone, self.floor)
         self._index_bytes = self._index.bytes
         # Emptying slots and counting them are one line, so that nothing can fail between.
@@ -291,6 +307,34 @@ class RingBuffer:
             # Half is empty slots: amortised, one move an entry.
             self._entries[: self._start], self._start, self._settled = [], 0, 0
         self._is_settling = False
+
+    def _retain(self, gone: Sequence[Entry], *, several: bool) -> None:
+        """Keep what is to stay of the evicted entries `gone`, and note the others as lost."""
+        retention, kept_newest = self._retention, self._kept_newest
+        assert retention is not None
+        assert kept_newest is not None
+        left = [Left(entry.seq, entry.topics, len(entry.block)) for entry in gone]
+        verdict = retention.take(left)
+        staying = set(verdict.kept)
+        self._evictions.remember(
+            [entry for entry in gone if entry.seq not in staying], several=several
+        )
+        removed = kept_newest.apply(
+            [entry for entry in gone if entry.seq in staying],
+            verdict.evicted,
+            bytes=retention.bytes,
+            beyond_bytes=verdict.beyond_bytes,
+        )
+        self._evictions.remember_late(removed)
+
+    def _let_go_of_kept(self) -> None:
+        """Begin anew after a failure, when nobody knows what stays: all that was kept is lost, and said to be."""
+        if self._retention is None or self._kept_newest is None:
+            return
+        self._evictions.forgotten = self.floor
+        self._retention = Retention(self._retention.rules, self._retention.max_bytes)
+        before, self._kept_newest = self._kept_newest, KeptNewest(self._retention.max_bytes)
+        self._kept_newest.beyond_bytes = before.beyond_bytes
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -417,9 +461,11 @@ class RingBuffer:
         """
         if cursor >= self.floor:
             return False
-        if filter.is_everything:
+        if filter.is_everything and self._retention is None:
             return True
         self._settle_if_due()
+        if filter.is_everything:
+            return cursor < self._evictions.last
         return self._evictions.has_lost(cursor, filter)
 
     def _lists_for(self, cursor: int, filter: Filter, wanted: int) -> list[Seqs] | None:
@@ -430,10 +476,7 @@ class RingBuffer:
         lists = self._index.find(filter)
         if lists is None:
             return None
-        # If a tenth of all entries is in these lists, a page is found by looking at ten times as many
-        # entries as it holds. That is cheaper where the lists are many and short.
-        listed = sum(map(len, lists))
-        return lists if wanted * len(self) >= LIST_COST * len(lists) * listed else None
+        return lists if are_cheaper(lists, wanted, len(self)) else None
 
     def _settle_if_due(self) -> None:
         if self._is_settling or self._start > self._settled or self.head > self._index.head:

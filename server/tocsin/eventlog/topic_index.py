@@ -22,6 +22,9 @@ MAX_LISTS = 2_500
 EVENT_BYTES = 20
 """What an event costs for each topic, its share of the array by type included. Measured: 17."""
 
+LIST_COST = 4
+"""What a list costs before its first seq is found, in looks at an entry: 3 us."""
+
 TOPIC_BYTES = 150
 """What a topic costs: its array, its slots in the dictionary and among the names. Measured: 40 to 110."""
 
@@ -119,6 +122,20 @@ class TopicIndex:
         self._names.note_dead(before - len(self._topics))
         self.floor = floor
 
+    def remove(self, gone: Sequence[Entry]) -> None:
+        """Forget these, which may be anywhere in the log; ascending."""
+        before = len(self._topics)
+        self.several -= len([entry for entry in gone if entry.more_topics])
+        of_topic: dict[str, list[int]] = {}
+        of_type: dict[str, list[int]] = {}
+        for entry in gone:
+            of_type.setdefault(entry.type, []).append(entry.seq)
+            for topic in entry.topics:
+                of_topic.setdefault(topic, []).append(entry.seq)
+        self._listed -= _remove(self._topics, of_topic)
+        _remove(self._types, of_type)
+        self._names.note_dead(before - len(self._topics))
+
     def find(self, filter: Filter) -> list[Seqs] | None:
         """Lists that hold every event which `filter` lets through, and maybe others; none is empty.
 
@@ -205,6 +222,42 @@ def _drop(lists: Lists, names: Iterable[str], floor: int) -> int:
             dropped += count
             del seqs[:count]
     return dropped
+
+
+def _remove(lists: Lists, gone: dict[str, list[int]]) -> int:
+    """Let these seqs go, ascending for each name; returns how many they are."""
+    removed = 0
+    for name, some in gone.items():
+        removed += len(some)
+        seqs = lists[name]
+        left = array("q") if isinstance(seqs, int) else without(seqs, some)
+        if left:
+            lists[name] = left
+        else:
+            del lists[name]
+    return removed
+
+
+def without(seqs: Seqs, gone: Sequence[int]) -> Seqs:
+    """`seqs` without `gone`, which are among them; both ascending. It may be the same object."""
+    if gone[-1] == seqs[len(gone) - 1]:  # the first ones, as most are
+        del seqs[: len(gone)]
+        return seqs
+    left, first = array("q"), 0
+    for seq in gone:
+        at = bisect_left(seqs, seq, first)
+        left += seqs[first:at]
+        first = at + 1
+    return left + seqs[first:]
+
+
+def are_cheaper(lists: Sequence[Seqs], wanted: int, among: int) -> bool:
+    """Whether to find `wanted` events costs less by these lists than by looking at all of `among` entries.
+
+    If a tenth of all entries is in the lists, a page is found by looking at ten times as many entries as it
+    holds. That is cheaper where the lists are many and short.
+    """
+    return wanted * among >= LIST_COST * len(lists) * _total(lists)
 
 
 def _total(lists: Iterable[Seqs]) -> int:

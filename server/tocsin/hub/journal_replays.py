@@ -154,24 +154,46 @@ class JournalReplays:
         )
         if self._publishing.ring is not ring:
             raise Unavailable("a new log began", code="restart")
-        events, end = committed(page, ring)
-        self._check_whole(events, cursor, end, group.filter)
-        entries = Entry.of_all(events) if events else []
+        entries, end = self._left_since(cursor, group.filter)
+        if not entries:
+            events, end = committed(page, ring)
+            self._check_whole(events, cursor, end, group.filter)
+            entries = Entry.of_all(events) if events else []
         piece = group.piece(entries, end)
         self._replay_cache.keep(group, cursor, piece)
         return Found(piece, [entry.seq for entry in entries])
+
+    def _left_since(self, cursor: int, filter: Filter) -> tuple[list[Entry], int]:
+        """What comes next after `cursor`, and where it leads, if it left the history while that was read, and stays.
+
+        Raises:
+            Lost: some of it does not.
+        """
+        history = self._publishing.history
+        if not history or cursor >= history.floor or not history.kept_newest:
+            return [], cursor
+        if history.has_lost(cursor, filter):
+            raise Lost
+        entries, _ = history.kept_newest.read(cursor, filter, max_bytes=PIECE_BYTES)
+        return entries, entries[-1].seq if entries else cursor
 
     async def _read_selected(
         self, cursor: int, group: Group[Stream], selection: Selection, seqs: Sequence[int]
     ) -> Found:
         """What was selected next after `cursor`: some that lie near each other, out of the window."""
         ring = self._publishing.ring
-        events = await self._reads.picked(ring, group.filter, near(seqs, cursor, ring.floor))
+        some = near(seqs, cursor, ring.floor)
+        events = await self._reads.picked(ring, group.filter, some)
         if self._publishing.ring is not ring:
             raise Unavailable("a new log began", code="restart")
-        if not events:
+        history = self._publishing.history
+        kept = history.kept_newest.get(some[0]) if history and history.kept_newest else None
+        if kept:  # it left the history while that was read
+            entries = [kept]
+        elif events:
+            entries = Entry.of_all(events)
+        else:
             raise Lost
-        entries = Entry.of_all(events)
         end = selection.end if entries[-1].seq == seqs[-1] else entries[-1].seq
         piece = group.piece(entries, end)
         self._replay_cache.keep(group, cursor, piece, selection)

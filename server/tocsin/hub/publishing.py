@@ -30,6 +30,7 @@ from tocsin.eventlog.journal import (
     Window,
     ended_by,
 )
+from tocsin.eventlog.retention import retention_of
 from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.counters import Counters
 from tocsin.hub.fan_out import FanOut
@@ -153,6 +154,7 @@ class Publishing:
         self._under_way = 0  # groups that the journal has
         self._delivered: deque[Delivered] = deque()  # since the oldest of them
         self._counts = 0  # of the events in it
+        self._beyond_bytes = 0  # of what is kept of topics, as it was last told in the log
 
     async def start(self) -> None:
         """Open the journal, and fill the ring with its newest events.
@@ -277,13 +279,23 @@ class Publishing:
             self.failure.set_result(error)
 
     def expire(self) -> None:
-        """Evict what is too old; to be called about once a second."""
+        """Evict what is too old, and say what else is gone; to be called about once a second."""
         expired = self.ring.expire(self._monotonic())
         if expired.is_behind:
             log.warning(
                 "more of the history is too old than should be, and goes a minute's worth at a time",
                 extra={"events": expired.events},
             )
+        newest = (self.history or self.ring).kept_newest
+        if newest is not None and newest.beyond_bytes != self._beyond_bytes:
+            log.warning(
+                "keep_newest_bytes is reached: the oldest that were kept of topics are gone",
+                extra={
+                    "events": newest.beyond_bytes - self._beyond_bytes,
+                    "limit_bytes": newest.max_bytes,
+                },
+            )
+            self._beyond_bytes = newest.beyond_bytes
 
     def _check_ready(self) -> None:
         # Each event asks: so `not_ready`, which says which it is, only where it is one of them.
@@ -402,6 +414,8 @@ class Publishing:
             max_bytes=self._settings.window_bytes,
             max_age_s=self._settings.history_age,
             remembered_evictions=self._settings.remembered_evictions,
+            # What a journal keeps itself leaves the window, and is not gone.
+            retention=None if self.history else retention_of(self._settings),
         )
         ring.start_at(opening.floor.seq)
         entries = [Entry.of(event) for event in opening.events]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from array import array
 from collections.abc import Callable, Sequence
 from time import monotonic
 
 from tocsin.core.event import Event
 from tocsin.core.filters import Filter
 from tocsin.errors import Unavailable
-from tocsin.eventlog.recent import Picking, Recent, Selection
+from tocsin.eventlog.journal import History
+from tocsin.eventlog.recent import MAX_EVENTS, Picking, Recent, Selection
 from tocsin.eventlog.ring import NEWEST_LIMIT, RingBuffer
 from tocsin.hub.history_reads import HistoryReads
 from tocsin.hub.publishing import Publishing
@@ -54,19 +56,25 @@ class RecentEvents:
         self._publishing = publishing
         self._reads = reads
         self._known: dict[Question, Selection] = {}
-        self._known_of: tuple[RingBuffer, int, int] | None = None  # its head and its floor
+        self._known_of: tuple[RingBuffer, int, int, int] | None = None  # its head, and both floors
         self._known_seqs = 0
         self._waiting: dict[Question, dict[Stream, Open]] = {}
         self._searches: set[asyncio.Task[None]] = set()
         self._streams: dict[Stream, Question] = {}
+
+    @property
+    def _kept(self) -> History | RingBuffer:
+        """All that is kept of the log, in memory or not."""
+        return self._publishing.history or self._publishing.ring
 
     # --- finding ------------------------------------------------------------------------------------
 
     def find(self, filter: Filter, recent: Recent) -> Selection | None:
         """What `recent` asks for, from the window; None where the journal has to be searched too."""
         ring = self._publishing.ring
-        if self._known_of != (ring, ring.head, ring.floor):
-            self._known_of = (ring, ring.head, ring.floor)
+        known_of = (ring, ring.head, ring.floor, self._kept.floor)
+        if self._known_of != known_of:
+            self._known_of = known_of
             self._known, self._known_seqs = {}, 0
         known = self._known.get((filter, recent))
         if known is None:
@@ -96,14 +104,16 @@ class RecentEvents:
     def _last(self, filter: Filter, count: int) -> Selection | None:
         ring, history = self._publishing.ring, self._publishing.history
         if filter.is_everything:  # wherever they are kept
-            cursor = max(ring.head - count, (history or ring).floor)
-            return Selection(cursor, ring.head - cursor, ring.head)
+            cursor = max(ring.head - count, self._kept.floor)
+            selection = Selection(cursor, ring.head - cursor, ring.head)
+            return self._with_kept_newest(selection, filter, count - selection.count)
         entries = ring.newest(filter, count, max_bytes=NO_LIMIT)
         cursor = entries[0].seq - 1 if entries else ring.head
         is_cut = len(entries) < count and not self._is_searched(ring, cursor, filter)
         if history and len(entries) < count and (is_cut or ring.has_lost(history.floor, filter)):
             return None
-        return Selection(cursor, len(entries), ring.head, is_cut)
+        selection = Selection(cursor, len(entries), ring.head, is_cut)
+        return self._with_kept_newest(selection, filter, count - selection.count)
 
     @staticmethod
     def _is_searched(ring: RingBuffer, cursor: int, filter: Filter) -> bool:
@@ -119,6 +129,7 @@ class RecentEvents:
         if not self._is_enough(ring, picking, first):
             return None
         is_cut = first > ring.floor + 1 and not picking.is_done
+        is_cut = is_cut or not self._pick_kept_newest(picking)
         return picking.selection(ring.head, is_cut=is_cut)
 
     def _is_enough(self, ring: RingBuffer, picking: Picking, first: int) -> bool:
@@ -141,20 +152,40 @@ class RecentEvents:
     async def _search_last(self, filter: Filter, count: int) -> Selection:
         ring = self._publishing.ring
         head = ring.head
-        found = ring.newest(filter, count, max_bytes=NO_LIMIT)
-        left = count - len(found)
-        cursor = found[0].seq - 1 if found else head
+        found = [entry.seq for entry in ring.newest(filter, count, max_bytes=NO_LIMIT)]
+        cursor = found[0] - 1 if found else head
         # As far as the window was searched: to its end, unless it is longer than what one search looks at.
         before = ring.floor + 1 if len(ring) <= NEWEST_LIMIT else cursor + 1
         ends_at = monotonic() + SEARCH_S
-        while left and monotonic() < ends_at:
-            events = await self._look(ring, filter, min(left, LOOK_EVENTS), before)
+        while len(found) < count and monotonic() < ends_at:
+            events = await self._look(ring, filter, min(count - len(found), LOOK_EVENTS), before)
             if not events:
-                return Selection(cursor, count - left, head)
-            left -= len(events)
+                # What left the log since it was found may be among what stays of it.
+                found = [
+                    seq for seq in found if seq > self._kept.floor or not self._kept.kept_newest
+                ]
+                selection = Selection(cursor, len(found), head)
+                return self._with_kept_newest(selection, filter, count - len(found))
+            found += [event.id.seq for event in events]
             before = events[0].id.seq
             cursor = before - 1
-        return Selection(cursor, count - left, head, is_truncated=left > 0)
+        return Selection(cursor, len(found), head, is_truncated=len(found) < count)
+
+    def _with_kept_newest(self, selection: Selection, filter: Filter, left: int) -> Selection:
+        """`selection`, or what stays below the log and comes before it, where `left` more are asked for."""
+        kept = self._kept
+        if not kept.kept_newest or left <= 0 or selection.is_truncated:
+            return selection
+        older = kept.kept_newest.newest(filter, left, max_bytes=NO_LIMIT)
+        if not older:
+            return selection
+        seqs = array("q", [entry.seq for entry in older])
+        return Selection(seqs[0] - 1, len(seqs), kept.floor, seqs=seqs)
+
+    def _pick_kept_newest(self, picking: Picking) -> bool:
+        """Give `picking` what stays below the log; whether all of it was looked at."""
+        newest = self._kept.kept_newest
+        return not newest or len(picking.seqs) > MAX_EVENTS or newest.pick(picking)
 
     async def _search_picked(self, filter: Filter, recent: Recent) -> Selection:
         ring = self._publishing.ring
@@ -166,11 +197,12 @@ class RecentEvents:
         while not picking.is_done and monotonic() < ends_at:
             events = await self._look(ring, filter, LOOK_EVENTS, before)
             if not events:
-                return picking.selection(head, is_cut=False)
+                return picking.selection(head, is_cut=not self._pick_kept_newest(picking))
             for event in reversed(events):
                 picking.take(event.id.seq, event.draft.type, event.draft.topics)
             before = events[0].id.seq
-        return picking.selection(head, is_cut=not picking.is_done)
+        is_cut = not picking.is_done or not self._pick_kept_newest(picking)
+        return picking.selection(head, is_cut=is_cut)
 
     async def _look(
         self, ring: RingBuffer, filter: Filter, count: int, before: int

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tocsin.core.event import EventId
 from tocsin.core.filters import Filter
 from tocsin.eventlog.journal import EndedTopics, History
+from tocsin.eventlog.kept_newest import KeptNewest
 from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.polls import Polls
 from tocsin.hub.publishing import Publishing
@@ -137,9 +138,14 @@ class HubStatus:
 
     @property
     def oldest(self) -> EventId | None:
-        """The id of the oldest event kept."""
+        """The id of the oldest event kept, those aside that stay below the log."""
         floor = self.kept.floor
         return self.ring.id_at(floor + 1) if floor < self.ring.head else None
+
+    @property
+    def kept_newest(self) -> KeptNewest | None:
+        """What stays of the events that left the log; None where nothing does."""
+        return (self.history or self.ring).kept_newest
 
     @property
     def horizon_s(self) -> float | None:

@@ -82,7 +82,7 @@ class Stream(Delivered):
         reader: who opened it; None where everybody may do everything, and for the hub's own.
         selection: what it gets first, where that is not all that follows its cursor; None from then on.
         began_at: the cursor at which it began to read the log.
-        looked_to: a floor of the log up to which nothing was evicted that it still has to get.
+        looked_to: a seq up to which nothing was evicted, nor will be, that it still has to get.
     """
 
     # 10,000 of these: slots keep one at a fifth of what a dictionary would take.

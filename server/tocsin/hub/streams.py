@@ -130,6 +130,9 @@ class Streams:
             stream.selection = None
         if stream.cursor >= ring.head or self._close_if_lost(stream):
             return None
+        piece = self._piece_below_floor(stream)
+        if piece is not None:
+            return piece
         if self._has_left_window(stream):
             return self._piece_of_journal(stream)
         piece = self._replay_cache.piece(ring, stream.group, stream.cursor)
@@ -149,17 +152,19 @@ class Streams:
         piece = self._replay_cache.known(group, cursor, selection)
         if piece is not None:
             return piece
-        seqs = selection.seqs or ()
+        seqs, newest = selection.seqs or (), self._kept.kept_newest
         at = bisect_right(seqs, cursor)
         entries, size = list[Entry](), 0
         for seq in islice(seqs, at, None):
             entry = ring.kept(seq)
+            if entry is None and newest:
+                entry = newest.get(seq)
             if entry is None or size >= PIECE_BYTES:
                 break
             entries.append(entry)
             size += len(entry.block)
         if not entries:
-            if self._publishing.history is None or seqs[at] <= self._publishing.history.floor:
+            if self._publishing.history is None or seqs[at] <= self._kept.floor:
                 stream.close("slow")  # it was evicted meanwhile
             elif stream.state != State.OPENING:
                 self._replays.add(stream)
@@ -167,6 +172,24 @@ class Streams:
         is_last = at + len(entries) == len(seqs)
         piece = group.piece(entries, selection.end if is_last else entries[-1].seq)
         self._replay_cache.keep(group, cursor, piece, selection)
+        return piece
+
+    def _piece_below_floor(self, stream: Stream) -> Piece | None:
+        """The next piece of what stays though the log moved on; None where nothing of it is for the stream."""
+        kept, cursor, group = self._kept, stream.cursor, stream.group
+        if cursor >= kept.floor or not kept.kept_newest:
+            return None
+        piece = self._replay_cache.known(group, cursor)
+        if piece is not None and not self._is_to_count(stream, piece):
+            return piece
+        entries, looked_to = kept.kept_newest.read(cursor, group.filter, max_bytes=PIECE_BYTES)
+        if not entries and looked_to is None:
+            return None
+        piece = group.piece(entries, kept.floor if looked_to is None else looked_to)
+        self._replay_cache.keep(group, cursor, piece)
+        if self._is_to_count(stream, piece):
+            before = [e for e in entries if e.seq <= stream.opened_at_seq]
+            self._count_replays(stream, len(before))
         return piece
 
     def _has_left_window(self, stream: Stream) -> bool:
@@ -309,16 +332,18 @@ class Streams:
 
         Only what was evicted since the last look is looked at.
         """
-        kept = self._kept
-        kept_to = max(stream.cursor, stream.looked_to)
+        kept, filter = self._kept, stream.group.filter
+        looked_to = max(stream.cursor, stream.looked_to)
         if stream.selection is not None:  # up to its end only what was selected is missed
-            kept_to = max(kept_to, stream.selection.end)
-        if kept_to >= kept.floor:
+            looked_to = max(looked_to, stream.selection.end)
+        if looked_to >= kept.floor:
             return False
-        if kept.has_lost(kept_to, stream.group.filter):
+        if kept.has_lost(looked_to, filter):
             stream.close("slow")
             return True
-        stream.looked_to = kept.floor
+        # What stays below the floor may still be evicted: it is looked at again, until the stream has it.
+        newest, floor = kept.kept_newest, kept.floor
+        stream.looked_to = newest.clear_to(looked_to, filter, floor) if newest else floor
         return False
 
     # --- timers -----------------------------------------------------------------------------------

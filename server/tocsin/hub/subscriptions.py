@@ -13,8 +13,16 @@ from tocsin.core.event import EventId
 from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.core.wire import encode_retry
 from tocsin.errors import Busy
+from tocsin.eventlog.journal.ended import Final
 from tocsin.eventlog.recent import Recent, Selection
-from tocsin.eventlog.resume import Resume, from_start, id_ahead, known_id, resolve
+from tocsin.eventlog.resume import (
+    Resume,
+    count_after,
+    from_start,
+    id_ahead,
+    known_id,
+    resolve,
+)
 from tocsin.hub.connection import Connection, connect
 from tocsin.hub.counters import Counters
 from tocsin.hub.group import Group, Piece
@@ -80,7 +88,7 @@ class Subscriptions(Streams):
         if known.seq >= ended.of(filter)[-1][1].seq:
             return True
         is_kept = not (self._kept.has_lost(known.seq, filter) or ring.has_lost(known.seq, filter))
-        return is_kept and ring.count(known.seq, filter) == 0
+        return is_kept and count_after(known.seq, ring, filter, self._kept) == 0
 
     def open(
         self,
@@ -236,7 +244,8 @@ class Subscriptions(Streams):
         selection = found or self._recent_events.find(filter, recent)
         if selection is None:
             return None
-        return resume.with_recent(selection, ring, ring.count(selection.end, filter))
+        later = count_after(selection.end, ring, filter, self._kept)
+        return resume.with_recent(selection, ring, later)
 
     def _search(self, stream: Stream, asked: Asked) -> None:
         """Let a stream wait for a search of the journal."""
@@ -252,7 +261,10 @@ class Subscriptions(Streams):
 
     def _note(self, stream: Stream, resume: Resume) -> None:
         """Note where a stream begins that was just resolved."""
-        stream.looked_to = self._kept.floor  # `resolve` has looked
+        kept = self._kept
+        is_sparse = bool(kept.kept_newest) and resume.selection is None
+        # `resolve` has looked; but what stays below the floor may still be evicted before it is sent.
+        stream.looked_to = min(resume.cursor, kept.floor) if is_sparse else kept.floor
         stream.replays = -1 if resume.replayed is None else resume.replayed
         self._counters.count_resumed(resume)
         if is_wanted(log, "stream opened"):
@@ -290,10 +302,26 @@ class Subscriptions(Streams):
         A stream all of whose topics have ended is told behind what it gets: see `on_over`.
         """
         ended = self._publishing.ended
-        if ended.cover(filter):
-            return b""
-        before = [each for each in ended.of(filter) if each[1].seq <= resume.cursor]
-        return encode_ended(before, self._publishing.ring)
+        floor = self._kept.floor
+        told = [
+            (topic, final)
+            for topic, final in ended.of(filter)
+            if final.seq <= max(resume.cursor, floor) and not self._comes(final, resume, filter)
+        ]
+        if ended.cover(filter):  # only of what will not come any more, though others do that stay
+            told = [
+                each for each in told if each[1].seq > resume.cursor and _is_of(filter, each[1])
+            ]
+        return encode_ended(told, self._publishing.ring)
+
+    def _comes(self, final: Final, resume: Resume, filter: Filter) -> bool:
+        """Whether a final event, up to the floor of the log, stays and comes to a stream that begins so."""
+        newest = self._kept.kept_newest
+        if final.seq <= resume.cursor or not _is_of(filter, final) or not newest:
+            return False
+        if resume.selection is not None:
+            return final.seq in (resume.selection.seqs or ())
+        return newest.get(final.seq) is not None
 
     def opening_of_internal(self) -> bytes:
         """What an internal stream is told first; it is no client, and has no number."""
@@ -328,3 +356,8 @@ class Subscriptions(Streams):
         if resume.gap:
             extra |= {"gap": resume.gap.reason, "missed": resume.gap.missed}
         log.info("stream opened", extra=extra)
+
+
+def _is_of(filter: Filter, final: Final) -> bool:
+    """Whether a final event is of the types that `filter` asks for."""
+    return not filter.types or final.type in filter.types

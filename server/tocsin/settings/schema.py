@@ -30,8 +30,15 @@ HIDDEN = "(hidden)"
 PATTERN = r"^(\*|[A-Za-z0-9][A-Za-z0-9._:/@~-]{0,255}\*?)$"
 """A topic, or a prefix of topics ended by `*`."""
 
+KEEP = PATTERN.removesuffix("$") + "=[1-9][0-9]{0,4}$"
+"""Such a pattern, and a number."""
+
 ALGORITHM = r"^([HRPE]S(256|384|512)|EdDSA)$"
 """What tokens are signed with (RFC 7518, section 3.1; RFC 8037); never `none`."""
+
+MAX_KEPT_PATTERNS = 100
+MAX_KEPT_NEWEST = 10_000
+"""Events of one topic that stay when the history moves on."""
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 WINDOWS = {"events": (10_000, 1_000_000), "bytes": (64 * 2**20, 2**30)}
@@ -180,6 +187,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     history_age: Annotated[
         SecondsOrOff, Meta(description="Seconds an event is kept; 0 keeps it whatever its age.")
     ] = 0.0
+    keep_newest: Annotated[
+        tuple[Annotated[str, Meta(pattern=KEEP)], ...],
+        Meta(
+            description="`PATTERN=N`: of each topic that matches, the newest N events stay when the history moves on; repeatable."
+        ),
+    ] = ()
+    keep_newest_bytes: Annotated[
+        int,
+        Meta(
+            ge=65_536,
+            le=2**28,
+            description="Bytes of events that stay so, in all; beyond it the oldest go. They are in memory too.",
+        ),
+    ] = 16 * 2**20
     remembered_evictions: Annotated[
         int,
         Meta(
@@ -386,10 +407,29 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 f"processes: {self.processes}: with the journal {self.journal!r} each process would have a log of its"
                 " own; allowed: 1, or any number with the journal 'redis://HOST:PORT/DB'"
             )
+        self._check_keep_newest()
         most = 65_536 - self.process_count  # each process has the next port
         if self.metrics_address and self.metrics_address[1] > most:
             raise ValueError(
                 f"metrics_listen: {self.metrics_listen!r}: allowed: a port from 0 to {most}"
+            )
+
+    def _check_keep_newest(self) -> None:
+        """Refuse what can't be kept."""
+        if self.keep_newest and self.journal.startswith(("redis:", "rediss:")):
+            raise ValueError(
+                f"keep_newest: {self.keep_newest[0]!r}: the journal in Redis can't keep the newest of a topic;"
+                " allowed: with the journals 'memory:' and 'sqlite:PATH'"
+            )
+        patterns = [pattern for pattern, _ in self.kept_patterns]
+        if (
+            len(patterns) > MAX_KEPT_PATTERNS
+            or any(each.startswith("tocsin/") for each in patterns)
+            or any(number > MAX_KEPT_NEWEST for _, number in self.kept_patterns)
+        ):
+            raise ValueError(
+                f"keep_newest: allowed: at most {MAX_KEPT_PATTERNS} times PATTERN=N, with N from 1 to"
+                f" {MAX_KEPT_NEWEST}, and none of the hub's own topics tocsin/*"
             )
 
     def _fill_in_sizes(self) -> None:
@@ -415,6 +455,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 )
             msgspec.structs.force_setattr(self, f"history_{limit}", history)
             msgspec.structs.force_setattr(self, f"window_{limit}", size)
+
+    @property
+    def kept_patterns(self) -> list[tuple[str, int]]:
+        """What `keep_newest` says: patterns of topics, and how many events of each topic."""
+        split = [each.rpartition("=") for each in self.keep_newest]
+        return [(pattern, int(number)) for pattern, _, number in split]
 
     def check_address(self, key: str, address: str) -> None:
         """Judge an address to listen on, which `key` names.
@@ -509,7 +555,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "What is kept": (
         *("journal", "history_events", "history_bytes", "history_age", "window_events"),
-        *("window_bytes", "remembered_evictions", "idempotency_window", "idempotency_keys"),
+        *(
+            "window_bytes",
+            "keep_newest",
+            "keep_newest_bytes",
+            "remembered_evictions",
+            "idempotency_window",
+        ),
+        *("idempotency_keys",),
         *("redis_prefix", "redis_username", "redis_password"),
     ),
     "Streams": ("heartbeat", "retry", "max_stream_age", "slow_client_timeout"),

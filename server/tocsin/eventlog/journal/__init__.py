@@ -70,6 +70,8 @@ def _limits(settings: Settings) -> Limits:
         events=settings.history_events,
         bytes=settings.history_bytes,
         age_s=settings.history_age,
+        keep_newest=settings.kept_patterns,
+        keep_newest_bytes=settings.keep_newest_bytes,
         remembered_evictions=settings.remembered_evictions,
         keys=settings.idempotency_keys,
         key_window_s=settings.idempotency_window,

@@ -16,6 +16,7 @@ from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import Filter
 from tocsin.errors import KeyReused, TopicEnded
 from tocsin.eventlog.journal.ended import Ended
+from tocsin.eventlog.kept_newest import KeptNewest
 
 
 class Once(msgspec.Struct, frozen=True):
@@ -98,6 +99,7 @@ class History(Protocol):
         events: how many are kept.
         bytes: that they take.
         oldest_time: Unix time of the oldest event kept, in seconds; None where none is.
+        kept_newest: what stays of the events up to the floor; None where nothing does.
         may_be_ahead: whether others append to the same log, so that an event may be in it and not here yet.
     """
 
@@ -110,13 +112,18 @@ class History(Protocol):
     @property
     def oldest_time(self) -> float | None: ...  # noqa: D102
     @property
+    def kept_newest(self) -> KeptNewest | None: ...  # noqa: D102
+    @property
     def may_be_ahead(self) -> bool: ...  # noqa: D102
 
     def has_lost(self, seq: int, filter: Filter) -> bool:
-        """Whether a stream of `filter` at `seq` has lost something for good. No I/O; in doubt it has."""
+        """Whether a stream of `filter` at `seq` has lost something for good. No I/O; in doubt it has.
+
+        What stays in `kept_newest` isn't lost.
+        """
 
     async def read(self, after: int, filter: Filter, *, max_events: int, max_bytes: int) -> Page:
-        """Events after `after`, oldest first, of this epoch.
+        """Events after `after` and the floor, oldest first, of this epoch.
 
         The work of one call is bounded: it may look at many events and find none, and `Page.cursor` says how
         far it came. It ends behind the event that fills `max_events` or `max_bytes` of encoded events.

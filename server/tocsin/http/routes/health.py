@@ -11,7 +11,7 @@ from tocsin.hub.hub import Hub
 from tocsin.version import VERSION
 
 OF_ALL_TOPICS = (
-    *("head", "oldest", "oldestTime", "history", "window"),
+    *("head", "oldest", "oldestTime", "history", "window", "keptNewest"),
     *("published", "delivered", "rates"),
 )
 """What `/api/stats` tells only to who may read every topic."""
@@ -98,6 +98,7 @@ class StatsRoute(Route):
                 "limitEvents": settings.window_events,
                 "limitBytes": settings.window_bytes,
             },
+            "keptNewest": self._kept_newest(),  # of topics, beside the history
             "published": sum(counters.published.values()),
             "delivered": counters.delivered,
             "rates": counters.rates(),
@@ -108,4 +109,18 @@ class StatsRoute(Route):
                 "failed": counters.canary_runs["failed"],
             },
             "draining": hub.draining,
+        }
+
+    def _kept_newest(self) -> dict[str, object] | None:
+        """What stays when the history moves on; None where nothing does."""
+        newest = self._hub.kept_newest
+        if newest is None:
+            return None
+        oldest = newest.oldest
+        return {
+            "events": len(newest),
+            "bytes": newest.bytes,
+            "limitBytes": newest.max_bytes,
+            "oldest": None if oldest is None else str(self._hub.ring.id_at(oldest)),
+            "evicted": newest.beyond_bytes,  # because of that limit
         }

@@ -19,8 +19,9 @@ from tocsin.core.filters import Filter
 from tocsin.core.numbers import whole_number
 from tocsin.core.strict_json import DECODE_ERRORS
 from tocsin.errors import InvalidInput, Unavailable
+from tocsin.eventlog.journal import History
 from tocsin.eventlog.recent import Recent
-from tocsin.eventlog.resume import Gap, id_ahead, resolve
+from tocsin.eventlog.resume import Gap, id_ahead, oldest_kept, resolve
 from tocsin.eventlog.ring import NEWEST_LIMIT, Entry, RingBuffer
 from tocsin.http.answer import Answer, of_json
 from tocsin.http.byte_budget import ByteBudget
@@ -214,7 +215,7 @@ class HistoryRoute(Route):
         ring = self._hub.ring
         is_same = ring is waited.ring
         after = str(ring.id_at(waited.end)) if is_same else parameters.last(AFTER)
-        state = (ring, ring.head, ring.floor, self._floor(ring))
+        state = (ring, ring.head, ring.floor, self._kept(ring).floor)
         if self._known_of != state or len(self._known) > KNOWN_ANSWERS:
             self._known_of, self._known = state, {}
         question = (after, filter, limit, reads_everything, parameters.ignored)
@@ -225,7 +226,7 @@ class HistoryRoute(Route):
                 return await self._encode(page, parameters, filter, reads_everything)
             self._check_room()
             answer = self._encoded(page, parameters, filter, reads_everything)
-            if self._known_of == (ring, ring.head, ring.floor, self._floor(ring)):
+            if self._known_of == (ring, ring.head, ring.floor, self._kept(ring).floor):
                 self._known[question] = answer
         return answer
 
@@ -238,13 +239,15 @@ class HistoryRoute(Route):
     def _encoded(
         self, page: Page, parameters: Parameters, filter: Filter, reads_everything: bool
     ) -> Answer:
-        ring, floor = page.ring, self._floor(page.ring)
+        ring = page.ring
+        history = None if self._kept(ring) is ring else self._hub.history
+        oldest = oldest_kept(ring, history)
         answer: dict[str, object] = {
             "events": [_event(ring, entry) for entry in page.entries],
             # Ids of events that may be of foreign topics are told to nobody who mayn't read these.
             "gap": page.gap if reads_everything or not page.gap else page.gap.without_counts(),
             "oldest": (
-                str(ring.id_at(floor + 1)) if floor < ring.head and reads_everything else None
+                str(ring.id_at(oldest)) if oldest is not None and reads_everything else None
             ),
             "head": str(ring.id_at(ring.head)) if reads_everything else None,
             "next": None if page.cursor is None else str(ring.id_at(page.cursor)),
@@ -259,16 +262,13 @@ class HistoryRoute(Route):
             answer["ignored"] = parameters.ignored
         return of_json(answer)
 
-    def _floor(self, ring: RingBuffer) -> int:
-        """The newest seq that is not kept of the log of `ring`; of an earlier log, only `ring` is known."""
-        history = self._hub.history
-        return history.floor if history and self._hub.ring is ring else ring.floor
-
     async def _newest_page(self, filter: Filter, limit: int) -> Page:
         """The newest entries."""
         ring = self._hub.ring
         head = ring.head
         entries = await self._newest(ring, filter, limit, head + 1)
+        older, _ = self._before_floor(ring, entries, filter, limit, head + 1)
+        entries = older + entries
         is_cut = len(entries) < limit and _size(entries) >= PAGE_BYTES
         return Page(ring, entries, is_cut, end=head)
 
@@ -279,13 +279,16 @@ class HistoryRoute(Route):
         if before <= ring.id_at(ring.head):
             end = before.seq if before.epoch == ring.epoch else 0
         entries = await self._newest(ring, filter, limit, end)
+        previous: int | None
         if len(entries) == limit or _size(entries) >= PAGE_BYTES:
-            first = entries[0].seq
+            previous = entries[0].seq
         else:  # so far it was searched, at least; what was found further back comes with the next page
-            first = end - SEARCHED
-            entries = [entry for entry in entries if entry.seq >= first]
-        is_more = first > self._floor(ring) + 1
-        previous = first if is_more else None
+            previous = end - SEARCHED
+            entries = [entry for entry in entries if entry.seq >= end - SEARCHED]
+        if previous <= self._kept(ring).floor + 1:
+            older, previous = self._before_floor(ring, entries, filter, limit, end)
+            entries = older + entries
+        is_more = previous is not None
         return Page(ring, entries, is_more, end=max(end - 1, 0), is_before=True, previous=previous)
 
     async def _newest(self, ring: RingBuffer, filter: Filter, limit: int, end: int) -> list[Entry]:
@@ -302,6 +305,21 @@ class HistoryRoute(Route):
             if all(event.id.epoch == ring.epoch for event in events):
                 entries = Entry.of_all(events) + entries
         return entries
+
+    def _before_floor(
+        self, ring: RingBuffer, entries: Sequence[Entry], filter: Filter, limit: int, end: int
+    ) -> tuple[list[Entry], int | None]:
+        """What stays below the log and comes before `entries`, or before `end` where there are none.
+
+        With them they are `limit` at most. The seq is the one to ask before, to get what is older; None where nothing is.
+        """
+        newest = self._kept(ring).kept_newest
+        end = entries[0].seq if entries else end
+        left, room = limit - len(entries), PAGE_BYTES - _size(entries)
+        if newest and left > 0 and room > 0:
+            return newest.before(end, filter, left, room)
+        oldest = newest.oldest if newest else None
+        return [], end if oldest is not None and oldest < end else None
 
     async def _recent_page(self, filter: Filter, per_topic: int, limit: int) -> Page:
         """The newest entries of each topic; of these the newest, where they are too many for one page."""
@@ -325,10 +343,13 @@ class HistoryRoute(Route):
         self, ring: RingBuffer, filter: Filter, seqs: Sequence[int], cursor: int
     ) -> tuple[Sequence[Entry], int]:
         """The entries of some of `seqs`, the first after `cursor`, and the cursor behind them; what is gone is left out."""
-        at = bisect_right(seqs, cursor)
-        if seqs[at] > ring.floor:
+        at, newest = bisect_right(seqs, cursor), self._kept(ring).kept_newest
+        if seqs[at] > ring.floor or (newest and newest.get(seqs[at])):
             some = seqs[at : at + READ_ENTRIES]
-            return [entry for seq in some if (entry := ring.kept(seq))], some[-1]
+            if seqs[at] <= ring.floor:
+                some = some[: bisect_right(some, self._kept(ring).floor)]
+            found = [ring.kept(seq) or (newest and newest.get(seq)) for seq in some]
+            return [entry for entry in found if entry], some[-1]
         some = near(seqs, cursor, ring.floor)
         if self._is_lost(ring, some[0] - 1, filter):
             return (), some[-1]
@@ -360,6 +381,9 @@ class HistoryRoute(Route):
         self, ring: RingBuffer, cursor: int, filter: Filter, limit: int, room: int
     ) -> tuple[Sequence[Entry], int]:
         """What one look finds after `cursor`, and the cursor behind it; the same cursor if it is lost."""
+        below = self._next_below_floor(ring, cursor, filter, limit, room)
+        if below:
+            return below
         if self._hub.history is None or not ring.has_lost(cursor, filter):
             reading = ring.read(cursor, filter, max_bytes=room, max_events=limit)
             return reading.entries, reading.cursor
@@ -368,8 +392,28 @@ class HistoryRoute(Route):
         )
         if self._is_lost(ring, cursor, filter):
             return (), cursor
+        below = self._next_below_floor(ring, cursor, filter, limit, room)
+        if below:  # it left the history while that was read
+            return below
         events, end = committed(page, ring)
         return Entry.of_all(events), end
+
+    def _next_below_floor(
+        self, ring: RingBuffer, cursor: int, filter: Filter, limit: int, room: int
+    ) -> tuple[Sequence[Entry], int] | None:
+        """What comes next after `cursor` of what stays below the log, and the cursor behind it; None where nothing does."""
+        kept = self._kept(ring)
+        if cursor >= kept.floor or not kept.kept_newest:
+            return None
+        entries, looked_to = kept.kept_newest.read(cursor, filter, max_bytes=room, max_events=limit)
+        if not entries and looked_to is None:
+            return None
+        return entries, kept.floor if looked_to is None else looked_to
+
+    def _kept(self, ring: RingBuffer) -> History | RingBuffer:
+        """All that is kept of the log of `ring`; of an earlier log, only `ring` is known."""
+        history = self._hub.history
+        return history if history and self._hub.ring is ring else ring
 
     def _is_lost(self, ring: RingBuffer, cursor: int, filter: Filter) -> bool:
         """Whether something after `cursor` is gone, or the log of `ring` is."""
@@ -379,6 +423,10 @@ class HistoryRoute(Route):
 
     def _is_more(self, ring: RingBuffer, cursor: int, filter: Filter) -> bool:
         """Whether something after `cursor` is kept, or nobody knows that none is."""
+        kept = self._kept(ring)
+        newest, floor = kept.kept_newest, kept.floor
+        if newest and newest.clear_to(cursor, filter, floor) < floor:
+            return True
         if self._hub.history and ring.has_lost(cursor, filter):
             return True
         return ring.count(cursor, filter) != 0

@@ -46,6 +46,7 @@ class RedisHistory:
     """
 
     may_be_ahead = True
+    kept_newest = None
 
     def __init__(self, store: Store, remembered_evictions: int) -> None:
         self._store = store

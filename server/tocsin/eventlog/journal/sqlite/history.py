@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from tocsin.core.event import Event
 from tocsin.core.filters import Filter
 from tocsin.errors import Unavailable
+from tocsin.eventlog.entry import Entry
 from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Page
+from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change
 from tocsin.eventlog.journal.sqlite.reader import Reader
-from tocsin.eventlog.journal.sqlite.store import Pair
+from tocsin.eventlog.journal.sqlite.store import Evicted
+from tocsin.eventlog.kept_newest import KeptNewest
 
 NEWEST_ROWS = 200_000
 """Events that a search for the newest looks at: 40 ms in the reader's thread."""
@@ -28,6 +31,7 @@ class SqliteHistory:
         evictions: of the log.
         floor: the newest seq that was evicted.
         head: the newest seq that was delivered.
+        kept_newest: takes what stays of that which is evicted; None where nothing does.
 
     Attributes:
         bytes: of the records kept.
@@ -36,7 +40,15 @@ class SqliteHistory:
 
     may_be_ahead = False
 
-    def __init__(self, reader: Reader, evictions: Evictions, floor: int, head: int) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        evictions: Evictions,
+        floor: int,
+        head: int,
+        kept_newest: KeptNewest | None = None,
+    ) -> None:
+        self.kept_newest: KeptNewest | None = kept_newest
         self._reader = reader
         self._evictions = evictions
         self.floor = floor
@@ -50,18 +62,39 @@ class SqliteHistory:
         return self.head - self.floor
 
     def note(
-        self, head: int, floor: int, bytes: int, oldest_time: float | None, gone: Sequence[Pair]
+        self, head: int, floor: int, bytes: int, oldest_time: float | None, evicted: Evicted
     ) -> None:
-        """Take over what a transaction has come to, of which `gone` was evicted."""
+        """Take over what a transaction has come to, and what it evicted."""
         self.head, self.floor, self.bytes, self.oldest_time = head, floor, bytes, oldest_time
-        if gone:
-            self._evictions.remember(gone, several=False)
+        if evicted.pairs:
+            self._evictions.remember(evicted.pairs, several=False)
+        change = evicted.change
+        if self.kept_newest is not None and change is not NO_CHANGE:
+            removed = self.kept_newest.apply(
+                Entry.of_all(change.added) if change.added else (),
+                change.removed,
+                bytes=change.bytes,
+                beyond_bytes=change.beyond_bytes,
+            )
+            self._evictions.remember_late(removed)
+
+    def changed_to(self, evicted: Evicted) -> Evicted:
+        """What has changed, where all that stays now is in `evicted`: the file may be ahead of what was told."""
+        newest, change = self.kept_newest, evicted.change
+        if newest is None:
+            return evicted
+        staying = {event.id.seq for event in change.added}
+        added = [event for event in change.added if newest.get(event.id.seq) is None]
+        removed = [seq for seq in newest.seqs if seq not in staying]
+        return Evicted(evicted.pairs, Change(added, removed, change.bytes))
 
     def has_lost(self, seq: int, filter: Filter) -> bool:
         """Whether a stream of `filter` at `seq` has lost something for good; in doubt it has."""
         if seq >= self.floor:
             return False
-        return filter.is_everything or self._evictions.has_lost(seq, filter)
+        if filter.is_everything:
+            return self.kept_newest is None or seq < self._evictions.last
+        return self._evictions.has_lost(seq, filter)
 
     async def read(self, after: int, filter: Filter, *, max_events: int, max_bytes: int) -> Page:
         """Events after `after`, oldest first.

@@ -14,8 +14,9 @@ from tocsin.eventlog.journal.sqlite.history import SqliteHistory
 from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.lock import FileLock
 from tocsin.eventlog.journal.sqlite.reader import Reader
-from tocsin.eventlog.journal.sqlite.store import Pair
+from tocsin.eventlog.journal.sqlite.store import Evicted
 from tocsin.eventlog.journal.sqlite.writer import Ends, Group, Opened, State, Writer, Written
+from tocsin.eventlog.kept_newest import KeptNewest
 
 
 class SqliteJournal:
@@ -85,7 +86,7 @@ class SqliteJournal:
             self._path, self._limits, window, ends, loop, self._clock, self._monotonic
         )
         try:
-            opening, state, evictions = await self._opened
+            opening, state, evictions, kept_newest = await self._opened
         except (
             asyncio.CancelledError
         ):  # given up, as by Ctrl-C: the thread still has the file for a moment
@@ -96,8 +97,9 @@ class SqliteJournal:
             self._let_go()
             raise
         self._reader = Reader(self._path, opening.floor.epoch, loop)
-        self.history = SqliteHistory(self._reader, evictions, state.floor, state.head)
-        self._note(state, ())
+        newest = KeptNewest(self._limits.keep_newest_bytes) if self._limits.keep_newest else None
+        self.history = SqliteHistory(self._reader, evictions, state.floor, state.head, newest)
+        self._note(state, Evicted((), kept_newest))
         self._down = None
         return opening
 
@@ -148,7 +150,7 @@ class SqliteJournal:
         try:
             if written.events:
                 self._deliver(written.events)
-            self._note(written.state, written.gone)
+            self._note(written.state, written.evicted)
         except Exception as error:
             # They are in the file: whoever runs the hub knows by now that it failed.
             for group, _ in written.groups:
@@ -167,13 +169,14 @@ class SqliteJournal:
             if not group.future.done():
                 group.future.set_exception(self._why_down())
 
-    def _on_recovered(self, state: State, gone: Sequence[Pair]) -> None:
-        self._note(state, gone)
+    def _on_recovered(self, state: State, evicted: Evicted) -> None:
+        assert self.history
+        self._note(state, self.history.changed_to(evicted))
         self._down = None
 
-    def _note(self, state: State, gone: Sequence[Pair]) -> None:
+    def _note(self, state: State, evicted: Evicted) -> None:
         assert self.history
-        self.history.note(*state, gone)
+        self.history.note(*state, evicted)
 
     def _why_down(self) -> Unavailable:
         """A new exception each time: one that is raised twice holds two tracebacks."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from tocsin.eventlog.journal.ended import MOST
@@ -14,6 +16,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         events: kept at most, and up to a hundredth more at times.
         bytes: of their records, and up to a hundredth more.
         age_s: seconds an event is kept; 0 keeps it however old.
+        keep_newest: patterns of topics, and how many events of each topic stay when the others go.
+        keep_newest_bytes: that those count at most.
         remembered_evictions: pairs of topic and type of which it is known what was evicted last.
         keys: idempotency keys kept at most.
         key_window_s: seconds a key is kept.
@@ -23,6 +27,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 1_000_000
     bytes: int = 2**30
     age_s: float = 0.0
+    keep_newest: Sequence[tuple[str, int]] = ()
+    keep_newest_bytes: int = 16 * 2**20
     remembered_evictions: int = 100_000
     keys: int = 100_000
     key_window_s: float = 86_400.0

@@ -19,6 +19,7 @@ from tocsin.core.event import Event
 from tocsin.core.filters import Filter
 from tocsin.core.record import decode_records
 from tocsin.errors import Unavailable
+from tocsin.eventlog.journal.sqlite.condition import condition_of
 from tocsin.eventlog.journal.sqlite.file import connect
 
 SCAN_ROWS = 20_000
@@ -32,9 +33,6 @@ FEWEST = 16
 
 _RECORDS = "CAST(group_concat(CAST(record AS TEXT), '') AS BLOB)"
 """All records of a query, one behind the other."""
-
-_LAST = "\x7f"
-"""Above all that a topic may hold."""
 
 log = logging.getLogger("tocsin")
 
@@ -173,7 +171,7 @@ class Reader:
                 start = db.execute("SELECT total FROM events WHERE seq = ?", (after,)).fetchone()[0]
             end, limit = min(end, after + SCAN_ROWS), start + SCAN_BYTES
             wanted = min(max_events, max(FEWEST, max_bytes * kept_events // kept_bytes))
-            condition, values = _condition(filter)
+            condition, values = condition_of(filter)
             count, last, records = db.execute(
                 f"SELECT count(*), max(seq), {_RECORDS}"
                 " FROM (SELECT seq, record FROM events WHERE seq > ? AND seq <= ?"
@@ -203,7 +201,7 @@ class Reader:
 
     def _newest(self, before: int, filter: Filter, max_events: int, max_bytes: int) -> FoundBefore:
         db = self._connection()
-        condition, values = _condition(filter)
+        condition, values = condition_of(filter)
         low = before - 1 - SCAN_ROWS
         some: list[Event] = []
         size = 0
@@ -227,27 +225,6 @@ class Reader:
             else:
                 before = low + 1
         return FoundBefore(some[::-1], size, before)
-
-
-def _condition(filter: Filter) -> tuple[str, list[str]]:
-    """What `filter` asks of a row, as SQL that begins with AND, and its values.
-
-    Rows of events on several topics may not match: only the first topic has a column.
-    """
-    sql, values = "", []
-    if filter.types:
-        sql += f" AND type IN ({', '.join('?' * len(filter.types))})"
-        values += sorted(filter.types)
-    if filter.asks_for_topics:
-        parts = ["several"]
-        if filter.exact:
-            parts.append(f"topic IN ({', '.join('?' * len(filter.exact))})")
-            values += sorted(filter.exact)
-        for prefix in filter.prefixes:
-            parts.append("(topic >= ? AND topic < ?)")
-            values += [prefix, prefix + _LAST]
-        sql += f" AND ({' OR '.join(parts)})"
-    return sql, values
 
 
 def _within(events: list[Event], max_bytes: int) -> tuple[list[Event], bool]:

@@ -12,7 +12,7 @@ import sqlite3
 APPLICATION_ID = 0x746F6373
 """In the file's header: the letters "tocs"."""
 
-VERSION = 3
+VERSION = 4
 
 _LOG = """CREATE TABLE log (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -58,14 +58,24 @@ _ENDED = """CREATE TABLE ended (
     seq INTEGER NOT NULL,
     type TEXT NOT NULL
 )"""
+# The newest events of some topics, which stay when the others of their time go: all at or below the floor.
+_KEPT = """CREATE TABLE kept (
+    seq INTEGER PRIMARY KEY,
+    time REAL NOT NULL,
+    several INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    type TEXT NOT NULL,
+    record BLOB NOT NULL
+)"""
 
 _CREATE = {
     1: (_LOG, _EVENTS, _EVICTED),
     2: (_KEYS,),
     3: (_ENDED,),
+    4: (_KEPT,),
 }
-"""What each version added to the one before. Version 1 knew no idempotency keys, 2 no topics that end; neither was
-released."""
+"""What each version added to the one before. Version 1 knew no idempotency keys, 2 no topics that end, 3 no events that
+stay below the log; none was released."""
 
 
 class UnknownVersion(Exception):

@@ -9,6 +9,7 @@ import itertools
 import sqlite3
 from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +19,7 @@ from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Once
 from tocsin.eventlog.journal.ended import Ended, EndedTopics, Final
 from tocsin.eventlog.journal.keys import Appended
+from tocsin.eventlog.journal.sqlite.kept_newest import Change, KeptRows, as_json
 from tocsin.eventlog.journal.sqlite.limits import Limits
 
 ROWS = 64
@@ -50,6 +52,13 @@ class Pair(msgspec.Struct, frozen=True, gc=False):
     more_topics: tuple[str, ...] = ()
 
 
+class Evicted(NamedTuple):
+    """What an eviction did: the pairs of topic and type that went, by seq, and what became of those that stay."""
+
+    pairs: Sequence[Pair]
+    change: Change
+
+
 _read_rows = msgspec.json.Decoder(list[tuple[int, int, str, str]]).decode
 _read_pairs = msgspec.json.Decoder(list[tuple[int, str, str]]).decode
 
@@ -70,6 +79,7 @@ class Store:
         forgotten: what `Evictions` calls so, as it was last put by.
         oldest_time: of the oldest event kept; None where none is.
         ended: the topics that have ended, as they are in the file.
+        kept_newest: what stays of that which is evicted.
     """
 
     def __init__(self, db: sqlite3.Connection, limits: Limits, wall: float, steady: float) -> None:
@@ -91,6 +101,7 @@ class Store:
         for self.head, self.total, self.time in newest:
             pass
         self.oldest_time = self._value("time", self.floor + 1) if self.events else None
+        self.kept_newest = KeptRows(db, limits, self.epoch)
         self._loaded = self.head  # these are as old as their own times say
         self._noted: deque[tuple[int, float]] = (
             deque()
@@ -212,42 +223,81 @@ class Store:
             target = max(target, within + 1)
         return min(target, self.head)
 
-    def evict(self, to: int, evictions: Evictions) -> list[Pair]:
-        """Evict all up to `to`; the pairs of topic and type that went, for `evictions`.
+    def evict(self, to: int, evictions: Evictions) -> Evicted:
+        """Evict all up to `to`, but for what stays of it.
 
         Args:
             to: a kept seq.
             evictions: what is known of earlier ones, read only: it may be somewhat behind.
         """
-        db, span = self._db, (self.floor, to)
-        where = "FROM events WHERE seq > ? AND seq <= ?"
-        # One row with all of them: the interpreter's lock is given up once for each row.
-        text = db.execute(
-            "SELECT json_group_array(json_array(seq, topic, type)) FROM"
-            f" (SELECT max(seq) AS seq, topic, type {where} GROUP BY topic, type)",
-            span,
-        ).fetchone()[0]
-        pairs = [Pair(*each) for each in _read_pairs(text)]
-        if db.execute(f"SELECT max(several) {where}", span).fetchone()[0]:
-            pairs += self._more_pairs(span)
-        pairs.sort(key=lambda pair: pair.seq)
+        db = self._db
+        change = self.kept_newest.take(self.floor, to)
+        where = "events WHERE seq > ? AND seq <= ?"
+        values: list[object] = [self.floor, to]
+        if change.added:
+            where += " AND seq NOT IN (SELECT value FROM json_each(?))"
+            values.append(as_json([event.id.seq for event in change.added]))
+        pairs = self._pairs(where, *values)
+        late = self._let_go(change.removed)
         total, time = db.execute("SELECT total, time FROM events WHERE seq = ?", (to,)).fetchone()
         db.execute("DELETE FROM events WHERE seq <= ?", (to,))
-        self._remember(pairs, evictions)
+        self._remember([*late, *pairs], evictions)
         db.execute(
             "UPDATE log SET floor = ?, floor_total = ?, floor_time = ?, forgotten = ?",
             (to, total, time, self.forgotten),
         )
         self.floor, self.floor_total = to, total
         self.oldest_time = self._value("time", to + 1) if self.events else None
+        return Evicted(pairs, change)
+
+    def take_up_kept_newest(self, evictions: Evictions) -> list[Pair]:
+        """Take up what stays, and evict of it what may not any more, as the limits may be others now.
+
+        Args:
+            evictions: as for `evict`.
+
+        Returns:
+            The pairs that went.
+        """
+        surplus = self.kept_newest.load()
+        if not surplus:
+            return []
+        self._db.execute("BEGIN IMMEDIATE")
+        late = self._let_go(surplus)
+        self._remember(late, evictions)
+        self._db.execute("UPDATE log SET forgotten = ?", (self.forgotten,))
+        self._db.execute("COMMIT")
+        return late
+
+    def _let_go(self, seqs: Sequence[int]) -> list[Pair]:
+        """Let these go that stayed until now; their pairs."""
+        if not seqs:
+            return []
+        some = "kept WHERE seq IN (SELECT value FROM json_each(?))"
+        pairs = self._pairs(some, as_json(seqs))
+        self.kept_newest.remove(seqs)
         return pairs
 
-    def _more_pairs(self, span: tuple[int, int]) -> list[Pair]:
+    def _pairs(self, where: str, *values: object) -> list[Pair]:
+        """The pairs of topic and type of these rows, by seq."""
+        # One row with all of them: the interpreter's lock is given up once for each row.
+        text = self._db.execute(
+            "SELECT json_group_array(json_array(seq, topic, type)) FROM"
+            f" (SELECT max(seq) AS seq, topic, type FROM {where} GROUP BY topic, type)",
+            values,
+        ).fetchone()[0]
+        pairs = [Pair(*each) for each in _read_pairs(text)]
+        if self._db.execute(f"SELECT max(several) FROM {where}", values).fetchone()[0]:
+            pairs += self._more_pairs(where, *values)
+        pairs.sort(key=lambda pair: pair.seq)
+        return pairs
+
+    def _more_pairs(self, where: str, *values: object) -> list[Pair]:
         """Of the events on several topics, those that stand in their records."""
         count, records = self._db.execute(
             "SELECT count(*), CAST(group_concat(CAST(record AS TEXT), '') AS BLOB)"
-            " FROM events WHERE seq > ? AND seq <= ? AND several",
-            span,
+            f" FROM {where} AND several",
+            values,
         ).fetchone()
         newest = {
             (topic, event.draft.type): event.id.seq

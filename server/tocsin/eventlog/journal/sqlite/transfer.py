@@ -40,12 +40,16 @@ MAX_TIME_S = 253_402_300_799.0
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What a file holds: ids of the oldest and the newest event, None where none is; events, bytes of records."""
+    """What a file holds: ids of the oldest and the newest event, None where none is; events, bytes of records.
+
+    What stays below the log is counted apart, in `kept_newest`.
+    """
 
     oldest: str | None
     newest: str | None
     events: int
     bytes: int
+    kept_newest: int = 0
 
 
 class Header(msgspec.Struct, frozen=True, tag_field="kind", tag="log"):
@@ -111,11 +115,17 @@ def _check_log(db: sqlite3.Connection) -> Summary:
         if at <= total:
             raise Unsound(f"event {event.id.seq} is counted with {at - total} bytes")
         seq, time, total = event.id.seq, event.time, at
+    kept = 0
+    for event, _ in _events(db, epoch, 0, "kept"):
+        if event.id.seq > floor:
+            raise Unsound(f"event {event.id.seq} stays below the log, which goes on after {floor}")
+        kept += 1
     return Summary(
         str(EventId(epoch, floor + 1)) if seq > floor else None,
         str(EventId(epoch, seq)) if seq > floor else None,
         seq - floor,
         total - first_total,
+        kept,
     )
 
 
@@ -161,9 +171,10 @@ def export(path: Path, output: IO[bytes]) -> int:
         epoch, floor, _ = _log(db)
         output.write(_encode(Header(epoch, floor)) + b"\n")
         count = 0
-        for event, _ in _events(db, epoch, floor):
-            output.write(_encode(_line(event)) + b"\n")
-            count += 1
+        for table, after in (("kept", 0), ("events", floor)):
+            for event, _ in _events(db, epoch, after, table):
+                output.write(_encode(_line(event)) + b"\n")
+                count += 1
         return count
     except (sqlite3.Error, RecordError) as error:
         raise cannot_open(path, error) from error
@@ -205,15 +216,27 @@ def _read_in(path: Path, lines: Iterable[bytes]) -> int:
         store = Store(db, Limits(), 0.0, 0.0)
         db.execute("BEGIN")
         some: list[Event] = []
+        last_kept = count = 0
         for number, text in numbered:
-            some.append(_event(header.epoch, store, len(some), number, text))
+            line = _parse(_decode_line, number, text)
+            count += 1
+            if last_kept < line.seq <= header.floor and not (some or store.events):
+                store.kept_newest.add(_event(header.epoch, 0.0, number, line))
+                last_kept = line.seq
+                continue
+            due = store.head + len(some) + 1
+            if line.seq != due:
+                raise SettingsError(
+                    f"journal: line {number}: seq is {line.seq}; allowed: {due}, the next"
+                )
+            some.append(_event(header.epoch, store.time, number, line))
             if len(some) == ROWS:
                 _add(store, some)
                 some = []
         if some:
             _add(store, some)
         db.execute("COMMIT")
-        return store.events
+        return count
     except sqlite3.Error as error:
         raise cannot_open(path, error) from error
     finally:
@@ -227,11 +250,8 @@ def _add(store: Store, events: Sequence[Event]) -> None:
         store.end(ended)
 
 
-def _event(epoch: int, store: Store, waiting: int, number: int, text: bytes) -> Event:
-    line = _parse(_decode_line, number, text)
-    due = store.head + waiting + 1
-    if line.seq != due:
-        raise SettingsError(f"journal: line {number}: seq is {line.seq}; allowed: {due}, the next")
+def _event(epoch: int, time: float, number: int, line: Line) -> Event:
+    """The event of a line, which is no older than `time`."""
     try:
         data = base64.b64decode(line.data_base64) if line.data_base64 else line.data.encode()
         topic, *more = line.topics
@@ -248,7 +268,7 @@ def _event(epoch: int, store: Store, waiting: int, number: int, text: bytes) -> 
         )
     except (InvalidInput, ValueError) as error:
         raise SettingsError(f"journal: line {number}: {error}") from None
-    return Event(EventId(epoch, line.seq), draft, max(line.time, store.time))
+    return Event(EventId(epoch, line.seq), draft, max(line.time, time))
 
 
 def _parse(decode: Callable[[bytes], Parsed], number: int, text: bytes) -> Parsed:
@@ -306,11 +326,14 @@ def _log(db: sqlite3.Connection) -> tuple[int, int, int]:
     return epoch, floor, total
 
 
-def _events(db: sqlite3.Connection, epoch: int, after: int) -> Iterator[tuple[Event, int]]:
-    """All events, each with its `total`."""
+def _events(
+    db: sqlite3.Connection, epoch: int, after: int, table: str = "events"
+) -> Iterator[tuple[Event, int]]:
+    """All events, each with its `total`; those that stay below the log, in the table `kept`, have none."""
+    column = "total" if table == "events" else "0"
     while True:
         rows = db.execute(
-            "SELECT seq, total, record FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+            f"SELECT seq, {column}, record FROM {table} WHERE seq > ? ORDER BY seq LIMIT ?",
             (after, PIECE),
         ).fetchall()
         if not rows:

@@ -26,8 +26,9 @@ from tocsin.eventlog.journal.base import Append, Committed, Opening, Outcome, Wi
 from tocsin.eventlog.journal.ended import end_some, ended_by
 from tocsin.eventlog.journal.sqlite import schema
 from tocsin.eventlog.journal.sqlite.file import cannot_open, connect, unavailable
+from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change
 from tocsin.eventlog.journal.sqlite.limits import Limits
-from tocsin.eventlog.journal.sqlite.store import ROWS, STEP, Pair, Store, cut
+from tocsin.eventlog.journal.sqlite.store import ROWS, STEP, Evicted, Store, cut
 
 TICK_S = 1.0
 """How often the thread looks at ages when nothing comes in."""
@@ -60,6 +61,8 @@ FREE_PAGES = 1_000
 GIVEN_BACK = 200
 """Pages that are given back to the disk in one step."""
 
+NOTHING = Evicted((), NO_CHANGE)
+
 log = logging.getLogger("tocsin")
 
 
@@ -76,6 +79,7 @@ class Opened(NamedTuple):
     opening: Opening
     state: State
     evictions: Evictions
+    kept_newest: Change
 
 
 class State(NamedTuple):
@@ -93,7 +97,7 @@ class Written(NamedTuple):
     events: Sequence[Event]
     groups: Sequence[tuple[Group, Sequence[Outcome]]]
     state: State
-    gone: Sequence[Pair]
+    evicted: Evicted
 
 
 class Ends(NamedTuple):
@@ -104,7 +108,8 @@ class Ends(NamedTuple):
         refused: instead, if it can't be.
         written: after each transaction.
         failed: these groups weren't committed. The error stands until `recovered`.
-        recovered: the file is written again, and has come to this.
+        recovered: the file is written again, and has come to this; with the pairs that were evicted without being
+            told, and all that stays of what was evicted.
         stopped: once, at the end.
     """
 
@@ -112,7 +117,7 @@ class Ends(NamedTuple):
     refused: Callable[[Exception], None]
     written: Callable[[Written], None]
     failed: Callable[[Sequence[Group], Unavailable], None]
-    recovered: Callable[[State, Sequence[Pair]], None]
+    recovered: Callable[[State, Evicted], None]
     stopped: Callable[[], None]
 
 
@@ -206,6 +211,7 @@ class Writer:
             if store.is_copy:
                 store.begin_epoch(int(self._clock() * 1000))
             self._evictions = store.load_evictions(self._limits.remembered_evictions)
+            self._evictions.remember_late(store.take_up_kept_newest(self._evictions))
             events = store.newest(*self._window)
         except (sqlite3.Error, schema.UnknownVersion, RecordError) as error:
             raise cannot_open(self._path, error) from error
@@ -213,10 +219,15 @@ class Writer:
         opening = Opening(EventId(store.epoch, floor), events, store.ended.all)
         self._file = self._file_now()
         self._told = self._state()
-        return Opened(opening, self._told, self._evictions)
+        return Opened(opening, self._told, self._evictions, self._all_kept_newest())
 
     def _make_store(self, db: sqlite3.Connection) -> Store:
         return Store(db, self._limits, self._clock(), self._monotonic())
+
+    def _all_kept_newest(self) -> Change:
+        """All that stays of what was evicted, as if it were new."""
+        kept = self._store.kept_newest
+        return Change([event for some in kept.events() for event in some], (), kept.bytes)
 
     def _state(self) -> State:
         store = self._store
@@ -267,13 +278,13 @@ class Writer:
             db.execute("BEGIN IMMEDIATE")
         events: list[Event] = []
         outcomes = self._add(groups, events)
-        gone: Sequence[Pair] = ()
+        evicted = NOTHING
         if not is_plain:
             if surplus > store.floor:
-                gone = store.evict(min(surplus, store.floor + STEP + count), self._evictions)
+                evicted = store.evict(min(surplus, store.floor + STEP + count), self._evictions)
             db.execute("COMMIT")
-        self._frames += 4 + len(events) // 8 + 2 * len(gone)
-        self._tell(events, list(zip(groups, outcomes, strict=True)), gone)
+        self._frames += 4 + len(events) // 8 + _pages(evicted)
+        self._tell(events, list(zip(groups, outcomes, strict=True)), evicted)
         has_several = len(groups) > 1 or len(groups[0].appends) > 1
         took_s = time.monotonic() - began
         self._pause_s = min(took_s * GATHER_SHARE, GATHER_S) if has_several else 0.0
@@ -282,11 +293,11 @@ class Writer:
         self,
         events: Sequence[Event],
         groups: Sequence[tuple[Group, Sequence[Outcome]]],
-        gone: Sequence[Pair],
+        evicted: Evicted,
     ) -> None:
         """Tell the loop of a transaction that is on the disk."""
         self._told = self._state()
-        self._call(self._ends.written, Written(events, groups, self._told, gone))
+        self._call(self._ends.written, Written(events, groups, self._told, evicted))
 
     def _add(self, groups: Sequence[Group], events: list[Event]) -> list[Sequence[Outcome]]:
         """Add what is new of `groups` to the file and to `events`; their outcomes."""
@@ -347,13 +358,13 @@ class Writer:
         has_old_keys = store.has_old_keys(steady)
         if surplus > store.floor or has_old_keys:
             db.execute("BEGIN IMMEDIATE")
-            gone: Sequence[Pair] = ()
+            evicted = NOTHING
             if surplus > store.floor:
-                gone = store.evict(min(surplus, store.floor + STEP), self._evictions)
+                evicted = store.evict(min(surplus, store.floor + STEP), self._evictions)
             store.drop_keys(steady)
             db.execute("COMMIT")
-            self._frames += 2 * len(gone) + 10
-            self._tell((), (), gone)
+            self._frames += _pages(evicted) + 10
+            self._tell((), (), evicted)
         free = db.execute("PRAGMA freelist_count").fetchone()[0]
         if free > FREE_PAGES + GIVEN_BACK:
             # `execute` would take the first step of it, which gives one page back.
@@ -390,12 +401,12 @@ class Writer:
                 return
             pause = min(2 * pause, LONGEST_PAUSE_S)
             try:
-                gone = self._open_again()
+                evicted = self._open_again()
             except Exception as still:
                 why = self._fail((), still, why)
             else:
                 log.warning("the journal is up again")
-                self._call(self._ends.recovered, self._told, gone)
+                self._call(self._ends.recovered, self._told, evicted)
                 return
 
     def _fail(
@@ -424,8 +435,8 @@ class Writer:
             else:
                 self._stopping = True
 
-    def _open_again(self) -> Sequence[Pair]:
-        """Open the file and bring it to what was told; the pairs that were evicted without being told."""
+    def _open_again(self) -> Evicted:
+        """Open the file and bring it to what was told; the pairs that were evicted without being told, and all that stays."""
         told, epoch = self._told, self._store.epoch
         self._db = db = connect(self._path, busy_s=RETRY_BUSY_S)
         if schema.version_of(db) != schema.VERSION:
@@ -434,10 +445,12 @@ class Writer:
         store = self._make_store(db)
         if (store.epoch, store.head) != (epoch, told.head):
             raise FileNotFoundError("it was replaced")
+        store.take_up_kept_newest(self._evictions)
         self._store = store
         self._file = self._file_now()
         self._told = self._state()
-        return store.pairs_after(told.floor) if store.floor > told.floor else ()
+        pairs = store.pairs_after(told.floor) if store.floor > told.floor else ()
+        return Evicted(pairs, self._all_kept_newest())
 
     def _close(self) -> None:
         db, self._db = self._db, None
@@ -447,3 +460,9 @@ class Writer:
             db.close()
         except sqlite3.Error as error:
             log.warning("the journal's file was closed with an error: %s", error)
+
+
+def _pages(evicted: Evicted) -> int:
+    """About how many pages an eviction writes."""
+    change = evicted.change
+    return 2 * (len(evicted.pairs) + len(change.added) + len(change.removed))
