@@ -64,8 +64,9 @@ format: $(INSTALLED_DEV) ## put every file into the form that `make check` asks 
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(INSTALLED) ## write the table of metrics into docs/metrics.md, and the dashboard
+docs: $(INSTALLED) ## write the table of metrics into docs/metrics.md, the reference into docs/api.md, and the dashboard
 	$(BIN)/python -m tocsin.ops.metrics.document docs/metrics.md
+	$(BIN)/python -m tocsin.cli.reference docs/api.md
 	$(BIN)/python -m grafana.dashboard
 
 bench: $(INSTALLED_DEV) ## measure the hub beside its peers, and write docs/benchmarks.md (an hour)

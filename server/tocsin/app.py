@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -37,9 +38,11 @@ from tocsin.http.listening import (
     set_options,
     sockets_of,
 )
+from tocsin.http.openapi import describe, paths_of
 from tocsin.http.origins import UNSHARED, Origins
 from tocsin.http.routes import hooks, topics
 from tocsin.http.routes.base import Route
+from tocsin.http.routes.description import DescriptionRoute
 from tocsin.http.routes.events import EventsRoute
 from tocsin.http.routes.health import HealthRoute, ReadyRoute, StatsRoute
 from tocsin.http.routes.history import HistoryRoute
@@ -80,6 +83,20 @@ def routes(hub: Hub) -> list[Rule]:
     return list(rules(edge, others=PAGE_PATHS))
 
 
+def openapi(settings: Settings) -> bytes:
+    """What `/openapi.json` of a hub with `settings` says; it needn't run.
+
+    Raises:
+        SettingsError: the settings' keys can't be used.
+    """
+    return Wiring(Hub(settings)).description(with_metrics=_has_metrics(settings))
+
+
+def _has_metrics(settings: Settings) -> bool:
+    """Whether `/metrics` is on the hub's own port: of several processes there, each scrape would reach another one."""
+    return not settings.metrics_address and settings.process_count == 1
+
+
 class Wiring:
     """Makes the edges of one hub: they share what they count and what they bound, and who may do what.
 
@@ -102,6 +119,7 @@ class Wiring:
         """The hub's own edge; `hosts` are those that a request may name, None is any."""
         hub, authentication = self._hub, self.authentication
         origins = Origins(hub.settings)
+        make_description = partial(self.description, with_metrics=with_metrics)
         served: dict[str, Route] = {
             "/events": EventsRoute(hub, origins),
             "/api/notify": NotifyRoute(hub, self._limits),
@@ -117,6 +135,7 @@ class Wiring:
             "/api/streams": StreamsRoute(hub),
             "/healthz": HealthRoute(),
             "/readyz": ReadyRoute(hub),
+            "/openapi.json": DescriptionRoute(make_description),
         }
         if with_metrics:
             served["/metrics"] = self._metrics(asks_for_rights=authentication is not None)
@@ -128,6 +147,12 @@ class Wiring:
             hooks.PREFIX: hooks.HooksRoute(hub, self._limits, self._hooks),
         }
         return self._edge(served, origins, PagesRoute(), hosts, credentials, prefixes)
+
+    def description(self, *, with_metrics: bool) -> bytes:
+        """The hub's own edge, as OpenAPI in JSON."""
+        edge = self.edge(with_metrics=with_metrics)
+        paths = paths_of(edge.routes, edge.prefixes, edge.others)
+        return msgspec.json.encode(describe(paths, self._hub.settings))
 
     def metrics_edge(self, *, hosts: Hosts | None) -> Edge:
         """That of a listener for the metrics, and for who asks how the hub is."""
@@ -212,10 +237,8 @@ class Server:
         # Descriptors in reserve are for what is no stream: half of them for connections of the hub's own listener,
         # a quarter for those of the metrics', the rest for files.
         limit = hub.clients_limit + RESERVED_DESCRIPTORS // 2
-        # Of several processes on one port, each scrape would reach another one.
-        with_metrics = not address and settings.process_count == 1
         self._listener = self._listener_for(
-            wiring.edge(with_metrics=with_metrics, hosts=hosts_at(hosts, settings)),
+            wiring.edge(with_metrics=_has_metrics(settings), hosts=hosts_at(hosts, settings)),
             lambda: limit - len(hub.streams) - self._listener.open,
         )
         few = RESERVED_DESCRIPTORS // 4

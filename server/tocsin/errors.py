@@ -8,9 +8,92 @@ Anything else is a bug and is left to crash loudly.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 MAX_WAIT_S = 86_400.0
 """The longest that a client is told to wait: by then settings are others."""
+
+
+class Code(NamedTuple):
+    """The status that a code comes with, what it says, and another status that it comes with; 0 is none."""
+
+    status: int
+    means: str
+    other_status: int = 0
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        """All statuses that it comes with."""
+        return (self.status, self.other_status) if self.other_status else (self.status,)
+
+
+CODES: dict[str, Code] = {
+    "bad_request": Code(400, "the address or its query can't be read"),
+    "invalid_json": Code(400, "the body is not JSON in UTF-8"),
+    "duplicate_key": Code(400, "a name stands twice in one object of the body"),
+    "too_deep": Code(400, "the body nests too deep"),
+    "invalid_text": Code(400, "the body is not UTF-8"),
+    "missing_field": Code(400, "a required field is missing or empty"),
+    "invalid_key": Code(
+        400, "the idempotency key can't be one, or differs from that of the header (422)", 422
+    ),
+    "unknown_parameter": Code(400, "there is no such parameter, and it looks like a slip of one"),
+    "conflicting_parameters": Code(400, "two parameters contradict each other"),
+    "too_many_values": Code(400, "a parameter was given too often"),
+    "invalid_last": Code(400, "`last` is not a number in its range"),
+    "invalid_last_per_topic": Code(400, "`last_per_topic` is not a number in its range"),
+    "invalid_limit": Code(400, "`limit` is not a number in its range"),
+    "invalid_after": Code(400, "`after` is not a number in its range"),
+    "invalid_before": Code(400, "`before` is no id"),
+    "invalid_final": Code(400, "`final` is neither 0 nor 1"),
+    "invalid_wait": Code(400, "`wait` is not a number in its range, or `after` is missing"),
+    "invalid_number": Code(400, "`number` is not a number in its range"),
+    "unauthorized": Code(401, "there are no credentials, or they are no good"),
+    "forbidden": Code(403, "the sender, who is known, has no right to it"),
+    "foreign_origin": Code(403, "a page of another origin sent it"),
+    "not_found": Code(404, "there is nothing of this name"),
+    "method_not_allowed": Code(405, "the method is not possible here; `Allow` says which are"),
+    "timeout": Code(408, "the request did not come in in time"),
+    "key_reused": Code(409, "the idempotency key stands for other content"),
+    "topic_ended": Code(409, "the topic has ended, and nothing is published on it any more"),
+    "no_authentication": Code(409, "the hub has no authentication: there is nothing to change"),
+    "too_large": Code(413, "the body, or an event in it, is too large"),
+    "batch_size": Code(413, "the batch holds too many events, or none (400)", 400),
+    "unsupported_type": Code(415, "the `Content-Type` is not taken here"),
+    "unsupported_encoding": Code(415, "a `Content-Encoding` is not taken"),
+    "unknown_host": Code(421, "the hub doesn't answer for the host that the request names"),
+    "invalid_type": Code(422, "the event type can't be one"),
+    "reserved_type": Code(422, "the event type is the hub's own, or the browser's"),
+    "invalid_topic": Code(422, "the topic can't be one"),
+    "reserved_topic": Code(422, "the topic is the hub's own"),
+    "repeated_topic": Code(422, "a topic stands in the event twice"),
+    "too_many_topics": Code(422, "the event has too many topics"),
+    "topic_mismatch": Code(422, "the event names another topic than the address"),
+    "unknown_field": Code(422, "there is no such field"),
+    "invalid_field": Code(422, "a field is of another type"),
+    "invalid_unicode": Code(422, "the body holds half of a surrogate pair"),
+    "invalid_specversion": Code(422, "the CloudEvent is of another version"),
+    "too_many_rights": Code(422, "the rights are too many for a ticket or a session"),
+    "rate_limited": Code(429, "more was published than a limit allows"),
+    "headers_too_large": Code(431, "the head of the request is too large"),
+    "internal": Code(500, "the hub failed; its log says why"),
+    "busy": Code(503, "too much is under way"),
+    "full": Code(503, "too many streams are open"),
+    "patterns": Code(503, "the open streams have too many topic patterns"),
+    "principal": Code(503, "the sender has too many streams"),
+    "address": Code(503, "the sender's address has too many streams"),
+    "draining": Code(503, "the hub is stopping"),
+    "failed": Code(503, "the hub failed, and ends"),
+    "restart": Code(503, "a new log began while the answer was made"),
+    "journal_down": Code(503, "the journal can't be had"),
+    "unknown_outcome": Code(
+        503, "nobody knows whether it was published; send it again, with its key"
+    ),
+    "no_key_set": Code(503, "the keys that sign tokens can't be had"),
+    "storage_full": Code(507, "the journal's disk is full"),
+    "journal_full": Code(507, "the journal is full"),
+}
+"""Every `code` that an answer may have; what is declared elsewhere names these."""
 
 
 class TocsinError(Exception):

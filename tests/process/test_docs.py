@@ -8,6 +8,7 @@ from pathlib import Path
 from tornado.routing import PathMatches
 
 from tocsin import Hub, routes
+from tocsin.cli import reference
 from tocsin.ops.metrics.document import rewrite
 from tocsin.settings import FIELDS, describe, is_switch
 
@@ -50,11 +51,20 @@ def test_table_of_metrics_is_that_of_the_catalogue() -> None:
     assert rewrite(document) == document, "run `make docs`"
 
 
+def test_reference_of_the_api_is_made_of_its_description() -> None:
+    document = (ROOT / "docs/api.md").read_text()
+    assert reference.rewrite(document) == document, "run `make docs`"
+
+
 def test_every_route_is_documented() -> None:
     page = (ROOT / "docs/api.md").read_text()
     documented = set(re.findall(r"^\| `(?:GET|POST) (\S+)`", page, re.MULTILINE))
     matchers = [rule.matcher for rule in routes(Hub())]
-    served = {m.regex.pattern.rstrip("$") for m in matchers if isinstance(m, PathMatches)}
+    served = {
+        m.regex.pattern.rstrip("$").replace("\\", "")
+        for m in matchers
+        if isinstance(m, PathMatches)
+    }
     names = {"/api/topics/.*": "/api/topics/TOPIC", "/api/hooks/.*": "/api/hooks/NAME"}
     expected = {"/" if path.startswith("/[") else names.get(path, path) for path in served}
     assert documented == expected

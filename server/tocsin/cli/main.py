@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+import msgspec
 from click.shell_completion import CompletionItem, get_completion_class
 
 from tocsin import logs
@@ -229,6 +230,15 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(tocsin, {}, "tocsin", "_TOCSIN_COMPLETE").source())
+
+
+@tocsin.command(cls=WithSettings, short_help="Print the description of the API.")
+@_with_settings
+def openapi(config: str | None, **flags: object) -> None:
+    """Print the description of the API (OpenAPI 3.1), as /openapi.json of a hub with these settings has it."""
+    from tocsin.app import openapi as describe_api
+
+    click.echo(msgspec.json.format(describe_api(_load(config, flags))))
 
 
 @tocsin.command(short_help="Put load on a hub, and say what it holds.")

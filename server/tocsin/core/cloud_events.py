@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import unquote
 
-from tocsin.core.event import Draft
+from tocsin.core.event import TYPE_SCHEMA, Draft
 from tocsin.core.publish_body import draft_of
 from tocsin.core.strict_json import decode
 from tocsin.errors import InvalidInput
@@ -17,6 +17,21 @@ PREFIX = "ce-"
 VERSION_FIELD = "ce-specversion"
 VERSION = "1.0"
 REQUIRED = ("specversion", "id", "source", "type")
+
+CLOUD_EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "A CloudEvent 1.0 in its JSON format.",
+    "required": REQUIRED,
+    "properties": {
+        "specversion": {"const": VERSION},
+        "id": {"type": "string", "minLength": 1},
+        "source": {"type": "string", "minLength": 1},
+        "type": TYPE_SCHEMA,
+        "subject": {"type": "string"},
+        "data": {},
+        "data_base64": {"type": "string"},
+    },
+}
 
 CloudEvent = dict[str, Any]
 """Its attributes, and its `data` or `data_base64`, as in the JSON format (CloudEvents JSON Event Format, section 3)."""

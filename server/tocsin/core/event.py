@@ -43,6 +43,20 @@ _TOPIC = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@~-]{0,255}")
 RESERVED_TOPICS = "tocsin/"
 """Topics that begin so are the hub's own: only the hub publishes on them and listens to them."""
 
+ID_SCHEMA = {"title": "event ID", "type": "string", "pattern": f"^{_ID.pattern}$"}
+TYPE_SCHEMA = {
+    "title": "event type",
+    "type": "string",
+    "pattern": f"^{_TYPE.pattern}$",
+    "not": {"enum": sorted(RESERVED_TYPES)},
+}
+TOPIC_SCHEMA = {
+    "title": "topic",
+    "type": "string",
+    "pattern": f"^(?!{RESERVED_TOPICS}){_TOPIC.pattern}$",
+}
+"""What `check_type` and `check_topic` take, as JSON Schema."""
+
 
 class EventId(NamedTuple):
     """An event's place in the log, written ``<epoch>-<seq>``; ids order as pairs of numbers.

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tocsin.core.event import check_topic, check_type
+from tocsin.core.event import TOPIC_SCHEMA, check_topic, check_type
 from tocsin.errors import InvalidInput
 
 MAX_PATTERNS = 100
 """Per stream, for topics and for types: enough for a page, and a bound on what one request costs."""
+
+
+PATTERN_SCHEMA = {
+    "title": "topic pattern",
+    "type": "string",
+    "pattern": f"{TOPIC_SCHEMA['pattern'][:-1]}\\*?$|^\\*$",
+}
+"""What `Filter.parse` takes of topics, as JSON Schema."""
 
 
 class Filter:

@@ -26,7 +26,7 @@ from tocsin.errors import InvalidInput
 MESSAGE_CHARACTERS = 2_000
 """Of a message; longer ones are cut."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+HOOK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NOT_IN_TOPIC = re.compile(r"[^A-Za-z0-9._:/@~-]+")
 _NOT_IN_TYPE = re.compile(r"[^A-Za-z0-9._-]+")
 _NOTHING = object()
@@ -82,8 +82,8 @@ def read_hooks(text: bytes) -> dict[str, Hook]:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(str(error).replace("\n", " ")) from None
     for name, hook in hooks.items():
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"the name {name[:64]!r} must match {_NAME.pattern}")
+        if not HOOK_NAME.fullmatch(name):
+            raise ValueError(f"the name {name[:64]!r} must match {HOOK_NAME.pattern}")
         picks = (hook.type, hook.topic, hook.message, *([hook.severity] if hook.severity else []))
         pointers = [hook.each, hook.data, *[p for pick in picks for p in pick.pointers]]
         wrong = [pointer for pointer in pointers if pointer and not pointer.startswith("/")]

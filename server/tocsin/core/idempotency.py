@@ -12,6 +12,7 @@ from tocsin.errors import InvalidInput
 DIGEST_BYTES = 16
 
 _KEY = re.compile(rf"[!-~]{{1,{MAX_LABEL_LENGTH}}}")
+KEY_SCHEMA = {"title": "idempotency key", "type": "string", "pattern": f"^{_KEY.pattern}$"}
 _TIMESTAMP = b'"timestamp":"'
 
 

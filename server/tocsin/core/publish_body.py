@@ -12,13 +12,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from tocsin.core.event import DEFAULT_TOPIC, Draft, InternalEvent
-from tocsin.core.idempotency import check_key
+from tocsin.core.event import (
+    DEFAULT_TOPIC,
+    MAX_TOPICS,
+    TOPIC_SCHEMA,
+    TYPE_SCHEMA,
+    Draft,
+    InternalEvent,
+)
+from tocsin.core.idempotency import KEY_SCHEMA, check_key
 from tocsin.core.strict_json import (
     DECODE_ERRORS,
     MAX_DEPTH,
@@ -41,14 +48,44 @@ Slices = Generator[None, None, Sequence[Draft]]
 """Work that is done in slices: it yields between them, and returns the drafts."""
 
 
-class EventBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """One event of a batch as it is sent. A misspelt field is refused rather than lost."""
+REQUIRED = ("type", "message")
+"""Of an event that is sent as JSON; `_draft` sees to it."""
 
-    type: str = ""
-    message: str = ""
-    data: dict[str, Any] = {}
-    topic: str | UnsetType = UNSET
-    topics: tuple[str, ...] = ()
+
+# What is said of the fields is for their description alone: what may stand in them is checked by `_draft` and by
+# `Draft`, in words of their own.
+class EventBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """One event of a batch as it is sent. A misspelt field is refused rather than lost.
+
+    Attributes:
+        type: the event type, which clients listen for.
+        message: a text for people.
+        data: what else belongs to it.
+        topic: where it goes; `default` without any topic.
+        topics: where it goes too, 20 topics at most with `topic`. It is one event with one id, and a stream that asked
+            for several of them gets it once.
+        final: whether it ends its topics: nothing is published on them after it. That takes a right of its own.
+    """
+
+    type: Annotated[str, Meta(extra_json_schema=TYPE_SCHEMA, examples=["deploy"])] = ""
+    message: Annotated[
+        str,
+        Meta(
+            extra_json_schema={"minLength": 1, "maxLength": "max_event_bytes"},
+            examples=["Shop 4.2 is out"],
+        ),
+    ] = ""
+    data: Annotated[dict[str, Any], Meta(examples=[{"version": "4.2"}])] = {}
+    topic: (
+        Annotated[str, Meta(extra_json_schema=TOPIC_SCHEMA, examples=["shop/deploys"])] | UnsetType
+    ) = UNSET
+    topics: Annotated[
+        tuple[Annotated[str, Meta(extra_json_schema=TOPIC_SCHEMA)], ...],
+        Meta(
+            extra_json_schema={"maxItems": MAX_TOPICS, "uniqueItems": True},
+            examples=[["teams/storage", "shop/status"]],
+        ),
+    ] = ()
     final: bool = False
 
     @property
@@ -85,9 +122,13 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class PublishBody(EventBody, forbid_unknown_fields=True, gc=False):
-    """An event that is sent alone: it may bear an idempotency key, which a batch has in its header."""
+    """An event that is sent alone: it may bear an idempotency key, which a batch has in its header.
 
-    key: str = ""
+    Attributes:
+        key: the idempotency key, as the header `Idempotency-Key`.
+    """
+
+    key: Annotated[str, Meta(extra_json_schema=KEY_SCHEMA, examples=["deploy-4.2"])] = ""
 
     @property
     def names(self) -> int:
@@ -96,7 +137,15 @@ class PublishBody(EventBody, forbid_unknown_fields=True, gc=False):
 
 
 class Payload(msgspec.Struct, gc=False):
-    """The data of an event that came in by a POST, as clients get it."""
+    """The data of an event that came in by a POST, as clients get it.
+
+    Attributes:
+        message: as it was sent.
+        data: as it was sent.
+        timestamp: when it was accepted, ISO 8601 in UTC.
+        source: `api`, or `simulation`.
+        topic: the first of its topics.
+    """
 
     message: str
     data: dict[str, Any]
@@ -106,7 +155,11 @@ class Payload(msgspec.Struct, gc=False):
 
 
 class PayloadOfSeveral(Payload, gc=False):
-    """The same for an event with more topics than one: each reader is told all of them."""
+    """The data of an event with more topics than one: each reader is told all of them.
+
+    Attributes:
+        topics: all of them.
+    """
 
     topics: tuple[str, ...]
 

@@ -75,14 +75,24 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         return self.block.index(b"\n\n")
 
 
+class End(msgspec.Struct, frozen=True):
+    """The data of `end`: a topic has ended, and nothing comes on it any more.
+
+    Attributes:
+        topic: that one.
+        id: of the final event.
+    """
+
+    topic: str
+    id: str
+
+
 def encode_ends(topics: Sequence[str], id: str) -> bytes:
     """The events `end` of these topics, which the event with this id has ended.
 
     They bear no id: where a client is cut off behind one, it has the final event's.
     """
-    return b"".join(
-        [encode_event("end", msgspec.json.encode({"topic": each, "id": id})) for each in topics]
-    )
+    return b"".join([encode_event("end", msgspec.json.encode(End(each, id))) for each in topics])
 
 
 def _encode_final(draft: Draft, id: str) -> bytes:

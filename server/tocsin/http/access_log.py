@@ -35,6 +35,7 @@ HANDLERS = (
     "health",
     "ready",
     "metrics",
+    "openapi",
     "pages",
     "notfound",
 )

@@ -52,6 +52,7 @@ class Edge:
         prefixes: routes by what their paths begin with; the rest of the path says more.
 
     Attributes:
+        others: as above.
         answering: requests whose answer waits for something.
         ends_connections: whether a connection ends behind its next answer.
         has_proxies: whether some peers are believed whose request it is.
@@ -79,7 +80,7 @@ class Edge:
         self.answering = 0
         self.ends_connections = False
         self._origins = origins
-        self._others = others or NotFound()
+        self.others = others or NotFound()
         self._hosts = hosts
         self._limits = limits if limits and limits.are_set else None
         self._proxies = proxies
@@ -95,7 +96,7 @@ class Edge:
             for prefix in self.prefixes:
                 if path.startswith(prefix):
                     return self.prefixes[prefix]
-        return route or self._others
+        return route or self.others
 
     def of_every_answer(self, request: Request) -> Pairs:
         """The header fields that every answer to `request` has."""

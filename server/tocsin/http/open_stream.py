@@ -21,15 +21,17 @@ from tocsin.hub.hub import Hub
 from tocsin.hub.stream import Stream
 from tocsin.hub.welcome import encode_busy
 
+EVENT_STREAM = "text/event-stream"
+
 STREAM_FIELDS = {
-    "Content-Type": "text/event-stream; charset=utf-8",
+    "Content-Type": f"{EVENT_STREAM}; charset=utf-8",
     # no-transform: a proxy that compresses would hold events back.
     "Cache-Control": "no-cache, no-store, no-transform",
     "X-Accel-Buffering": "no",  # nginx holds every event until the end without it
 }
 
 
-EVENT_STREAMS = frozenset({"text/event-stream", "text/*", "*/*"})
+EVENT_STREAMS = frozenset({EVENT_STREAM, "text/*", "*/*"})
 """Media ranges that an event stream is of."""
 
 _NONE = re.compile(r"(?:^|;)\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)")

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 
 import msgspec
 
-from tocsin.core.filters import Filter
+from tocsin.core.event import TYPE_SCHEMA
+from tocsin.core.filters import MAX_PATTERNS, PATTERN_SCHEMA, Filter
 from tocsin.core.numbers import whole_number
 from tocsin.errors import InvalidInput
 from tocsin.eventlog.recent import MAX_EVENTS, MAX_PER_TOPIC, Recent
+from tocsin.http.operation import Parameter
 from tocsin.http.request import Request
 
 LAST_EVENT_ID = "last_event_id"
 LAST = "last"
 PER_TOPIC = "last_per_topic"
+OF_ANY_QUERY = ("bad_request", "unknown_parameter")
+"""Codes of a query that can't be read, or that has a slip in it."""
+
 SPELLINGS = {"lasteventid": LAST_EVENT_ID}
 """Letters of a name to the name: `lastEventId`, `lastEventID` and `Last-Event-ID` are those of known clients."""
 
@@ -81,6 +86,88 @@ class Parameters(msgspec.Struct, frozen=True):
         return Filter.parse(self.all("topic"), self.all("type"))
 
 
+class WholeNumber(Parameter, frozen=True, kw_only=True):
+    """A whole number from `least` to `most`; None as `default` is none."""
+
+    least: int
+    most: int
+    default: int | None = None
+    codes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        summary: str,
+        example: str,
+        *,
+        least: int,
+        most: int,
+        default: int | None = None,
+    ) -> WholeNumber:
+        """One that is given in the query."""
+        schema: dict[str, object] = {"type": "integer", "minimum": least, "maximum": most}
+        if default is not None:
+            schema["default"] = default
+        return cls(
+            name=name,
+            summary=summary,
+            example=example,
+            schema=schema,
+            codes=(*OF_ANY_QUERY, f"invalid_{name}"),
+            least=least,
+            most=most,
+            default=default,
+        )
+
+    def read(self, parameters: Parameters) -> int:
+        """Its value in `parameters`.
+
+        Raises:
+            InvalidInput: it is none, or there is no default.
+        """
+        if self.name not in parameters.values and self.default is not None:
+            return self.default
+        return whole_number(parameters.last(self.name), self.name, least=self.least, most=self.most)
+
+
+TOPIC = Parameter(
+    name="topic",
+    summary=f"A topic, or what topics begin with and a `*`; {MAX_PATTERNS} at most. Without it, all that may be read.",
+    example="ops/*",
+    schema=PATTERN_SCHEMA,
+    is_repeatable=True,
+    codes=(*OF_ANY_QUERY, "invalid_topic", "reserved_topic", "too_many_values"),
+)
+TYPE = Parameter(
+    name="type",
+    summary=f"An event type; {MAX_PATTERNS} at most. Without it, all.",
+    example="alert",
+    schema=TYPE_SCHEMA,
+    is_repeatable=True,
+    codes=(*OF_ANY_QUERY, "invalid_type", "reserved_type", "too_many_values"),
+)
+LAST_COUNT = WholeNumber.of(
+    LAST,
+    "A new stream begins with the newest so many events over all that it lets through.",
+    "10",
+    least=1,
+    most=MAX_EVENTS,
+)
+PER_TOPIC_COUNT = WholeNumber.of(
+    PER_TOPIC,
+    "First the newest so many events of each topic.",
+    "1",
+    least=1,
+    most=MAX_PER_TOPIC,
+)
+
+
+def names_of(parameters: Iterable[Parameter]) -> frozenset[str]:
+    """The names of those that stand in the query."""
+    return frozenset(each.name for each in parameters if each.place == "query")
+
+
 def recent_of(parameters: Parameters) -> Recent | None:
     """What a new stream is to get first; None is nothing.
 
@@ -90,20 +177,10 @@ def recent_of(parameters: Parameters) -> Recent | None:
     if LAST in parameters.values and PER_TOPIC in parameters.values:
         raise not_both(PER_TOPIC, LAST)
     if LAST in parameters.values:
-        last = whole_number(parameters.last(LAST), LAST, least=1, most=MAX_EVENTS)
-        return Recent(last=last)
+        return Recent(last=LAST_COUNT.read(parameters))
     if PER_TOPIC in parameters.values:
-        return Recent(per_topic=per_topic_of(parameters))
+        return Recent(per_topic=PER_TOPIC_COUNT.read(parameters))
     return None
-
-
-def per_topic_of(parameters: Parameters) -> int:
-    """How many of the newest events of each topic are asked for.
-
-    Raises:
-        InvalidInput: it can't be.
-    """
-    return whole_number(parameters.last(PER_TOPIC), PER_TOPIC, least=1, most=MAX_PER_TOPIC)
 
 
 def not_both(field: str, other: str) -> InvalidInput:

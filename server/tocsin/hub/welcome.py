@@ -9,10 +9,68 @@ from functools import lru_cache
 import msgspec
 
 from tocsin.core.wire import encode_event, encode_retry
-from tocsin.eventlog.entry import encode_ends
+from tocsin.eventlog.entry import End, encode_ends
 from tocsin.eventlog.journal import Ended
-from tocsin.eventlog.resume import Resume
+from tocsin.eventlog.resume import Gap, Resume
 from tocsin.eventlog.ring import RingBuffer
+
+
+class Welcome(msgspec.Struct, omit_defaults=True):
+    """The data of `connection`, the first event of each stream. Its id is the cursor that the stream goes on from.
+
+    Attributes:
+        id: the client's number.
+        message: a text for people.
+        timestamp: the hub's time, ISO 8601 in UTC.
+        clients: how many are connected.
+        resumed: whether the client named an id.
+        replayed: how many kept events come before the live ones; null where nobody counted them.
+        missed: how many events are lost; null where that can't be known.
+        heartbeat: seconds between two heartbeats.
+        truncated: true where more recent events were asked for than come.
+        ignored: parameters that mean nothing here.
+        topics: what came of the topics that were asked for, where that is not all of them.
+    """
+
+    id: int
+    message: str
+    timestamp: str
+    clients: int
+    resumed: bool
+    replayed: int | None
+    missed: int | None
+    heartbeat: float
+    truncated: bool = False
+    ignored: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+
+
+class Busy(msgspec.Struct):
+    """The data of `busy`: the stream ends, and its client is to come back.
+
+    Attributes:
+        reason: why, in a word.
+        retry: when, in milliseconds; it stands in `retry:` too.
+    """
+
+    reason: str
+    retry: int
+
+
+class Presence(msgspec.Struct):
+    """The data of `presence`, for streams that asked for it.
+
+    Attributes:
+        clients: how many are connected.
+        timestamp: the hub's time, ISO 8601 in UTC.
+    """
+
+    clients: int
+    timestamp: str
+
+
+EVENTS = {"connection": Welcome, "gap": Gap, "busy": Busy, "presence": Presence, "end": End}
+"""The hub's own events, with the types of their data; nobody else may publish them."""
 
 
 def encode_welcome(
@@ -38,26 +96,23 @@ def encode_welcome(
         topics: the patterns that came of what the client asked for and may read; empty where it may read all.
         reads_everything: whether it may be told what counts over all topics.
     """
-    data: dict[str, object] = {
-        "id": number,
-        "message": "Connecté au hub Tocsin",
-        "timestamp": timestamp,
-        "clients": clients,
-        "resumed": resume.resumed,
-        "replayed": resume.replayed,
-        "missed": resume.gap.missed if resume.gap else 0,
-        "heartbeat": heartbeat,
-    }
-    if resume.is_truncated:
-        data["truncated"] = True
-    if ignored:
-        data["ignored"] = ignored
-    if topics:
-        data["topics"] = topics
+    data = Welcome(
+        number,
+        "Connecté au hub Tocsin",
+        timestamp,
+        clients,
+        resume.resumed,
+        resume.replayed,
+        resume.gap.missed if resume.gap else 0,
+        heartbeat,
+        resume.is_truncated,
+        tuple(ignored),
+        tuple(topics),
+    )
     gap = resume.gap
     if gap and not reads_everything:
         gap = gap.without_counts()
-        data["missed"] = None
+        data.missed = None
     welcome = encode_event("connection", msgspec.json.encode(data), resume.welcome_id)
     if gap is None:
         return welcome
@@ -70,7 +125,7 @@ def encode_busy(reason: str, retry_ms: int) -> bytes:
 
     In one block, as some clients take a reconnection time only together with an event.
     """
-    data = {"reason": reason, "retry": retry_ms}
+    data = Busy(reason, retry_ms)
     return encode_retry(retry_ms) + encode_event("busy", msgspec.json.encode(data))
 
 
@@ -81,8 +136,7 @@ def encode_ended(ended: Sequence[Ended], ring: RingBuffer) -> bytes:
 
 def encode_presence(clients: int, timestamp: str) -> bytes:
     """The block of `presence`: how many clients are connected."""
-    data = {"clients": clients, "timestamp": timestamp}
-    return encode_event("presence", msgspec.json.encode(data))
+    return encode_event("presence", msgspec.json.encode(Presence(clients, timestamp)))
 
 
 LAST_S = 253_402_300_799.0

@@ -6,6 +6,7 @@ from tocsin.errors import Unavailable
 from tocsin.http.answer import Answer, ClosingStream, of_error, refusal
 from tocsin.http.later import Later
 from tocsin.http.open_stream import OpenStream
+from tocsin.http.operation import Operation, methods_of
 from tocsin.http.request import Request
 
 IGNORED_BODY_BYTES = 64 * 1024
@@ -19,7 +20,8 @@ class Route:
 
     Attributes:
         name: in the access log and the metrics.
-        methods: that it takes; OPTIONS is answered for it.
+        operations: what it takes and answers, one for each method. A route is described, or it takes no method at all.
+        methods: those of `operations`; HEAD goes with GET, and OPTIONS is answered for it.
         takes_any_method: whether `answer` sees to the method itself.
         is_limited: whether what a client may ask of it has limits by principal and address.
         is_shared: whether pages of other origins may be granted it; those of operators never are.
@@ -31,7 +33,11 @@ class Route:
     is_limited = False
     is_shared = True
     takes_ticket = False
-    methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
+    operations: tuple[Operation, ...] = ()
+    methods: tuple[str, ...] = ("OPTIONS",)
+
+    def __init_subclass__(cls) -> None:
+        cls.methods = methods_of(cls.operations)
 
     def is_open_to(self, request: Request) -> bool:
         """Whether `request` is answered whoever sent it, and its credentials aren't looked at."""

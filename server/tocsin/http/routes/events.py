@@ -6,26 +6,69 @@ import time
 
 from tocsin.access.principal import EVERYBODY
 from tocsin.core.filters import Filter
+from tocsin.core.publish_body import Payload
 from tocsin.errors import Forbidden, InvalidInput, Unauthorized, Unavailable
 from tocsin.eventlog.recent import Recent
 from tocsin.eventlog.resume import EARLIEST
 from tocsin.http.answer import Answer, ClosingStream, of_error
 from tocsin.http.credentials import TICKET
-from tocsin.http.open_stream import OpenStream, come_back, stream_head, takes_events
+from tocsin.http.open_stream import (
+    EVENT_STREAM,
+    OpenStream,
+    come_back,
+    stream_head,
+    takes_events,
+)
+from tocsin.http.operation import Operation, Parameter, Reply
 from tocsin.http.origins import Origins
 from tocsin.http.parameters import (
     LAST,
+    LAST_COUNT,
     LAST_EVENT_ID,
+    OF_ANY_QUERY,
     PER_TOPIC,
+    PER_TOPIC_COUNT,
+    TOPIC,
+    TYPE,
     Parameters,
+    names_of,
     not_both,
     recent_of,
 )
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
 from tocsin.hub.hub import Hub
+from tocsin.hub.welcome import EVENTS
 
-KNOWN = frozenset({"topic", "type", LAST_EVENT_ID, "presence", LAST, PER_TOPIC, TICKET})
+PARAMETERS = (
+    TOPIC,
+    TYPE,
+    PER_TOPIC_COUNT,
+    LAST_COUNT,
+    Parameter(
+        name=LAST_EVENT_ID,
+        summary=f"The id to go on after; `{EARLIEST}` is everything kept. Of several the newest counts.",
+        example=EARLIEST,
+        schema={"type": "string"},
+        is_repeatable=True,
+        codes=(*OF_ANY_QUERY, "conflicting_parameters"),
+    ),
+    Parameter(
+        name="presence",
+        summary="`1`: the event `presence` tells of how many are connected, when that changes.",
+        example="1",
+        schema={"type": "string"},
+        codes=OF_ANY_QUERY,
+    ),
+    Parameter(
+        name="Last-Event-ID",
+        summary="As `last_event_id`: what browsers send by themselves.",
+        example="1732345678901-42",
+        schema={"type": "string"},
+        place="header",
+    ),
+)
+KNOWN = names_of(PARAMETERS) | {TICKET}
 
 Question = tuple[Parameters, Filter, Recent | None]
 """A query that was read: what is asked for of events, and what of them first."""
@@ -42,6 +85,28 @@ class EventsRoute(Route):
     """Opens streams. Nothing temporary is answered with a status other than 200: see `come_back`."""
 
     name = "events"
+    operations = (
+        Operation(
+            method="GET",
+            summary="A stream of events",
+            text="It begins with `connection`, and never ends by itself. Where no stream can be had now, an event source"
+            " is told `busy` with status 200, and other programs by a status.",
+            parameters=PARAMETERS,
+            replies=(
+                Reply(
+                    summary="The stream.",
+                    media_type=EVENT_STREAM,
+                    shape={"type": "string"},
+                    events={**EVENTS, "(any other)": Payload},
+                ),
+                Reply(
+                    summary="Nothing comes any more: all topics have ended, and the client has it all. A browser stays away.",
+                    status=204,
+                ),
+            ),
+            codes=("full", "patterns", "principal", "address", "restart"),
+        ),
+    )
     takes_ticket = True
 
     def __init__(self, hub: Hub, origins: Origins) -> None:

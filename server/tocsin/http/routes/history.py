@@ -10,13 +10,14 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
 from time import monotonic, time
+from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from tocsin.access.principal import EVERYBODY
-from tocsin.core.event import EventId
+from tocsin.core.event import ID_SCHEMA, EventId
 from tocsin.core.filters import Filter
-from tocsin.core.numbers import whole_number
 from tocsin.core.strict_json import DECODE_ERRORS
 from tocsin.errors import InvalidInput, Unavailable
 from tocsin.eventlog.journal import History
@@ -27,7 +28,18 @@ from tocsin.http.answer import Answer, of_json
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.credentials import TICKET
 from tocsin.http.later import Later
-from tocsin.http.parameters import PER_TOPIC, Parameters, not_both, per_topic_of
+from tocsin.http.operation import Operation, Parameter, Reply
+from tocsin.http.parameters import (
+    OF_ANY_QUERY,
+    PER_TOPIC,
+    PER_TOPIC_COUNT,
+    TOPIC,
+    TYPE,
+    Parameters,
+    WholeNumber,
+    names_of,
+    not_both,
+)
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
 from tocsin.hub.ahead import AHEAD_S, LOOK_S
@@ -37,10 +49,34 @@ from tocsin.hub.hub import Hub
 AFTER = "after"
 BEFORE = "before"
 WAIT = "wait"
-KNOWN = frozenset({"topic", "type", AFTER, BEFORE, "limit", WAIT, PER_TOPIC, TICKET})
 
-DEFAULT_LIMIT = 100
-MAX_LIMIT = 1_000
+LIMIT = WholeNumber.of("limit", "Events a page.", "10", least=1, most=1_000, default=100)
+WAIT_S = WholeNumber.of(
+    WAIT, "Seconds to wait for events behind `after`, which it needs.", "0", least=0, most=60
+)
+PARAMETERS = (
+    TOPIC,
+    TYPE,
+    Parameter(
+        name=AFTER,
+        summary="The id behind which the page begins. Without it, the newest page.",
+        example="1732345678901-42",
+        schema={"type": "string"},
+        codes=(*OF_ANY_QUERY, "conflicting_parameters"),
+    ),
+    Parameter(
+        name=BEFORE,
+        summary="The id that the page ends before: to walk back through the history.",
+        example="1732345678901-42",
+        schema=ID_SCHEMA,
+        codes=(*OF_ANY_QUERY, "conflicting_parameters", "invalid_before"),
+    ),
+    LIMIT,
+    PER_TOPIC_COUNT,
+    WAIT_S,
+)
+KNOWN = names_of(PARAMETERS) | {TICKET}
+
 PAGE_BYTES = 1024 * 1024
 """Encoded bytes after which a page ends, whatever its `limit`: one event more at most."""
 
@@ -52,9 +88,6 @@ READ_ENTRIES = 200
 
 SEARCHED = 10_000
 """Events that every search for the newest before an id looks at, in the window and in each journal."""
-
-MAX_WAIT_S = 60
-"""Of a request that waits for events; what is between it and the client may give up earlier."""
 
 KNOWN_ANSWERS = 64
 KNOWN_ANSWER_BYTES = 64 * 1024
@@ -96,6 +129,56 @@ class Page(msgspec.Struct, frozen=True):
         return not self.entries and self.gap is None and not self.more
 
 
+class HistoryEvent(msgspec.Struct, omit_defaults=True):
+    """An event that is kept.
+
+    Attributes:
+        id: its place in the log.
+        topic: the first of its topics.
+        type: its event type.
+        time: when it was accepted, Unix time in seconds.
+        data: what streams get as its data: JSON where it is JSON, else a text.
+        topics: all of its topics, where there are several.
+        final: true where it ended them.
+    """
+
+    id: str
+    topic: str
+    type: str
+    time: float
+    data: Any
+    topics: tuple[str, ...] = ()
+    final: bool = False
+
+
+class HistoryPage(msgspec.Struct, omit_defaults=True):
+    """A page of the history.
+
+    Attributes:
+        events: the oldest first.
+        gap: what is missing before them; null is nothing.
+        oldest: the id of the oldest event kept; null where there is none, or for who may not read every topic.
+        head: the id of the newest event; null for who may not read every topic.
+        next: as `cursor`; null in the newest page.
+        cursor: the id to pass as `after` to get what comes next.
+        more: whether others that match are kept, behind these or left out of them.
+        previous: of a page before an id: the id to pass as `before` to get what comes before it; null is nothing.
+        ended: true where nothing comes after these and what `more` stands for: all topics that were asked for have ended.
+        ignored: parameters that mean nothing here.
+    """
+
+    events: list[HistoryEvent]
+    gap: Gap | None
+    oldest: str | None
+    head: str | None
+    next: str | None
+    cursor: str
+    more: bool
+    previous: str | UnsetType | None = UNSET
+    ended: bool = False
+    ignored: tuple[str, ...] = ()
+
+
 class HistoryRoute(Route):
     """Pages of the history, oldest event first in each; the newest page if no id is given.
 
@@ -105,6 +188,16 @@ class HistoryRoute(Route):
     """
 
     name = "history"
+    operations = (
+        Operation(
+            method="GET",
+            summary="What is kept, as JSON",
+            text=f"A page ends at {PAGE_BYTES} bytes, whatever its `limit`.",
+            parameters=PARAMETERS,
+            replies=(Reply(summary="A page.", shape=HistoryPage),),
+            codes=("journal_down", "restart", "principal", "address"),
+        ),
+    )
     takes_ticket = True
 
     def __init__(self, hub: Hub, answers: ByteBudget) -> None:
@@ -127,18 +220,16 @@ class HistoryRoute(Route):
             Unavailable: too many bytes of other answers are still unread; or the journal can't be read now.
         """
         parameters = Parameters.read(request, KNOWN)
-        limit = whole_number(
-            parameters.last("limit", str(DEFAULT_LIMIT)), "limit", least=1, most=MAX_LIMIT
-        )
+        limit = LIMIT.read(parameters)
         filter = request.principal.readable(parameters.filter)
         if PER_TOPIC in parameters.values:
-            per_topic_of(parameters)  # before anything is read
+            PER_TOPIC_COUNT.read(parameters)  # before anything is read
             if AFTER in parameters.values:
                 raise not_both(PER_TOPIC, AFTER)
         before = _before_of(parameters)
         wait_s = 0.0
         if WAIT in parameters.values:
-            wait_s = whole_number(parameters.last(WAIT), WAIT, least=0, most=MAX_WAIT_S)
+            wait_s = WAIT_S.read(parameters)
             if not parameters.last(AFTER):
                 message = f"{WAIT} needs {AFTER}: the id behind which events are waited for"
                 raise InvalidInput(message, code="invalid_wait", field=WAIT, status=400)
@@ -158,7 +249,7 @@ class HistoryRoute(Route):
         after = parameters.last(AFTER)
         reads_everything = request.principal.reads_everything
         if PER_TOPIC in parameters.values:
-            page = await self._recent_page(filter, per_topic_of(parameters), limit)
+            page = await self._recent_page(filter, PER_TOPIC_COUNT.read(parameters), limit)
         elif before:
             page = await self._page_before(before, filter, limit)
         elif after:
@@ -241,26 +332,28 @@ class HistoryRoute(Route):
     ) -> Answer:
         ring = page.ring
         history = None if self._kept(ring) is ring else self._hub.history
-        oldest = oldest_kept(ring, history)
-        answer: dict[str, object] = {
-            "events": [_event(ring, entry) for entry in page.entries],
+        oldest = oldest_kept(ring, history) if reads_everything else None
+        answer = HistoryPage(
+            events=[_event(ring, entry) for entry in page.entries],
             # Ids of events that may be of foreign topics are told to nobody who mayn't read these.
-            "gap": page.gap if reads_everything or not page.gap else page.gap.without_counts(),
-            "oldest": (
-                str(ring.id_at(oldest)) if oldest is not None and reads_everything else None
-            ),
-            "head": str(ring.id_at(ring.head)) if reads_everything else None,
-            "next": None if page.cursor is None else str(ring.id_at(page.cursor)),
-            "cursor": str(ring.id_at(page.end)),
-            "more": page.more,
-        }
-        if page.is_before:
-            answer["previous"] = None if page.previous is None else str(ring.id_at(page.previous))
-        if self._hub.ended_topics.cover(filter):
-            answer["ended"] = True
-        if parameters.ignored:
-            answer["ignored"] = parameters.ignored
+            gap=page.gap if reads_everything or not page.gap else page.gap.without_counts(),
+            oldest=None if oldest is None else str(ring.id_at(oldest)),
+            head=str(ring.id_at(ring.head)) if reads_everything else None,
+            next=None if page.cursor is None else str(ring.id_at(page.cursor)),
+            cursor=str(ring.id_at(page.end)),
+            more=page.more,
+            previous=self._previous(page),
+            ended=self._hub.ended_topics.cover(filter),
+            ignored=parameters.ignored,
+        )
         return of_json(answer)
+
+    @staticmethod
+    def _previous(page: Page) -> str | UnsetType | None:
+        """The id to ask before; a page that wasn't asked for by one has none to speak of."""
+        if not page.is_before:
+            return UNSET
+        return None if page.previous is None else str(page.ring.id_at(page.previous))
 
     async def _newest_page(self, filter: Filter, limit: int) -> Page:
         """The newest entries."""
@@ -450,19 +543,16 @@ def _before_of(parameters: Parameters) -> EventId | None:
     return before
 
 
-def _event(ring: RingBuffer, entry: Entry) -> dict[str, object]:
-    event: dict[str, object] = {
-        "id": str(ring.id_at(entry.seq)),
-        "topic": entry.topic,
-        "type": entry.type,
-        "time": entry.time,
-        "data": _as_json(entry.data),
-    }
-    if entry.more_topics:
-        event["topics"] = entry.topics
-    if entry.final:
-        event["final"] = True
-    return event
+def _event(ring: RingBuffer, entry: Entry) -> HistoryEvent:
+    return HistoryEvent(
+        str(ring.id_at(entry.seq)),
+        entry.topic,
+        entry.type,
+        entry.time,
+        _as_json(entry.data),
+        entry.topics if entry.more_topics else (),
+        entry.final,
+    )
 
 
 def _as_json(data: bytes) -> msgspec.Raw | str:

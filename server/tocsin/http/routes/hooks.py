@@ -8,18 +8,30 @@ from pathlib import Path
 from time import perf_counter
 
 from tocsin.access.limits import PublishLimits
-from tocsin.core.hooks import Hook, read_hooked, read_hooks
+from tocsin.core.hooks import HOOK_NAME, Hook, read_hooked, read_hooks
 from tocsin.errors import SettingsError
 from tocsin.http.answer import Answer, refusal
 from tocsin.http.later import Later
-from tocsin.http.request import Request
-from tocsin.http.routes.notify import PublishRoute
+from tocsin.http.operation import Body, Operation, Parameter, Reply
+from tocsin.http.request import JSON, Request
+from tocsin.http.routes.notify import (
+    IDEMPOTENCY_KEY,
+    OF_PUBLISHING,
+    PublishedBatch,
+    PublishRoute,
+)
 from tocsin.hub.hub import Hub
 
 PREFIX = "/api/hooks/"
 SHIPPED = Path(__file__).parent.parent / "hooks.toml"
 
 log = logging.getLogger("tocsin.hooks")
+
+
+EXAMPLE = (
+    '{"alerts": [{"status": "firing", "labels": {"alertname": "DiskFull", "severity": "page"},'
+    ' "annotations": {"summary": "Disk 93 % full"}}]}'
+)
 
 
 class HooksRoute(PublishRoute):
@@ -32,6 +44,39 @@ class HooksRoute(PublishRoute):
     """
 
     name = "hooks"
+    operations = (
+        Operation(
+            method="POST",
+            summary="Publish what a service sends to its webhook",
+            text="A mapping says what becomes of it. What the mapping doesn't find falls back; only what is no JSON is"
+            " refused.",
+            parameters=(
+                Parameter(
+                    name="name",
+                    summary="That of the mapping.",
+                    example="alertmanager",
+                    schema={"type": "string", "pattern": f"^{HOOK_NAME.pattern}$"},
+                    place="path",
+                    is_required=True,
+                ),
+                IDEMPOTENCY_KEY,
+            ),
+            bodies=(
+                Body(
+                    media_type=JSON,
+                    shape={},
+                    summary="Whatever the service sends, whatever type it says it is.",
+                    example=EXAMPLE,
+                ),
+            ),
+            replies=(
+                Reply(
+                    summary="The events are published, and in the journal.", shape=PublishedBatch
+                ),
+            ),
+            codes=(*OF_PUBLISHING, "not_found", "invalid_json", "too_deep", "invalid_unicode"),
+        ),
+    )
 
     def __init__(self, hub: Hub, limits: PublishLimits, hooks: Mapping[str, Hook]) -> None:
         super().__init__(hub, limits)

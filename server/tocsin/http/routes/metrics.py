@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Callable
 
 from tocsin.http.answer import Answer, refusal
+from tocsin.http.operation import Operation, Reply
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
 
@@ -25,6 +26,17 @@ class MetricsRoute(Route):
     """
 
     name = "metrics"
+    operations = (
+        Operation(
+            method="GET",
+            summary="The metrics, for Prometheus",
+            text="In OpenMetrics where `Accept` names it first. With `metrics_token`, that is what the Bearer is.",
+            replies=(
+                Reply(summary="All of them.", shape={"type": "string"}, media_type="text/plain"),
+            ),
+            is_for_operators=True,
+        ),
+    )
     is_shared = False
 
     def __init__(self, scrape: Scrape, token: str, *, asks_for_rights: bool = False) -> None:

@@ -6,21 +6,32 @@ import asyncio
 from collections.abc import Generator, Sequence
 from functools import partial
 from time import monotonic, perf_counter
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from tocsin.access import audit
 from tocsin.access.limits import PublishLimits
 from tocsin.access.principal import EVERYBODY, Principal
 from tocsin.core.cloud_events import (
+    CLOUD_EVENT_SCHEMA,
     VERSION_FIELD,
     draft_of_cloud_event,
     read_binary,
     read_structured,
 )
-from tocsin.core.event import DEFAULT_TOPIC, Draft, id_texts
-from tocsin.core.idempotency import check_key, digest_of
-from tocsin.core.publish_body import is_array, read_batch, read_event, read_internal
+from tocsin.core.event import DEFAULT_TOPIC, TOPIC_SCHEMA, Draft, id_texts
+from tocsin.core.idempotency import KEY_SCHEMA, check_key, digest_of
+from tocsin.core.publish_body import (
+    REQUIRED,
+    EventBody,
+    PublishBody,
+    is_array,
+    read_batch,
+    read_event,
+    read_internal,
+)
 from tocsin.errors import (
     Forbidden,
     InvalidInput,
@@ -32,18 +43,119 @@ from tocsin.errors import (
 from tocsin.eventlog.journal import Once
 from tocsin.http.answer import Answer, of_json, refusal
 from tocsin.http.later import Later
-from tocsin.http.parameters import Parameters
+from tocsin.http.operation import Body, Operation, Parameter, Reply
+from tocsin.http.parameters import OF_ANY_QUERY, Parameters, names_of
 from tocsin.http.request import CLOUD_EVENT, JSON, NDJSON, Request
 from tocsin.http.routes.base import Route, closing, too_large
 from tocsin.hub.hub import Hub
 from tocsin.hub.publishing import Receipt, Receipts
 
-CLOUD_EVENT_PARAMETERS = frozenset({"topic"})
-
 KEY_HEADER = "Idempotency-Key"
 KEY_FIELD = KEY_HEADER.lower()
 
 Steps = Generator[None, None, Sequence[Draft]]
+
+
+class Published(msgspec.Struct, gc=False, omit_defaults=True):
+    """What the publisher of one event is told.
+
+    Attributes:
+        success: true.
+        sentTo: how many open streams of this process it is for.
+        event: its event type.
+        id: its place in the log.
+        topic: the first of its topics.
+        topics: all of its topics, where there are several.
+        duplicate: true where it was published before, under the same idempotency key, and now was not.
+    """
+
+    success: bool
+    sentTo: int  # noqa: N815 - the contract's name
+    event: str
+    id: str
+    topic: str
+    topics: tuple[str, ...] = ()
+    duplicate: bool = False
+
+
+class PublishedBatch(msgspec.Struct, gc=False, omit_defaults=True):
+    """What the publisher of a batch is told.
+
+    Attributes:
+        success: true.
+        events: how many there are.
+        sentTo: how many open streams of this process each is for.
+        ids: their places in the log.
+        duplicate: true where they were published before, under the same idempotency key, and now were not.
+    """
+
+    success: bool
+    events: int
+    sentTo: list[int]  # noqa: N815 - as above
+    ids: list[str]
+    duplicate: bool = False
+
+
+IDEMPOTENCY_KEY = Parameter(
+    name=KEY_HEADER,
+    summary="The same request under the same key is published once, and answered alike.",
+    example="deploy-4.2",
+    schema=KEY_SCHEMA,
+    place="header",
+    codes=("invalid_key", "key_reused"),
+)
+OF_CLOUD_EVENT = Parameter(
+    name="topic",
+    summary="Where a CloudEvent goes; it has no topic of its own.",
+    example="shop/orders",
+    schema=TOPIC_SCHEMA,
+    codes=(*OF_ANY_QUERY, "invalid_topic", "reserved_topic"),
+)
+CLOUD_EVENT_PARAMETERS = names_of([OF_CLOUD_EVENT])
+BINARY_ATTRIBUTES = tuple(
+    Parameter(
+        name=f"ce-{name}",
+        summary=f"{name} of a CloudEvent in binary form, whose data is the body.",
+        example=example,
+        schema=CLOUD_EVENT_SCHEMA["properties"][name],
+        place="header",
+    )
+    for name, example in (
+        ("specversion", "1.0"),
+        ("id", "17"),
+        ("source", "/shop"),
+        ("type", "shop.order.paid"),
+        ("subject", "order 17"),
+    )
+)
+OF_JSON = (
+    *("invalid_json", "duplicate_key", "too_deep", "invalid_unicode", "unknown_field"),
+    *("invalid_field", "missing_field", "invalid_type", "reserved_type"),
+    *("invalid_topic", "reserved_topic", "repeated_topic", "too_many_topics"),
+)
+"""Codes of an event as JSON."""
+
+OF_PUBLISHING = (
+    *("invalid_key", "key_reused", "topic_ended", "rate_limited", "foreign_origin"),
+    *("unsupported_type", "unsupported_encoding", "journal_down", "unknown_outcome", "failed"),
+    *("storage_full", "journal_full", "restart"),
+)
+"""Codes of everything that publishes."""
+
+ONE_EVENT = Annotated[PublishBody, Meta(extra_json_schema={"required": REQUIRED})]
+BATCH = Annotated[
+    list[Annotated[EventBody, Meta(extra_json_schema={"required": REQUIRED})]],
+    Meta(extra_json_schema={"minItems": 1, "maxItems": "max_batch_events"}),
+]
+EXAMPLE = '{"type": "deploy", "message": "Shop 4.2 is out", "topic": "shop/deploys"}'
+CLOUD_EVENT_EXAMPLE = '{"specversion": "1.0", "id": "17", "source": "/shop", "type": "shop.order.paid", "data": {"total": 12}}'
+STRUCTURED_CLOUD_EVENT = Body(
+    media_type=CLOUD_EVENT,
+    shape=CLOUD_EVENT_SCHEMA,
+    summary="A CloudEvent 1.0, structured. Its source and id are its idempotency key, unless the header is there.",
+    example=CLOUD_EVENT_EXAMPLE,
+)
+IS_PUBLISHED = "It is published, and in the journal."
 
 
 class PublishRoute(Route):
@@ -53,7 +165,6 @@ class PublishRoute(Route):
     """
 
     is_limited = True
-    methods = ("POST", "OPTIONS")
     taken = ""
     """What `takes` takes, in words."""
 
@@ -206,6 +317,32 @@ class NotifyRoute(PublishRoute):
     """Publishes an event, or a batch of them."""
 
     name = "notify"
+    operations = (
+        Operation(
+            method="POST",
+            summary="Publish an event, or a batch",
+            text="A batch is published whole and in order, or not at all; `index` of an error says which event is at"
+            " fault. Whole numbers have 308 digits at most.",
+            parameters=(IDEMPOTENCY_KEY, OF_CLOUD_EVENT, *BINARY_ATTRIBUTES),
+            bodies=(
+                Body(
+                    media_type=JSON,
+                    shape=(ONE_EVENT, BATCH),
+                    summary="An event, or an array of events. With `ce-specversion`, the data of a CloudEvent.",
+                    example=EXAMPLE,
+                ),
+                Body(
+                    media_type=NDJSON,
+                    shape={"type": "string", "maxLength": "max_batch_bytes"},
+                    summary="A batch: an event a line.",
+                    example=f"{EXAMPLE}\n{EXAMPLE}\n",
+                ),
+                STRUCTURED_CLOUD_EVENT,
+            ),
+            replies=(Reply(summary=IS_PUBLISHED, shape=(Published, PublishedBatch)),),
+            codes=(*OF_JSON, *OF_PUBLISHING, "batch_size", "invalid_specversion"),
+        ),
+    )
     taken = f"{JSON}, {NDJSON} or {CLOUD_EVENT}, in UTF-8"
 
     def takes(self, request: Request) -> bool:
@@ -302,18 +439,6 @@ def _once(request: Request, drafts: Sequence[Draft], is_batch: bool) -> Once | N
     return Once(request.principal.name, key, digest_of(drafts))
 
 
-class Published(msgspec.Struct, gc=False, omit_defaults=True):
-    """What the publisher of one event is told."""
-
-    success: bool
-    sentTo: int  # noqa: N815 - the contract's name
-    event: str
-    id: str
-    topic: str
-    topics: tuple[str, ...] = ()
-    duplicate: bool = False
-
-
 def _of_one(draft: Draft, receipt: Receipt) -> Published:
     return Published(
         True,
@@ -326,11 +451,11 @@ def _of_one(draft: Draft, receipt: Receipt) -> Published:
     )
 
 
-def _of_batch(receipts: Sequence[Receipt]) -> dict[str, object]:
-    answer: dict[str, object] = {
-        "success": True,
-        "events": len(receipts),
-        "sentTo": [receipt.recipients for receipt in receipts],
-        "ids": id_texts([receipt.id for receipt in receipts]),
-    }
-    return answer | {"duplicate": True} if receipts[0].is_duplicate else answer
+def _of_batch(receipts: Sequence[Receipt]) -> PublishedBatch:
+    return PublishedBatch(
+        True,
+        len(receipts),
+        [receipt.recipients for receipt in receipts],
+        id_texts([receipt.id for receipt in receipts]),
+        receipts[0].is_duplicate,
+    )

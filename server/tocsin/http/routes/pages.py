@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tocsin.http.answer import Answer, Pairs, refusal
+from tocsin.http.operation import Operation, Reply, Schema
 from tocsin.http.request import Request
 from tocsin.http.routes.base import OpenRoute
 from tocsin.http.routes.client import ENTRY, FOLDER, dense, joined
@@ -43,7 +44,7 @@ PAGE_FIELDS: Pairs = (
 SHARED_FIELDS: Pairs = (*PAGE_FIELDS, ("Access-Control-Allow-Origin", "*"))
 """Of the client's files: a page of another origin may load them. They are the same for all, and hold no secret."""
 
-COMPRESSED_TYPES = ("text/", "image/svg+xml", "application/javascript")
+COMPRESSED_TYPES = ("text/", "image/svg+xml", "application/javascript", "application/json")
 
 COMMENT_LINES = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)$", re.MULTILINE)
 """Lines of a script that are nothing but comment. A test sees to it that no text in the scripts spans lines."""
@@ -57,6 +58,36 @@ class PageFile:
     content_type: str
     content: bytes
     compressed: bytes
+
+    @classmethod
+    def of(cls, content: bytes, content_type: str) -> PageFile:
+        """The file that has this content."""
+        version = sha256(content).hexdigest()[:32]
+        return cls(version, content_type, content, gzip.compress(content, mtime=0))
+
+    def answer(self, request: Request, of_all: Pairs = PAGE_FIELDS) -> Answer:
+        """It, or 304 to who has it already; `of_all` are header fields of both."""
+        is_compressed = self.content_type.startswith(COMPRESSED_TYPES) and takes_gzip(
+            request.headers.get("accept-encoding", "")
+        )
+        tag = f'"{self.version}{"-gzip" if is_compressed else ""}"'
+        fields = (*of_all, ("Etag", tag))
+        if is_known(tag, request.headers.get("if-none-match", "")):
+            return Answer(304, content_type="", headers=fields)
+        if not is_compressed:
+            return Answer(200, self.content, self.content_type, fields)
+        fields = (*fields, ("Content-Encoding", "gzip"))
+        return Answer(200, self.compressed, self.content_type, fields)
+
+
+def file_replies(summary: str, media_type: str, shape: Schema) -> tuple[Reply, ...]:
+    """What may come of asking for a file."""
+    tag = {"Etag": "of what was sent, for `If-None-Match`"}
+    known = "It is what the client has, by its `If-None-Match`."
+    return (
+        Reply(summary=summary, shape=shape, media_type=media_type, headers=tag),
+        Reply(summary=known, status=304, headers=tag),
+    )
 
 
 def without_comments(script: bytes) -> bytes:
@@ -74,8 +105,7 @@ def page_file(path: str, modified_ns: int) -> PageFile:
     else:
         content = Path(path).read_bytes()
     content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
-    version = sha256(content).hexdigest()[:32]
-    return PageFile(version, content_type, content, gzip.compress(content, mtime=0))
+    return PageFile.of(content, content_type)
 
 
 def takes_gzip(accept_encoding: str) -> bool:
@@ -95,24 +125,24 @@ class PagesRoute(OpenRoute):
     """Serves regular files below `FRONTEND`, whole: a range of a few kilobytes is worth no code."""
 
     name = "pages"
+    operations = (
+        Operation(
+            method="GET",
+            summary="The dashboard",
+            text="The files that it is made of lie below the same address.",
+            replies=(*file_replies("The page.", "text/html", {"type": "string"}),),
+            is_open=True,
+        ),
+    )
 
     def answer(self, request: Request) -> Answer:
         """The file, or 304 to who has it already."""
         file = find(request.path)
         if file is None:
             return refusal(404, "there is nothing at this path", "not_found")
-        is_compressed = file.content_type.startswith(COMPRESSED_TYPES) and takes_gzip(
-            request.headers.get("accept-encoding", "")
+        return file.answer(
+            request, SHARED_FIELDS if request.path.startswith(FOLDER) else PAGE_FIELDS
         )
-        tag = f'"{file.version}{"-gzip" if is_compressed else ""}"'
-        is_client = request.path.startswith(FOLDER)
-        fields = (*(SHARED_FIELDS if is_client else PAGE_FIELDS), ("Etag", tag))
-        if is_known(tag, request.headers.get("if-none-match", "")):
-            return Answer(304, content_type="", headers=fields)
-        if not is_compressed:
-            return Answer(200, file.content, file.content_type, fields)
-        fields = (*fields, ("Content-Encoding", "gzip"))
-        return Answer(200, file.compressed, file.content_type, fields)
 
 
 def find(path: str) -> PageFile | None:

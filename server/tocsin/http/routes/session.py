@@ -5,14 +5,53 @@ from __future__ import annotations
 import math
 from urllib.parse import urlsplit
 
+import msgspec
+
 from tocsin.access.authentication import Authentication
 from tocsin.access.principal import Principal
 from tocsin.http.answer import Answer, of_json, refusal
 from tocsin.http.credentials import SESSION_COOKIE, TICKET
+from tocsin.http.operation import Operation, Reply
 from tocsin.http.origins import Origins
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
 from tocsin.hub.welcome import iso_time
+
+
+class Rights(msgspec.Struct):
+    """Who somebody is here, and what they may do.
+
+    Attributes:
+        authentication: whether the hub has any; without, everybody may do everything.
+        principal: the name that the hub knows them by; null where nobody said who they are.
+        publish: patterns of topics they may publish on.
+        subscribe: patterns of topics they may read.
+        end: patterns of topics they may end.
+        admin: whether they are an operator.
+        expires: when that is over, ISO 8601 in UTC; null is never.
+    """
+
+    authentication: bool
+    principal: str | None
+    publish: list[str]
+    subscribe: list[str]
+    end: list[str]
+    admin: bool
+    expires: str | None
+
+
+class Ticket(msgspec.Struct):
+    """What goes into the address of a stream where no header can be sent.
+
+    Attributes:
+        ticket: the value of the parameter `ticket`.
+        expires: when it is over, ISO 8601 in UTC.
+        events: the stream's address with it, relative to the hub's.
+    """
+
+    ticket: str
+    expires: str
+    events: str
 
 
 class SessionRoute(Route):
@@ -26,7 +65,39 @@ class SessionRoute(Route):
     """
 
     name = "session"
-    methods = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
+    operations = (
+        Operation(
+            method="GET",
+            summary="Who you are here, and what you may do",
+            replies=(Reply(summary="Your rights.", shape=Rights),),
+        ),
+        Operation(
+            method="POST",
+            summary="Change a key or token for a session in a cookie",
+            text="For the hub's own pages. The cookie is HttpOnly and `SameSite=Strict`.",
+            replies=(
+                Reply(
+                    summary="What the session may do; the cookie is set.",
+                    shape=Rights,
+                    headers={"Set-Cookie": "the session"},
+                ),
+            ),
+            codes=("foreign_origin", "no_authentication", "too_many_rights"),
+        ),
+        Operation(
+            method="DELETE",
+            summary="End the session",
+            replies=(
+                Reply(
+                    summary="The browser forgets it.",
+                    status=204,
+                    headers={"Set-Cookie": "an end of the session"},
+                ),
+            ),
+            codes=("foreign_origin",),
+            is_open=True,
+        ),
+    )
     is_shared = False
 
     def __init__(
@@ -66,10 +137,8 @@ class SessionRoute(Route):
         text, expires_at = self._authentication.issue("session", request.principal)
         seconds = max(int(expires_at - self._authentication.now), 0)
         cookie = f"{SESSION_COOKIE}={text}; Max-Age={seconds}{self._attributes}"
-        rights = _rights(request.principal, True) | {
-            "admin": False,
-            "expires": iso_time(expires_at),
-        }
+        rights = _rights(request.principal, True)
+        rights.admin, rights.expires = False, iso_time(expires_at)
         return of_json(rights, headers=(("Set-Cookie", cookie),))
 
     @property
@@ -82,7 +151,15 @@ class TicketRoute(Route):
     """POST gives a ticket for `GET /events` and `GET /api/history`."""
 
     name = "ticket"
-    methods = ("POST", "OPTIONS")
+    operations = (
+        Operation(
+            method="POST",
+            summary="Change a key or token for a ticket",
+            text="A ticket is good for `GET /events` and `GET /api/history` alone, as the parameter `ticket`.",
+            replies=(Reply(summary="The ticket.", shape=Ticket),),
+            codes=("foreign_origin", "no_authentication", "too_many_rights"),
+        ),
+    )
 
     def __init__(self, authentication: Authentication | None) -> None:
         self._authentication = authentication
@@ -99,22 +176,20 @@ class TicketRoute(Route):
         text, expires_at = self._authentication.issue("ticket", request.principal)
         if not request.principal.subscribe:
             raise request.principal.refusal("subscribe", "to any topic")
-        return of_json(
-            {TICKET: text, "expires": iso_time(expires_at), "events": f"events?{TICKET}={text}"}
-        )
+        return of_json(Ticket(text, iso_time(expires_at), f"events?{TICKET}={text}"))
 
 
-def _rights(principal: Principal, is_authenticated: bool) -> dict[str, object]:
+def _rights(principal: Principal, is_authenticated: bool) -> Rights:
     has_end = principal.expires_at != math.inf
-    return {
-        "authentication": is_authenticated,
-        "principal": principal.name or None,
-        "publish": sorted(principal.publish.texts),
-        "subscribe": sorted(principal.subscribe.texts),
-        "end": sorted(principal.end.texts),
-        "admin": principal.is_admin,
-        "expires": iso_time(principal.expires_at) if has_end else None,
-    }
+    return Rights(
+        is_authenticated,
+        principal.name or None,
+        sorted(principal.publish.texts),
+        sorted(principal.subscribe.texts),
+        sorted(principal.end.texts),
+        principal.is_admin,
+        iso_time(principal.expires_at) if has_end else None,
+    )
 
 
 def _no_authentication() -> Answer:

@@ -5,29 +5,92 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 
-from tocsin.core.numbers import whole_number
+import msgspec
+
 from tocsin.http.answer import Answer, of_json, refusal
-from tocsin.http.parameters import Parameters
+from tocsin.http.operation import Operation, Reply
+from tocsin.http.parameters import Parameters, WholeNumber, names_of
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
 from tocsin.hub.hub import Hub
 from tocsin.hub.states import State
 from tocsin.hub.stream import Stream
 
-KNOWN = frozenset({"after", "limit", "number"})
-
-DEFAULT_LIMIT = 100
-MAX_LIMIT = 500
 MAX_NUMBER = 10**15
 SHOWN_PATTERNS = 20
 """Of each stream's topics and types; `topics` may name 200."""
+
+AFTER = WholeNumber.of(
+    "after", "The number behind which the page begins.", "0", least=0, most=MAX_NUMBER, default=0
+)
+LIMIT = WholeNumber.of("limit", "Streams a page.", "10", least=1, most=500, default=100)
+NUMBER = msgspec.structs.replace(
+    WholeNumber.of("number", "That of the stream.", "1", least=1, most=MAX_NUMBER),
+    is_required=True,
+)
+KNOWN = names_of([AFTER, LIMIT, NUMBER])
+
+
+class ShownStream(msgspec.Struct):
+    """An open stream.
+
+    Attributes:
+        number: the client's, as its `connection` says.
+        address: where it comes from; empty where it has no address.
+        principal: who reads it; null where nobody said who they are.
+        topics: patterns that it asked for, the first of them.
+        types: event types that it asked for, the first of them.
+        state: in a word.
+        lag: events between what it has and the newest.
+        age: in seconds.
+    """
+
+    number: int
+    address: str
+    principal: str | None
+    topics: list[str]
+    types: list[str]
+    state: str
+    lag: int
+    age: float
+
+
+class StreamsPage(msgspec.Struct):
+    """Open streams, in the order they opened.
+
+    Attributes:
+        streams: of this page.
+        clients: how many are open.
+        next: the number to pass as `after` for the next page; null where there is none.
+    """
+
+    streams: list[ShownStream]
+    clients: int
+    next: int | None
 
 
 class StreamsRoute(Route):
     """GET lists open streams by their number, DELETE with `number` ends one. Both ask for the right `admin`."""
 
     name = "streams"
-    methods = ("GET", "HEAD", "DELETE", "OPTIONS")
+    operations = (
+        Operation(
+            method="GET",
+            summary="Who is connected",
+            parameters=(AFTER, LIMIT),
+            replies=(Reply(summary="A page of them.", shape=StreamsPage),),
+            is_for_operators=True,
+        ),
+        Operation(
+            method="DELETE",
+            summary="End a stream",
+            text="Its client is told `busy` with the reason `operator`, and comes back as clients do.",
+            parameters=(NUMBER,),
+            replies=(Reply(summary="It was ended.", status=204),),
+            codes=("not_found",),
+            is_for_operators=True,
+        ),
+    )
     is_shared = False
 
     def __init__(self, hub: Hub) -> None:
@@ -44,40 +107,33 @@ class StreamsRoute(Route):
         parameters = Parameters.read(request, KNOWN)
         if request.method == "DELETE":
             return self._end(parameters)
-        limit = whole_number(
-            parameters.last("limit", str(DEFAULT_LIMIT)), "limit", least=1, most=MAX_LIMIT
-        )
-        after = whole_number(parameters.last("after", "0"), "after", least=0, most=MAX_NUMBER)
+        limit, after = LIMIT.read(parameters), AFTER.read(parameters)
         streams = self._hub.streams
         numbers = list(streams)  # in the order they opened, which is that of their numbers
         first = bisect_right(numbers, after)
         page = numbers[first : first + limit]
-        return of_json(
-            {
-                "streams": [self._shown(streams[number]) for number in page],
-                "clients": len(numbers),
-                "next": page[-1] if first + limit < len(numbers) else None,
-            }
-        )
+        shown = [self._shown(streams[number]) for number in page]
+        is_last = first + limit >= len(numbers)
+        return of_json(StreamsPage(shown, len(numbers), None if is_last else page[-1]))
 
     def _end(self, parameters: Parameters) -> Answer:
-        number = whole_number(parameters.last("number"), "number", least=1, most=MAX_NUMBER)
+        number = NUMBER.read(parameters)
         stream = self._hub.streams.get(number)
         if stream is None:
             return refusal(404, f"no stream has the number {number}", "not_found", field="number")
         self._hub.end_stream(stream, "operator")
         return Answer(204, content_type="")
 
-    def _shown(self, stream: Stream) -> dict[str, object]:
+    def _shown(self, stream: Stream) -> ShownStream:
         filter = stream.group.filter
-        return {
-            "number": stream.number,
-            "address": stream.address,
-            "principal": stream.reader.name if stream.reader else None,
-            "topics": sorted(filter.patterns)[:SHOWN_PATTERNS] or ["*"],
-            "types": sorted(filter.types)[:SHOWN_PATTERNS],
-            "state": stream.state.name.lower(),
+        return ShownStream(
+            number=stream.number,
+            address=stream.address,
+            principal=stream.reader.name if stream.reader else None,
+            topics=sorted(filter.patterns)[:SHOWN_PATTERNS] or ["*"],
+            types=sorted(filter.types)[:SHOWN_PATTERNS],
+            state=stream.state.name.lower(),
             # A live one has all that is for it, whatever its cursor says: that moves with its own events alone.
-            "lag": 0 if stream.state is State.LIVE else self._hub.ring.head - stream.cursor,
-            "age": round(asyncio.get_running_loop().time() - stream.opened_at, 3),
-        }
+            lag=0 if stream.state is State.LIVE else self._hub.ring.head - stream.cursor,
+            age=round(asyncio.get_running_loop().time() - stream.opened_at, 3),
+        )

@@ -1,0 +1,47 @@
+"""``GET /openapi.json``: what all routes take and answer, for programs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tocsin.http.answer import Answer
+from tocsin.http.later import Later
+from tocsin.http.operation import Operation
+from tocsin.http.request import JSON, Request
+from tocsin.http.routes.base import OpenRoute
+from tocsin.http.routes.pages import PageFile, file_replies
+
+
+class DescriptionRoute(OpenRoute):
+    """Serves a file that is made when it is first asked for.
+
+    Args:
+        make: makes it; called once, in a thread, as it takes some 50 ms.
+    """
+
+    name = "openapi"
+    content_type = JSON
+    operations = (
+        Operation(
+            method="GET",
+            summary="This description, as OpenAPI 3.1",
+            replies=file_replies("The description.", JSON, {"type": "object"}),
+            is_open=True,
+        ),
+    )
+
+    def __init__(self, make: Callable[[], bytes]) -> None:
+        self._make = make
+        self._file: PageFile | None = None
+
+    def answer(self, request: Request) -> Answer | Later:
+        """The file, or 304 to who has it already."""
+        if self._file:
+            return self._file.answer(request)
+        return Later.of(self._made(request))
+
+    async def _made(self, request: Request) -> Answer:
+        content = await asyncio.to_thread(self._make)
+        self._file = PageFile.of(content, self.content_type)
+        return self._file.answer(request)
