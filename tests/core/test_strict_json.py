@@ -64,10 +64,22 @@ def test_anything_but_an_object_is_misshapen(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"data": {"a": 1e999}}', b'{"data": {"a": ' + b"9" * 5_000 + b"}}"]
+    "body",
+    [
+        b'{"data": {"a": 1e999}}',
+        *(b'{"data": {"a": ' + b"9" * digits + b"}}" for digits in (309, 4_300, 4_301, 5_000)),
+        *(b'{"data": {"a": [' + b" " * blanks + b"-" + b"1" * 309 + b"]}}" for blanks in range(40)),
+    ],
 )
 def test_numbers_out_of_range_are_refused(body: bytes) -> None:
-    assert refusal(body)[0] == 422
+    assert refusal(body) == (422, "invalid_field")
+
+
+@pytest.mark.parametrize(
+    "value", [b"1" * 308, b"-" + b"1" * 308, b"0." + b"1" * 400, b'"' + b"1" * 400 + b'"']
+)
+def test_numbers_that_a_double_can_hold_are_taken_and_so_are_digits_in_texts(value: bytes) -> None:
+    decode(b'{"data": {"a": ' + value + b"}}", Shape)
 
 
 def nested(levels: int) -> bytes:

@@ -222,6 +222,8 @@ BODY_ROWS: dict[str, tuple[bytes, int, str, str | None]] = {
     "empty-message": (notice(message=""), 400, "missing_field", "message"),
     "empty-object": (b"{}", 400, "missing_field", "type"),
     "empty-batch": (b"[]", 400, "batch_size", None),
+    "number-of-309-digits": (
+        notice(data={"a": [10**308]}), 422, "invalid_field", "data"),
     "50-over-limit": (notice(message="x" * LIMIT), 413, "too_large", None),
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from tests.raw import get, notice, post, raw
 from tocsin.http import http1
 from tocsin.http.answer import Answer
 from tocsin.http.http1 import encode_answer, read_head
+from tocsin.http.request import joined
 
 
 def head_of(request: bytes) -> bytes:
@@ -36,6 +37,12 @@ def test_lines_of_one_name_are_joined_and_of_single_values_the_last_counts() -> 
     )
     assert head is not None
     assert (head.headers["a"], head.headers["last-event-id"]) == ("1, 2", "1-2")
+
+
+@pytest.mark.timeout(30)  # it took 20 s where each line copied what was joined before it
+def test_many_lines_of_one_name_are_joined_in_one_go() -> None:
+    lines = 200_000
+    assert joined(("A", "") for _ in range(lines)) == {"a": ", " * (lines - 1)}
 
 
 @pytest.mark.parametrize(

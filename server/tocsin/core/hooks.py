@@ -20,7 +20,7 @@ from tocsin.core.event import (
     is_reserved,
 )
 from tocsin.core.publish_body import draft_of
-from tocsin.core.strict_json import DECODE_ERRORS, count_names, refusal
+from tocsin.core.strict_json import DECODE_ERRORS, check_numbers, count_names, refusal
 from tocsin.errors import InvalidInput
 
 MESSAGE_CHARACTERS = 2_000
@@ -105,12 +105,13 @@ def read_hooked(
     """The drafts of `body`, 1 to `max_events`.
 
     Raises:
-        InvalidInput: it is no JSON.
+        InvalidInput: it is no JSON, or holds a number that is too large.
     """
     try:
         value = msgspec.json.decode(body)
     except DECODE_ERRORS as error:
         raise refusal(error, body) from None
+    check_numbers(body)
     elements: Sequence[Any] = [value]
     fallbacks: dict[str, None] = {}
     if hook.each:

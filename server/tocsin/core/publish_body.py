@@ -30,6 +30,7 @@ from tocsin.core.strict_json import (
     DECODE_ERRORS,
     MAX_DEPTH,
     check_names,
+    check_numbers,
     count_names,
     decode,
     malformed,
@@ -333,6 +334,8 @@ def _read(
         names = event.names
         if colons != names:
             _look_closely(body, names)
+    if event.data:
+        check_numbers(body, "data")
     return event
 
 
@@ -499,6 +502,7 @@ def _read_flat(array: bytes, timestamp: str, max_bytes: int) -> list[Draft] | No
         names = sum([event.names for event in events])
         if array.count(b":") != names:
             _look_closely(array, names)
+        check_numbers(array)
         if len(array) > max_bytes and _largest(array) > max_bytes:
             return None
         return [_draft(event, timestamp, max_bytes) for event in events]

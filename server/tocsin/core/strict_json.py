@@ -2,7 +2,8 @@
 
 msgspec refuses what RFC 8259 does (NaN, Infinity, raw control characters, a byte order mark) and lone
 surrogates. Two names alike in one object are legal JSON, and a hole: two readers may pick
-different ones. So they are refused here (as I-JSON does, RFC 7493, section 2.3).
+different ones. So they are refused here (as I-JSON does, RFC 7493, section 2.3). And so are whole numbers that no
+double holds: many readers have no others (RFC 8259, section 6), and fail at them or make them infinite.
 """
 
 from __future__ import annotations
@@ -17,6 +18,17 @@ import msgspec
 from tocsin.errors import InvalidInput
 
 MAX_DEPTH = 32
+
+MAX_DIGITS = 308
+"""Of a whole number: the largest double is 1.8e308. A fraction or an exponent out of range is msgspec's to refuse."""
+
+STRIDE = 32
+_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_TOO_MANY = b"0" * (MAX_DIGITS + 1)
+_STEPS = b"0" * (len(_TOO_MANY) // STRIDE)
+"""What is left of too many digits at least, where every 32nd byte of a text is taken."""
+
+_ZEROS = re.compile(rb"0*+")
 
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a msgspec decoder raises for a text that it can't take; `refusal` says it in our words."""
@@ -47,6 +59,7 @@ def decode(body: bytes, shape: type[Shape]) -> Shape:
     if isinstance(plain, (dict, list)):
         count_names(plain)
     check_names(body)
+    check_numbers(body)
     return value
 
 
@@ -76,6 +89,37 @@ def check_names(text: bytes) -> None:
         InvalidInput: 400.
     """
     _read_pairs(text.decode())
+
+
+def check_numbers(text: bytes, field: str | None = None) -> None:
+    """Refuse whole numbers of more than `MAX_DIGITS` digits in `text`, which is JSON.
+
+    Nearly all texts are done with by a look at every 32nd byte: 3 us of 64 KiB.
+
+    Raises:
+        InvalidInput: 422, with `field`.
+    """
+    if len(text) <= MAX_DIGITS or _STEPS not in text[::STRIDE].translate(_AS_ZEROS):
+        return
+    if _has_large_number(text):
+        message = f"{field or 'body'}: a whole number has at most {MAX_DIGITS} digits"
+        raise InvalidInput(message, code="invalid_field", field=field)
+
+
+def _has_large_number(text: bytes) -> bool:
+    """Whether too many digits in a row stand in `text` outside of strings, and aren't those of a fraction."""
+    zeros = text.translate(_AS_ZEROS)
+    quotes = end = 0
+    while (start := zeros.find(_TOO_MANY, end)) >= 0:
+        # An odd number of quotes before it: it is in a string. Backslashes stand in strings alone.
+        between = text[end:start].replace(b"\\\\", b"").replace(b'\\"', b"")
+        quotes += between.count(b'"')
+        if quotes % 2 == 0 and not text.endswith(b".", 0, start):
+            return True
+        found = _ZEROS.match(zeros, start)
+        assert found
+        end = found.end()
+    return False
 
 
 def _refuse_twins(pairs: list[tuple[str, Any]]) -> None:

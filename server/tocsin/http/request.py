@@ -81,11 +81,17 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 def joined(lines: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Header lines as a table: names in lower case, values of one name joined by a comma."""
     table: dict[str, str] = {}
+    repeated: dict[
+        str, list[str]
+    ] = {}  # joined at the end: a head may have 200,000 lines of one name
     for name, value in lines:
         name = name.lower()
         if name in table and name not in LAST_LINE_COUNTS:
-            value = f"{table[name]}, {value}"
-        table[name] = value
+            repeated.setdefault(name, [table[name]]).append(value)
+        else:
+            table[name] = value
+    for name, values in repeated.items():
+        table[name] = ", ".join(values)
     return table
 
 

@@ -74,7 +74,10 @@ class HooksRoute(PublishRoute):
                     summary="The events are published, and in the journal.", shape=PublishedBatch
                 ),
             ),
-            codes=(*OF_PUBLISHING, "not_found", "invalid_json", "too_deep", "invalid_unicode"),
+            codes=(
+                *OF_PUBLISHING,
+                *("not_found", "invalid_json", "too_deep", "invalid_unicode", "invalid_field"),
+            ),
         ),
     )
 
