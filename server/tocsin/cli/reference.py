@@ -13,6 +13,7 @@ from tocsin.core.event import TOPIC_SCHEMA, TYPE_SCHEMA
 from tocsin.core.filters import PATTERN_SCHEMA
 from tocsin.core.idempotency import KEY_SCHEMA
 from tocsin.errors import CODES
+from tocsin.http.open_stream import EVENT_STREAM
 from tocsin.http.operation import OF_ALL, OF_CREDENTIALS
 from tocsin.settings import Settings
 
@@ -111,12 +112,15 @@ def _body(media_type: str, content: Part) -> str:
 
 def _answer(status: str, response: Part) -> str:
     what, shape = response["description"], "-"
-    for content in response.get("content", {}).values():
+    for media_type, content in response.get("content", {}).items():
         shape = _shown(content["schema"])
-    if "x-events" in response:
-        events = [f"`{type}`: {_shown(e['data'])}" for type, e in response["x-events"].items()]
-        shape = "events, with data: " + ", ".join(events)
+        if media_type == EVENT_STREAM:
+            shape = "events, with data: " + ", ".join(map(_event, content["schema"]["anyOf"]))
     return f"| {status} | {what} | {shape} |"
+
+
+def _event(schema: Part) -> str:
+    return f"`{schema['title']}`: {_shown(schema['properties']['data']['contentSchema'])}"
 
 
 def _listed(codes: Iterable[str]) -> str:

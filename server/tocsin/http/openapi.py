@@ -12,10 +12,11 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
+from tocsin.core.event import TYPE_SCHEMA
 from tocsin.errors import CODES
 from tocsin.http.credentials import SESSION_COOKIE, TICKET
 from tocsin.http.operation import Body, Failure, Operation, Parameter, Reply, phrase
-from tocsin.http.request import JSON
+from tocsin.http.request import JSON, NDJSON
 from tocsin.http.routes.base import Route
 from tocsin.settings import Settings
 from tocsin.version import VERSION
@@ -165,15 +166,20 @@ def _security(route: Route, operation: Operation, settings: Settings) -> list[Do
 
 def _preflight(route: Route) -> Document:
     allow = {"Allow": {"description": "the methods", "schema": {"type": "string"}}}
+    # Whatever stands there: nobody looks at it.
+    rest = [
+        _parameter(each) | {"schema": {"type": "string"}}
+        for each in route.operations[0].parameters
+        if each.place == "path"
+    ]
     return {
         "operationId": f"options_{route.name}",
         "summary": "The methods that are possible here; for pages of other origins, what they may send",
         "tags": [route.name],
+        "parameters": rest,
         "responses": {"204": {"description": ", ".join(route.methods), "headers": allow}},
         "security": [],
-    } | (
-        {"parameters": [_parameter(p) for p in route.operations[0].parameters if p.place == "path"]}
-    )
+    }
 
 
 def _parameter(parameter: Parameter) -> Document:
@@ -198,8 +204,11 @@ def _example(parameter: Parameter) -> object:
 
 
 def _body(body: Body, shapes: _Shapes) -> Document:
-    is_json = body.media_type.endswith("json") and "ndjson" not in body.media_type
-    example = msgspec.json.decode(body.example) if is_json else body.example
+    example: object = body.example
+    if body.media_type == NDJSON:  # as a list, for want of a word for lines
+        example = msgspec.json.Decoder().decode_lines(body.example)
+    elif body.media_type.endswith("json"):
+        example = msgspec.json.decode(body.example)
     return {
         "schema": shapes.schema(body.shape),
         "examples": {"example": {"summary": body.summary, "value": example}},
@@ -209,12 +218,27 @@ def _body(body: Body, shapes: _Shapes) -> Document:
 def _reply(reply: Reply, shapes: _Shapes) -> Document:
     described: Document = {"description": reply.summary, **_headers(reply.headers)}
     if reply.shape is not None:
-        described["content"] = {reply.media_type: {"schema": shapes.schema(reply.shape)}}
-    if reply.events:  # OpenAPI 3.1 has no word for the events of a stream
-        described["x-events"] = {
-            type: {"data": shapes.schema(shape)} for type, shape in reply.events.items()
-        }
+        schema = shapes.schema(reply.shape)
+        if (
+            reply.events
+        ):  # OpenAPI 3.1 has no word for the items of a stream: this is the schema of each
+            schema = {**schema, "anyOf": [_event(*each, shapes) for each in reply.events.items()]}
+        described["content"] = {reply.media_type: {"schema": schema}}
     return described
+
+
+def _event(type: str, shape: Any, shapes: _Shapes) -> Document:
+    """An event of a stream, whose data is JSON of this shape; of any type but the hub's own where `type` is empty."""
+    data = {
+        "type": "string",
+        "contentMediaType": JSON,
+        "contentSchema": shapes.schema(shape),
+    }
+    return {
+        "title": type or "any other",
+        "required": ["event", "data"],
+        "properties": {"event": {"const": type} if type else TYPE_SCHEMA, "data": data},
+    }
 
 
 def _errors(status: int, codes: Iterable[str], shapes: _Shapes) -> Document:

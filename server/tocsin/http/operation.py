@@ -78,7 +78,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
         shape: the type that it is made of, a schema, or a tuple of such, of which it is one; None is no body.
         media_type: of the body.
         headers: that it has besides those of every answer, with what they say.
-        events: of a stream: its events, by type, with the types of their data.
+        events: of a stream: the types of its events' data, by event type; "" is any other. `shape` is that of one event.
     """
 
     summary: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from tocsin.access.principal import EVERYBODY
+from tocsin.core.event import ID_SCHEMA
 from tocsin.core.filters import Filter
 from tocsin.core.publish_body import Payload
 from tocsin.errors import Forbidden, InvalidInput, Unauthorized, Unavailable
@@ -39,6 +40,16 @@ from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
 from tocsin.hub.hub import Hub
 from tocsin.hub.welcome import EVENTS
+
+EVENT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string"},
+        "data": {"type": "string"},
+        "id": ID_SCHEMA,
+        "retry": {"type": "integer", "minimum": 1_000, "maximum": 300_000},
+    },
+}
 
 PARAMETERS = (
     TOPIC,
@@ -96,8 +107,8 @@ class EventsRoute(Route):
                 Reply(
                     summary="The stream.",
                     media_type=EVENT_STREAM,
-                    shape={"type": "string"},
-                    events={**EVENTS, "(any other)": Payload},
+                    shape=EVENT_SCHEMA,
+                    events={**EVENTS, "": Payload},
                 ),
                 Reply(
                     summary="Nothing comes any more: all topics have ended, and the client has it all. A browser stays away.",

@@ -32,6 +32,7 @@ from tocsin.core.publish_body import (
     read_event,
     read_internal,
 )
+from tocsin.core.strict_json import MAX_DIGITS
 from tocsin.errors import (
     Forbidden,
     InvalidInput,
@@ -322,7 +323,7 @@ class NotifyRoute(PublishRoute):
             method="POST",
             summary="Publish an event, or a batch",
             text="A batch is published whole and in order, or not at all; `index` of an error says which event is at"
-            " fault. Whole numbers have 308 digits at most.",
+            f" fault. Whole numbers have {MAX_DIGITS} digits at most, as a double holds no more.",
             parameters=(IDEMPOTENCY_KEY, OF_CLOUD_EVENT, *BINARY_ATTRIBUTES),
             bodies=(
                 Body(
@@ -333,8 +334,8 @@ class NotifyRoute(PublishRoute):
                 ),
                 Body(
                     media_type=NDJSON,
-                    shape={"type": "string", "maxLength": "max_batch_bytes"},
-                    summary="A batch: an event a line.",
+                    shape=BATCH,
+                    summary="A batch: an event a line. As an array, too, it has `max_batch_bytes` at most.",
                     example=f"{EXAMPLE}\n{EXAMPLE}\n",
                 ),
                 STRUCTURED_CLOUD_EVENT,
