@@ -2,7 +2,8 @@
 
 First the log of each epoch is put together: what publishers were told, and what of the unknown subscribers
 saw. Then each connection is held against it: behind its welcome lie exactly the events of its filter. What
-a welcome skips must have been told as a gap, and told truly.
+a welcome skips must have been told as a gap, and told truly. Where the newest events of some topics stay, what lies
+behind such a welcome has holes: nothing may be missing in them that stays.
 
 A seq that nobody knows is a *hole*: an event of a POST with an unknown outcome that nobody received. It may
 match any filter.
@@ -164,7 +165,13 @@ class Checker:
             start, end = _bounds(subscriber, number)
             cursor = connection.welcome.id
             if start < end:
-                self._check_received(who, subscriber, cursor, subscriber.seqs[start:end])
+                received = subscriber.seqs[start:end]
+                if self._history.keep_newest and connection.welcome.missed != 0:
+                    wrong = self._wrong_with_holes(connection, subscriber.asked, received)
+                    if wrong:
+                        self.faults.append(f"{who}: {wrong}: {connection}")
+                else:
+                    self._check_received(who, subscriber, cursor, received)
                 cursor = cursor[0], subscriber.seqs[end - 1]
         self._check_end(subscriber, cursor)
 
@@ -184,7 +191,8 @@ class Checker:
         # A client that is cut behind the welcome gets no `gap`, but knows by the welcome.
         if gap and (gap.missed, gap.requested) != (welcome.missed, requested):
             return "the gap is not the welcome's"
-        if gap and gap.oldest not in (None, _next(welcome.id)):  # None: the history is empty
+        oldest = (None, _next(welcome.id))  # None: the history is empty
+        if gap and gap.oldest not in oldest and not self._history.keep_newest:
             return "`oldest` is not where it goes on"
         if requested[0] == welcome.id[0]:
             return self._wrong_with_evicted(connection, welcome, requested, asked)
@@ -199,6 +207,8 @@ class Checker:
         (epoch, floor), gap = welcome.id, connection.gap
         if gap and gap.reason != "evicted":
             return "the reason is wrong"
+        if self._history.keep_newest:  # what is missing is known by what comes
+            return None
         if welcome.missed != (floor - requested[1] if asked.is_everything else None):
             return "`missed` is wrong"
         for seqs in self._matches(asked, epoch), self._matches(None, epoch):
@@ -221,6 +231,8 @@ class Checker:
             return None if welcome.replayed == 0 else "a newcomer gets a replay"
         matching = self._matches(asked, epoch)
         passed = bisect_right(matching, cursor)
+        if self._history.keep_newest and welcome.missed != 0:
+            newest = 0  # it has holes
         if welcome.replayed > len(matching) - passed + self.holes:
             return "it replays more than there is"
         if newest_epoch == epoch and welcome.replayed < bisect_right(matching, newest) - passed:
@@ -245,6 +257,45 @@ class Checker:
             self.faults.append(f"{who}: {len(lost)} lost of {epoch}, from {lost[0]} to {lost[-1]}")
         if wrong:
             self.faults.append(f"{who}: {len(wrong)} not asked for of {epoch}, first {wrong[0]}")
+
+    def _wrong_with_holes(
+        self, connection: Connection, asked: Asked, received: array[int]
+    ) -> str | None:
+        """What is wrong with what came behind a gap, where the newest of some topics stay.
+
+        First comes what stays of what is gone, then all. From the first event on that is on another topic, it is all.
+        """
+        assert connection.welcome
+        (epoch, begin), keep = connection.welcome.id, self._history.keep_newest
+        matching, got = self._matches(asked, epoch), set(received)
+        if any(after <= before for before, after in pairwise((begin, *received))):
+            return "out of order, repeated or from before the welcome"
+        if not got.issubset(matching):
+            return "something that was not asked for"
+        is_same_log = connection.requested and connection.requested[0] == epoch
+        requested = connection.requested[1] if is_same_log and connection.requested else 0
+        passed = bisect_right(matching, requested)
+        expected = matching[passed : bisect_right(matching, received[-1])]
+        lost = [seq for seq in expected if seq not in got]
+        others = [seq for seq in received if self._topic(epoch, seq) not in keep]
+        if lost and others and others[0] < lost[-1]:
+            return f"{lost[-1]} is lost behind {others[0]}"
+        for seq in lost:
+            topic = self._topic(epoch, seq)
+            newer = self._matches(Asked(topics=(topic,)), epoch)
+            if len(newer) - bisect_right(newer, seq) < keep.get(topic, 0):
+                return f"{seq} is lost, and is one of the newest on {topic}"
+        if others and is_same_log:
+            missing = others[0] - requested - bisect_right(received, others[0])
+            if asked.is_everything and connection.welcome.missed != missing:
+                return f"`missed` is wrong: {missing}"
+            if not lost and not self._matches(None, epoch):
+                return "nothing is missing, and a gap is told"
+        return None
+
+    def _topic(self, epoch: int, seq: int) -> str:
+        """The topic of an event that is known."""
+        return self._published.kinds[self._kinds[epoch][seq]][0]
 
     def _check_end(self, subscriber: Subscriber, cursor: Id | None) -> None:
         """At the end every subscriber has read all that is for it."""

@@ -8,7 +8,7 @@ no other event has.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 Id = tuple[int, int]
@@ -199,12 +199,14 @@ class History:
         published: the events.
         subscribers: and what they got of them.
         end: the id up to which every subscriber was given the time to read; None if nobody was.
+        keep_newest: of each of these topics, so many of the newest events stay when the hub's history moves on.
     """
 
     def __init__(self, kinds: Sequence[tuple[str, str]]) -> None:
         self.published = Published(kinds)
         self.subscribers: list[Subscriber] = []
         self.end: Id | None = None
+        self.keep_newest: Mapping[str, int] = {}
 
     def subscriber(self, name: str, asked: Asked) -> Subscriber:
         """A new subscriber."""

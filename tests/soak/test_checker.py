@@ -379,3 +379,31 @@ def test_finds_a_loss_that_another_subscriber_shows() -> None:
     receive(other, 1, 3)
     (fault,) = check(story.history)
     assert "1 lost" in fault
+
+
+@pytest.mark.parametrize(
+    ("received", "missed", "found"),
+    [
+        ((5, 8, 10), 6, ""),  # 2 newest on the topic of A stay, and from 10 on all is kept
+        ((5, 8), 6, ""),  # cut before it is known
+        ((8, 10), 6, "5 is lost, and is one of the newest on a"),
+        ((5, 10), 6, "8 is lost, and is one of the newest on a"),
+        ((5, 8, 10), 4, "`missed` is wrong: 6"),
+        ((5, 6, 8, 10), 4, "9 is lost behind 6"),
+        ((8, 5, 10), 6, "out of order"),
+        ((5, 5, 8, 10), 6, "repeated"),
+    ],
+)
+def test_holds_what_stays_against_what_comes_behind_a_gap(
+    received: tuple[int, ...], missed: int, found: str
+) -> None:
+    story = Story()
+    story.history.keep_newest = {"a": 2}
+    subscriber = story.subscribe()
+    story.publish(A, B, A, B, A, B, B, A, B, B)
+    receive(subscriber, 1)
+    resume(subscriber, received[0] - 1, evicted(1, 4, missed))
+    receive(subscriber, *received)
+    faults = check(story.history)
+    assert len(faults) == bool(found), faults
+    assert found in "".join(faults)
