@@ -58,7 +58,8 @@ class KeptNewest:
         self._entries: dict[int, Entry] = {}
         self._seqs: Seqs = array("q")  # of all, ascending
         self._index = TopicIndex()
-        self._selections: dict[Filter, Selection] = {}  # until something changes
+        self._matching: dict[Filter, Seqs] = {}  # what selections share, until something changes
+        self._selections: dict[Filter, Selection] = {}
 
     # --- what comes and goes ------------------------------------------------------------------
 
@@ -73,7 +74,6 @@ class KeptNewest:
             bytes: what all count that stay now.
             beyond_bytes: how many more events were let go for their bytes.
         """
-        self._selections = {}
         gone = [entry for seq in removed if (entry := self._entries.pop(seq, None)) is not None]
         if gone:
             self._index.remove(gone)
@@ -82,6 +82,8 @@ class KeptNewest:
             self._entries.update({entry.seq: entry for entry in added})
             self._seqs.extend([entry.seq for entry in added])
             self._index.add(added)
+        if gone or added:
+            self._matching, self._selections = {}, {}
         self.bytes = bytes
         self.beyond_bytes += beyond_bytes
         return gone
@@ -198,19 +200,23 @@ class KeptNewest:
         known = self._selections.get(filter)
         if known is not None and known.end == end:
             return known
-        if filter.is_everything:
-            seqs = self._seqs[:]
-        else:
-            matching = self._after(0, filter, len(self))
-            seqs = array(
-                "q",
-                [e.seq for e in matching if filter.matches(e.topic, e.type, e.more_topics)],
-            )
+        seqs = self._matching.get(filter)
+        if seqs is None:
+            seqs = self._matching[filter] = self._seqs_of(filter)
         cursor = seqs[0] - 1 if seqs else end
         found = self._selections[filter] = Selection(cursor, len(seqs), end, seqs=seqs)
         if len(self._selections) > KNOWN_SELECTIONS:
-            del self._selections[next(iter(self._selections))]
+            oldest = next(iter(self._selections))
+            del self._selections[oldest], self._matching[oldest]
         return found
+
+    def _seqs_of(self, filter: Filter) -> Seqs:
+        """The seqs of all that `filter` lets through, in an array of its own."""
+        if filter.is_everything:
+            return self._seqs[:]
+        found = self._after(0, filter, len(self))
+        seqs = [e.seq for e in found if filter.matches(e.topic, e.type, e.more_topics)]
+        return array("q", seqs)
 
     def _after(self, cursor: int, filter: Filter, wanted: int) -> Iterator[Entry]:
         """What may match after `cursor`, ascending, each once."""

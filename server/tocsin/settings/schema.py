@@ -197,7 +197,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         int,
         Meta(
             ge=65_536,
-            le=2**28,
+            le=2**26,
             description="Bytes of events that stay so, in all; beyond it the oldest go. They are in memory too.",
         ),
     ] = 16 * 2**20
