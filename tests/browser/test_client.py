@@ -79,6 +79,44 @@ def test_tabs_share_one_stream_and_each_gets_its_news(
     wait_until(lambda: clients(hub) == 0, what="the stream that nobody is shown is closed")
 
 
+def test_tab_that_joins_gets_the_state_too(start_hub: StartHub, new_page: NewPage) -> None:
+    hub = start_hub("--canary", "0")
+    for topic in ("u/1", "u/1", "u/2"):
+        hub.publish(topic=topic)
+    asked: dict[str, Any] = {"topics": ["u/*"], "lastPerTopic": 1, "trustedTypes": "tocsin"}
+    first = open_source(new_page(), hub, **asked)
+    wait_until(lambda: len(first.ids()) == 2, what="the state")
+    of_1, of_2 = first.ids()
+    newer = hub.publish(topic="u/1")["id"]
+    first.wait_ids(of_1, of_2, newer)
+    second = open_source(new_page(beside=first.page), hub, **asked)
+    second.wait_ids(of_2, newer)
+    news = hub.publish(topic="u/2")["id"]
+    first.wait_ids(of_1, of_2, newer, news)
+    second.wait_ids(of_2, newer, news)
+    assert second.state["shared"] is True
+    assert clients(hub) == 1
+
+
+def test_tab_whose_state_the_shared_stream_lacks_has_a_stream_of_its_own(
+    start_hub: StartHub, new_page: NewPage
+) -> None:
+    hub = start_hub("--canary", "0")
+    asked: dict[str, Any] = {"last": 2, "trustedTypes": "tocsin"}
+    before = hub.publish()["id"]
+    first = open_source(new_page(), hub, **asked, storageKey="shop")
+    first.wait_ids(before)
+    first.page.goto("about:blank")  # the worker ends, and its stream
+    wait_until(lambda: clients(hub) == 0, what="no stream")
+    missed = hub.publish()["id"]
+    first.page.goto(hub.url + "/listener")
+    first.open()
+    first.wait_ids(missed)
+    second = open_source(new_page(beside=first.page), hub, **asked)
+    second.wait_ids(before, missed)
+    assert (second.state["shared"], second.state["unshared"]) == (False, "state")
+
+
 @pytest.mark.parametrize("shared", ["auto", "never"])
 def test_source_with_a_storage_key_goes_on_after_a_reload(
     start_hub: StartHub, page: Page, shared: str

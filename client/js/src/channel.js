@@ -75,6 +75,9 @@ export class Channel {
     const stream = this.begin(command);
     seat.tab = new Tab(this.store);
     seat.tab.place(command, this.latest);
+    const ahead = command.recent ? this.store.recent(command.recent) : [];
+    if (!ahead) return seat.send({ tell: "refuse" });
+    seat.tab.ahead = ahead;
     seat.send({ tell: "hello", alive: this.alive });
     this.seat(seat);
     if (command.connect) stream.connect();

@@ -14,7 +14,7 @@
 
 /** @import { Cause } from "./stream.js" */
 /** @import { WorkerOptions } from "./place.js" */
-/** @import { Batch, Command, Counts, Delivery, LinkState, Port, Report, Sharing, Unshared } from "./protocol.js" */
+/** @import { Batch, Command, Counts, Delivery, LinkState, Port, Recent, Report, Sharing, Unshared } from "./protocol.js" */
 /** @import { StreamState } from "./stream.js" */
 import { holdAlive, onceGone } from "./alive.js";
 import { delayBefore } from "./backoff.js";
@@ -41,6 +41,7 @@ import { recallPlace, rememberPlace } from "./session.js";
  *   own: who another tab is, and what it may read, may differ
  * @property {string} [storageKey] under which the tab remembers its place over a reload; "" is not at all
  * @property {boolean} [history] whether the page shall be shown again what it, or other tabs, showed before
+ * @property {Recent} [recent] what the address of the stream asks for first: a tab that joins later gets it too
  * @property {(batch: Batch) => void} onBatch called at most 20 times a second, never with an empty batch
  * @property {(state: LinkState) => void} onState called soon with the first state, then at each change
  */
@@ -81,11 +82,12 @@ export const NO_STATE = {
 
 class TabLink {
   /** @param {LinkOptions} options */
-  constructor({ url, headers = {}, storageKey = `tocsin.place ${url}`, history = true, onBatch, onState, ...options }) {
+  constructor({ url, headers = {}, storageKey = `tocsin.place ${url}`, history = true, recent, onBatch, onState, ...options }) {
     this.url = url;
     this.headers = headers;
     this.storageKey = storageKey;
     this.history = history;
+    this.recent = recent;
     /** @type {WorkerOptions} */
     this.options = { trustedTypes: "tocsin", ...options };
     /** @type {Unshared | null} */
@@ -175,6 +177,7 @@ class TabLink {
 
   /** Goes on with a stream of this page's own. @param {Unshared} why */
   useOwn(why) {
+    this.drop();
     this.unshared = why;
     this.use(portOfPage({ headers: this.headers }));
   }
@@ -192,7 +195,8 @@ class TabLink {
     const { bookmark, history, url, wanted: connect } = this;
     const { first, last } = bookmark.place;
     const fresh = history && bookmark.isFresh;
-    this.say({ do: "attach", url, connect, fresh, first, last });
+    const recent = last === "" ? (this.recent ?? null) : null;
+    this.say({ do: "attach", url, connect, fresh, first, last, recent });
     if (this.alive) this.say({ do: "alive", alive: this.alive });
   }
 
@@ -254,6 +258,7 @@ class TabLink {
   hear(report) {
     this.unanswered = 0;
     if (report.tell === "hello") this.hearHello(report.alive);
+    else if (report.tell === "refuse") this.useOwn("state");
     else if (report.tell === "state") this.hearState(report.state);
     else if (report.tell === "batch") this.hearBatch(report.delivery, report.counts);
   }

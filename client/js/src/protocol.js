@@ -48,7 +48,7 @@
 
 /**
  * Why a page has a stream of its own: `asked` for; its `credentials` are not other tabs'; it asks for a `state` that
- * a stream which is open already doesn't send; the client's code is of another `origin`, or `bundled`, and no `worker` is
+ * the shared stream has no more; the client's code is of another `origin`, or `bundled`, and no `worker` is
  * named; the browser has no shared workers (`unsupported`); the worker could not be started (`failed`).
  * @typedef {"asked" | "credentials" | "state" | "origin" | "bundled" | "unsupported" | "failed"} Unshared
  */
@@ -74,7 +74,10 @@
  * @property {string} first the cursor before the oldest event that it showed before a reload, or ""
  * @property {string} last the last event that it shows, or showed before a reload, or ""
  * @property {boolean} connect whether the stream shall be opened
+ * @property {Recent | null} recent what a tab that has nothing yet gets first, of what the stream keeps
  */
+
+/** @typedef {{last?: number, lastPerTopic?: number}} Recent the newest events, or those of each topic; as for a new stream */
 
 /**
  * What a tab says to the channel. `took`: it has taken the last batch. `offline`: so says its browser.
@@ -94,8 +97,10 @@
 
 /**
  * What the channel says to a tab. `hello` answers `attach`; `alive` names the
- * lock that the worker holds as long as it lives, or is "". `pong` answers `ping`.
+ * lock that the worker holds as long as it lives, or is "". `refuse` answers it where the tab can't have what is
+ * `recent`. `pong` answers `ping`.
  * @typedef {{tell: "hello", alive: string}
+ *   | {tell: "refuse"}
  *   | {tell: "state", state: StreamState & Sharing}
  *   | {tell: "batch", delivery: Delivery, counts: Counts}
  *   | {tell: "pong"}} Report

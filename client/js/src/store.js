@@ -2,8 +2,9 @@
 // Things stand at positions, which count up for ever; a tab is a position. Pure.
 
 /** @import { StreamEvent } from "./parser.js" */
-/** @import { ReceivedEvent } from "./protocol.js" */
+/** @import { ReceivedEvent, Recent } from "./protocol.js" */
 import { alreadySeen, isOlder } from "./cursor.js";
+import { readObject } from "./json.js";
 
 export const MOST_EVENTS = 20_000;
 export const MOST_BYTES = 16 * 2 ** 20;
@@ -25,6 +26,7 @@ export class Store {
     this.first = 0;
     this.end = 0;
     this.bytes = 0;
+    this.start = start;
     /** The cursor just before the oldest thing kept: who reads the log from there gets all that is here. */
     this.floor = start;
     /** Published events taken since the beginning, and how many of them are no longer kept. */
@@ -93,6 +95,22 @@ export class Store {
     return alreadySeen(id, this.floor) ? this.first : null;
   }
 
+  /**
+   * What a new stream would begin with, of what is kept: the newest events, or those of each topic.
+   * @param {Recent} recent
+   * @returns {ReceivedEvent[] | null} null when some of it may never have been here, or be gone
+   */
+  recent({ last, lastPerTopic }) {
+    if (this.start !== "" || this.dropped > 0) return null;
+    const most = lastPerTopic ?? last ?? 0;
+    /** @type {Map<unknown, number>} */
+    const counts = new Map();
+    return this.read(this.first, Infinity, Infinity)
+      .reverse()
+      .filter((event) => isPublished(event) && topicsOf(event, lastPerTopic).filter((topic) => count(counts, topic) <= most).length > 0)
+      .reverse();
+  }
+
   /** Whether the log has events between that ID and what was ever kept here. @param {string} id */
   beginsAfter(id) {
     return this.dropped === 0 && isOlder(id, this.floor);
@@ -107,4 +125,18 @@ export function isPublished(event) {
 /** Memory that an event takes at most, in bytes: texts have up to two a character. @param {ReceivedEvent} event */
 function sizeOf(event) {
   return 2 * (event.data.length + event.type.length + event.id.length) + OVERHEAD_BYTES;
+}
+
+/** What it is counted under. @param {ReceivedEvent} event @param {unknown} perTopic @returns {unknown[]} */
+function topicsOf(event, perTopic) {
+  if (perTopic === undefined) return [""];
+  const { topic, topics } = readObject(event.data) ?? {};
+  return Array.isArray(topics) ? topics : [topic];
+}
+
+/** Counts one more. @param {Map<unknown, number>} counts @param {unknown} name */
+function count(counts, name) {
+  const sum = (counts.get(name) ?? 0) + 1;
+  counts.set(name, sum);
+  return sum;
 }

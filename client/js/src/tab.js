@@ -31,6 +31,8 @@ export class Tab {
     this.lacksWelcome = false;
     /** @type {ReceivedEvent | null} the presence that it was told last */
     this.presence = null;
+    /** @type {ReceivedEvent[]} what it is sent before the rest */
+    this.ahead = [];
     /** Whether a batch is on its way. */
     this.taking = false;
   }
@@ -56,6 +58,7 @@ export class Tab {
     this.newsFrom = 0;
     this.passed = 0;
     this.lacksWelcome = false;
+    this.ahead = [];
   }
 
   /** @param {number} position */
@@ -80,6 +83,11 @@ export class Tab {
    */
   next(latest) {
     if (this.taking) return null;
+    if (this.ahead.length > 0) {
+      const events = this.ahead.splice(0, BATCH_EVENTS);
+      this.taking = true;
+      return { events, kept: events.length, dropped: 0 };
+    }
     const dropped = this.skipDropped(latest);
     const events = this.store.read(this.position, BATCH_EVENTS, BATCH_BYTES);
     const from = this.position;

@@ -134,19 +134,18 @@ export class TocsinSource extends /** @type {new () => Target} */ (EventTarget) 
   }
 
   /** @param {string} storageKey @param {SourceOptions} options */
-  #openShared(storageKey, { worker, trustedTypes }) {
+  #openShared(storageKey, { worker, trustedTypes, last, lastPerTopic }) {
     return openLink({
       url: this.url,
       storageKey,
       trustedTypes,
       ...(worker && { worker }),
       history: false,
+      ...((last || lastPerTopic) && { recent: { last, lastPerTopic } }),
       onState: (state) => this.#become(state),
-      onBatch: ({ events, history, dropped }) => {
+      onBatch: ({ events, dropped }) => {
         if (dropped > 0) this.#takeGap(dropped);
-        events.forEach((event, index) => {
-          if (index >= history || event.type === "connection") this.#take(event);
-        });
+        for (const event of events) this.#take(event);
       },
     });
   }
@@ -189,10 +188,9 @@ function addressOf(url, { topics = [], types = [], last, lastPerTopic }) {
 }
 
 /** @param {SourceOptions} options @param {string} lastEventId @returns {Unshared | null} */
-function whyUnshared({ shared = "auto", headers, token, withCredentials, last, lastPerTopic, worker }, lastEventId) {
+function whyUnshared({ shared = "auto", headers, token, withCredentials, worker }, lastEventId) {
   // IDs of another server can't be compared, so nobody knows which tab has what.
   if (shared === "never" || (lastEventId && !isHubs(lastEventId))) return "asked";
   if (headers || token || withCredentials) return "credentials";
-  if (last !== undefined || lastPerTopic !== undefined) return "state";
   return whyNoWorker({ worker });
 }

@@ -206,3 +206,41 @@ test("a stream that somebody stopped stays so for who comes later", async () => 
   tab.say({ do: "ping" });
   assert.deepEqual([stage.requests.length, tab.state().phase], [1, "stopped"]);
 });
+
+const onTopic = (id, topic) => `event: note\ndata: {"topic": "${topic}"}\nid: ${id}\n\n`;
+
+for (const [recent, ids] of [
+  [{ last: 2 }, ["5-3", "5-4"]],
+  [{ lastPerTopic: 1 }, ["5-2", "5-4"]],
+  [{ lastPerTopic: 2 }, ["5-2", "5-3", "5-4"]],
+]) {
+  test(`a tab that joins and wants ${JSON.stringify(recent)} gets that first, and then the news`, async () => {
+    const { stage } = await live();
+    await stage.brings(onTopic("5-1", "a") + onTopic("5-2", "b") + onTopic("5-3", "a") + onTopic("5-4", "a"));
+    const tab = stage.tab({ fresh: false, recent });
+    await stage.pass(60);
+    tab.say({ do: "took" });
+    await stage.pass(60);
+    tab.say({ do: "took" });
+    await stage.brings(onTopic("5-5", "b"));
+    assert.deepEqual(tab.ids(), [...ids, "5-5"]);
+    const welcomes = tab.batches().flatMap(({ events }) => events.filter(({ type }) => type === "connection"));
+    assert.equal(welcomes.length, 1);
+  });
+}
+
+test("an event of several topics is recent where it is one of the newest of any of them", async () => {
+  const { stage } = await live();
+  await stage.brings('event: note\ndata: {"topic": "a", "topics": ["a", "b"]}\nid: 5-1\n\n' + onTopic("5-2", "a"));
+  const tab = stage.tab({ fresh: false, recent: { lastPerTopic: 1 } });
+  await stage.pass(60);
+  assert.deepEqual(tab.ids(), ["5-1", "5-2"]);
+});
+
+test("a tab is refused what the stream may never have had", async () => {
+  const stage = new Stage();
+  stage.tab({ last: "5-7" }); // it resumed: what was before that did not come
+  await stage.act("accept");
+  const tab = stage.tab({ fresh: false, recent: { last: 2 } });
+  assert.deepEqual(tab.reports, [{ tell: "refuse" }]);
+});
