@@ -47,6 +47,10 @@ def test_package_has_the_version_of_the_hub() -> None:
     assert json.loads((PACKAGE / "package.json").read_text())["version"] == version
 
 
+# Some seconds of computing each: `make check` has the types of the modules, and the browser's tests a bundle.
+in_soak = pytest.mark.soak
+
+
 @pytest.fixture(scope="module")
 def modules() -> Path:
     """The tools of the tests, and a link to the package."""
@@ -75,6 +79,7 @@ def app(modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@in_soak
 def test_tarball_holds_modules_and_types_and_no_more(app: Path) -> None:
     unpacked = app / "node_modules/tocsin-client"
     names = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
@@ -84,6 +89,7 @@ def test_tarball_holds_modules_and_types_and_no_more(app: Path) -> None:
     assert json.loads((unpacked / "package.json").read_text()).get("dependencies", {}) == {}
 
 
+@in_soak
 def test_types_serve_a_strict_project(app: Path, modules: Path) -> None:
     flags = "--noEmit --strict --target es2022 --module esnext --moduleResolution bundler"
     tsc = [node_program(), str(modules / "typescript/bin/tsc"), *flags.split(), "app.ts"]
@@ -91,6 +97,7 @@ def test_types_serve_a_strict_project(app: Path, modules: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
+@in_soak
 def test_esbuild_bundles_it_small(app: Path, modules: Path) -> None:
     (esbuild,) = modules.glob("@esbuild/*/bin/esbuild")
     flags = ("app.ts", "--bundle", "--minify", "--format=esm", "--outfile=esbuild.js")

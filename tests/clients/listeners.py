@@ -244,7 +244,7 @@ OURS = "tocsin-client"
 CLIENTS = (OURS, *BROWSERS, *NPM, *PYTHON, GO)
 """All of them, by the names that docs/clients.md has."""
 
-QUICK = (OURS, "httpx-sse", "sseclient-py", "eventsource")
+QUICK = (OURS, "sseclient-py", "eventsource")
 """Those that `make test` tries; `make soak` tries all."""
 
 
