@@ -132,6 +132,15 @@ def test_hub_that_goes_and_comes_is_told_of_and_gaps_too(
     assert strict.said == ["tail: events missing here (restart)"]
 
 
+def test_job_is_followed_to_its_end(hub: HubProcess, start: StartCommand) -> None:
+    command = start("tail", "job/9", "--after", "earliest", "--json")
+    for options in ((), ("--final",)):
+        said = tocsin("publish", "step", "--topic", "job/9", "--url", hub.url, *options)
+        assert said.returncode == 0
+    assert command.wait() == 0
+    assert [json.loads(line)["type"] for line in command.lines] == ["notification"] * 2 + ["end"]
+
+
 def test_end_of_the_topics_is_the_end(tmp_path: Path) -> None:
     body = b'event: done\ndata: {}\nid: 1-1\n\nevent: end\ndata: {"topic": "job"}\n\n'
     with Scripted(STREAM + QUICK + body, answer(204)) as server:

@@ -15,7 +15,7 @@ from tests.patience import wait_until
 from tests.serving import eventually
 from tocsin.access.keys import Key, digest_of, new_secret, write_keys
 from tocsin.access.rights import Patterns
-from tocsin.client import State, Unauthorized, subscribe, subscribe_blocking
+from tocsin.client import BlockingPublisher, State, Unauthorized, subscribe, subscribe_blocking
 
 FLAGS = ("--retry", "1000", "--canary", "0")
 
@@ -171,6 +171,21 @@ def test_presence_comes_to_who_asks(start_hub: StartHub, listen: Listen) -> None
     listen(hub.url)
     wait_until(lambda: listener.of("presence"))
     assert listener.of("presence")[-1]["clients"] == 2
+
+
+def test_loop_ends_when_the_topics_have_ended(start_hub: StartHub, listen: Listen) -> None:
+    hub = start_hub(*FLAGS)
+    listener = listen(hub.url, topics=["job/1", "job/2"])
+    listener.wait_for_welcomes()
+    with BlockingPublisher(hub.url) as publisher:
+        ids = [publisher.publish("done", topic=f"job/{n}", final=True).id for n in (1, 2)]
+    listener.wait_for_end()
+    assert [event.type for event in listener.events] == ["notification", "end"] * 2
+    assert [end["topic"] for end in listener.of("end")] == ["job/1", "job/2"]
+    assert (listener.ids, listener.error) == (ids, None)
+    late = listen(hub.url, topics=["job/2"], last_event_id=ids[0])
+    late.wait_for_end()
+    assert late.ids == ids[1:]
 
 
 def hub_with_keys(start_hub: StartHub, folder: Path) -> tuple[HubProcess, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import threading
 import time
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import aiohttp
 import aiohttp_sse_client.client
@@ -26,6 +28,7 @@ from tests.browser.chromium import Chromium, chromium
 from tests.browser.firefox import Firefox, firefox
 from tests.patience import PATIENCE_S
 from tests.tied import TIED
+from tocsin.client import BlockingSubscription, State, subscribe_blocking
 
 HERE = Path(__file__).parent
 
@@ -167,6 +170,42 @@ class BrowserListener(Listener):
         self._thread.join(PATIENCE_S)
 
 
+class TocsinListener(Listener):
+    """The hub's own client for Python, a thread a stream. What others hand out as events it tells as states."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        super().__init__(urls)
+        self._subscriptions = list(map(self._subscribe, urls, self.streams))
+        for subscription, stream in zip(self._subscriptions, self.streams, strict=True):
+            thread = threading.Thread(target=self._listen, args=(subscription, stream))
+            thread.daemon = True
+            thread.start()
+
+    def _subscribe(self, url: str, stream: list[Seen]) -> BlockingSubscription:
+        place, _, query = url.partition("/events")
+
+        def note(state: State) -> None:
+            busy = re.fullmatch(r"the hub is busy \((.*)\)", state.reason)
+            if state.name == "open":
+                stream.append(("connection", subscription.last_event_id, dict(state.welcome)))
+            elif busy:
+                stream.append(("busy", subscription.last_event_id, {"reason": busy[1]}))
+
+        client = httpx.Client(params=dict(parse_qsl(query[1:])))
+        subscription = subscribe_blocking(place, on_state=note, client=client)
+        return subscription
+
+    @staticmethod
+    def _listen(subscription: BlockingSubscription, stream: list[Seen]) -> None:
+        for event in subscription:
+            stream.append((event.type, event.id, event.json()))
+
+    def stop(self) -> None:
+        super().stop()
+        for subscription in self._subscriptions:
+            subscription.close()
+
+
 # --- Python's libraries, each as its documentation says -------------------------------------------
 
 
@@ -241,7 +280,8 @@ NPM = (
 )
 GO = "r3labs/sse (Go)"
 OURS = "tocsin-client"
-CLIENTS = (OURS, *BROWSERS, *NPM, *PYTHON, GO)
+OURS_IN_PYTHON = "tocsin.client (Python)"
+CLIENTS = (OURS, OURS_IN_PYTHON, *BROWSERS, *NPM, *PYTHON, GO)
 """All of them, by the names that docs/clients.md has."""
 
 QUICK = (OURS, "sseclient-py", "eventsource")
@@ -252,6 +292,8 @@ def listener_of(client: str, program: str, urls: Sequence[str]) -> Listener:
     """A stream of this client at each URL; `program` is node, or the built one of Go."""
     if client in PYTHON:
         return PythonListener(urls, PYTHON[client])
+    if client == OURS_IN_PYTHON:
+        return TocsinListener(urls)
     if client in BROWSERS:
         return BrowserListener(BROWSERS[client], urls)
     if client == GO:

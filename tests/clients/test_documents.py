@@ -7,7 +7,7 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.clients.listeners import BROWSERS, CLIENTS, GO, NPM, OURS, PYTHON
+from tests.clients.listeners import BROWSERS, CLIENTS, GO, NPM, OURS, OURS_IN_PYTHON, PYTHON
 
 HERE = Path(__file__).parent
 DOCUMENT = (HERE.parents[1] / "docs/clients.md").read_text()
@@ -16,7 +16,7 @@ DOCUMENT = (HERE.parents[1] / "docs/clients.md").read_text()
 def test_each_client_is_documented_with_its_version() -> None:
     wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
     versions = (
-        {OURS: "the hub's"}
+        {OURS: "the hub's", OURS_IN_PYTHON: "the hub's"}
         | dict.fromkeys(BROWSERS, "Debian's")
         | {name: wanted[name] for name in NPM}
     )

@@ -15,6 +15,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["tocsin"]):
+    from tocsin.client import EventStreamParser as ClientParser
+    from tocsin.client import EventTooLarge
     from tocsin.core.event import Event, EventId
     from tocsin.core.publish_body import read_batch, read_event
     from tocsin.core.record import RecordError, decode_record, encode_record
@@ -81,7 +83,20 @@ def settings(data: bytes) -> None:
         load(path=str(file))
 
 
-TARGETS = {f.__name__: f for f in (event_id, publish_body, batch, record, settings)}
+def event_stream(data: bytes) -> None:
+    """The client's parser reads a stream, cut where the first byte says, as the reference does; or it is too large."""
+    body, cut = data[1:], data[0] if data else 0
+    parser, reference = ClientParser(max_event_bytes=1_000), EventStreamParser()
+    with suppress(EventTooLarge):
+        events = [event for piece in (body[:cut], body[cut:]) for event in parser.feed(piece)]
+        expected = reference.feed(body + b"x")  # else it would wait to see what follows a last CR
+        assert [(e.type, e.data, e.id) for e in events] == [
+            (e.type, e.data, e.last_event_id) for e in expected
+        ]
+        assert parser.last_event_id == reference.last_event_id
+
+
+TARGETS = {f.__name__: f for f in (event_id, publish_body, batch, record, settings, event_stream)}
 SEEDS = {
     "event_id": [b"1732345678901-42", b"0-0"],
     "publish_body": [b'{"type":"a","message":"m","data":{"x":[1,1e9,"\\u2028"]},"topic":"t/1"}'],
@@ -91,6 +106,9 @@ SEEDS = {
     ],
     "settings": [b'port = 3000\ncors_origin = ["*"]\nheartbeat = 30.0\n'],
     "record": [],
+    "event_stream": [
+        b"\x09\xef\xbb\xbfevent: a\r\ndata: x\rdata\nid: 1\nretry: 5\n\n:\ndata: y\r\r",
+    ],
 }
 
 

@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.soak
 @pytest.mark.timeout(SECONDS + 120)
-@pytest.mark.parametrize("target", ["event_id", "publish_body", "batch", "record", "settings"])
+@pytest.mark.parametrize(
+    "target", ["event_id", "publish_body", "batch", "record", "settings", "event_stream"]
+)
 def test_no_bytes_are_misread(target: str) -> None:
     ran = subprocess.run(
         [*TIED, sys.executable, "-m", "tests.fuzz.targets", target, f"{SECONDS:.0f}"],
