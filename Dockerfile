@@ -11,7 +11,7 @@ COPY server server
 COPY client client
 COPY frontend frontend
 RUN python3 -m venv /opt/tocsin \
-    && /opt/tocsin/bin/pip install --no-cache-dir ".[jwt,redis]" \
+    && /opt/tocsin/bin/pip install --no-cache-dir ".[client,jwt,redis]" \
     && /opt/tocsin/bin/pip uninstall --yes pip
 
 FROM ${BASE}

@@ -25,6 +25,9 @@ def main() -> None:
     dist = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "dist")
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     heading = changelog_heading(version)
+    client = json.loads((ROOT / "client/js/package.json").read_text())["version"]
+    if client != version:
+        fail(f"client/js/package.json says {client}, and pyproject.toml {version}")
     if output("git", "status", "--porcelain"):
         print("Uncommitted changes are not part of what is built.")
     with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +80,7 @@ def bill_of_materials(dist: Path, version: str, folder: Path) -> Path:
     output(sys.executable, "-m", "venv", str(environment))
     python = str(environment / "bin/python")
     (wheel,) = dist.glob("*.whl")
-    output(python, "-m", "pip", "install", "--quiet", f"{wheel}[jwt,redis]")
+    output(python, "-m", "pip", "install", "--quiet", f"{wheel}[client,jwt,redis]")
     said = output(python, "-m", "tocsin", "--version")
     if said != f"tocsin {version}":
         fail(f"the wheel says that it is {said!r}")

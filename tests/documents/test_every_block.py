@@ -16,6 +16,7 @@ ROWS = [
     ("docs/access.md", "", "tests/documents/test_access.py"),
     ("docs/api.md", "[forge]", "tests/core/test_hooks.py"),
     ("docs/api.md", "", "tests/process/test_api_docs.py"),
+    ("docs/client-js.md", "", "tests/client_js/test_documents.py"),
     ("docs/client-python.md", "", "tests/client/test_documents.py"),
     ("docs/clients.md", "const events", "tests/documents/test_in_browser.py"),
     ("docs/clients.md", "", "tests/clients/test_documents.py"),

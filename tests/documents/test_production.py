@@ -62,8 +62,8 @@ class Machine:
         return ran.stdout.strip()
 
     def start(self) -> HubProcess:
-        """The hub with the page's settings; the ports are the test's."""
-        lines = self.place(block(PAGE, "TOCSIN_KEYS", "ini").text).splitlines()
+        """The hub with the settings in its file; the ports are the test's."""
+        lines = (self.root / "etc/tocsin/tocsin.env").read_text().splitlines()
         env = dict(line.split("=", 1) for line in lines)
         metrics = f"127.0.0.1:{free_ports(1)[0]}"
         return HubProcess("--metrics-listen", metrics, env=env)
@@ -84,6 +84,10 @@ def test_page_works_from_top_to_bottom(machine: Machine) -> None:
     machine.variables["SECRET"] = machine.run(add_shop)
     operator = machine.run(add_operator)
     machine.run(let_read)
+    settings = machine.place(block(PAGE, "TOCSIN_KEYS", "ini").text)
+    (machine.root / "etc/tocsin/tocsin.env").write_text(settings)
+    for command in commands("echo"):
+        machine.run(command)
     assert (machine.root / "etc/tocsin/keys.toml").stat().st_mode & 0o777 == 0o644
 
     with closing(machine.start()) as hub, closing(Nginx(hub.port)) as nginx:

@@ -65,7 +65,10 @@ def python(code: Block, hub: HubProcess, folder: Path) -> list[str]:
 
 
 def node(code: Block, hub: HubProcess, folder: Path) -> list[str]:
-    return ["node", "--input-type=module", "--eval", here(code.text, hub)]
+    (folder / "node_modules").mkdir()
+    (folder / "node_modules/tocsin-client").symlink_to(ROOT / "client/js")  # as npm does it
+    (folder / "listen.mjs").write_text(here(code.text, hub))
+    return ["node", str(folder / "listen.mjs")]
 
 
 def shell(code: Block, hub: HubProcess, folder: Path) -> list[str]:
@@ -90,7 +93,7 @@ def go(code: Block, hub: HubProcess, folder: Path) -> list[str]:
     ("beginning", "command"),
     [
         ("from tocsin.client", python),
-        ("import { createInterface", node),
+        ("import { TocsinSource", node),
         ("curl -sN", shell),
         pytest.param("<?php", php, marks=pytest.mark.soak),
         pytest.param("package main", go, marks=pytest.mark.soak),
