@@ -125,6 +125,13 @@ async def test_before_that_is_no_id_or_is_one_of_two_beginnings_is_refused(query
         assert (refused.value.status, refused.value.field) == (400, "before")
 
 
+async def test_parameter_of_streams_is_not_taken_for_nothing() -> None:
+    async with running(KeptJournal(), **window_of(10)) as hub:
+        with pytest.raises(InvalidInput, match="limit") as refused:
+            await page(hub, "last=500")
+        assert (refused.value.status, refused.value.field) == (400, "last")
+
+
 @pytest.mark.parametrize("query", ["topic=none", "topic=n*", "after=earliest&topic=n*"])
 async def test_page_of_nothing_in_window_and_journal_is_empty(query: str) -> None:
     async with running(KeptJournal(), **window_of(10)) as hub:

@@ -30,6 +30,7 @@ from tocsin.http.credentials import TICKET
 from tocsin.http.later import Later
 from tocsin.http.operation import Operation, Parameter, Reply
 from tocsin.http.parameters import (
+    LAST,
     OF_ANY_QUERY,
     PER_TOPIC,
     PER_TOPIC_COUNT,
@@ -220,6 +221,9 @@ class HistoryRoute(Route):
             Unavailable: too many bytes of other answers are still unread; or the journal can't be read now.
         """
         parameters = Parameters.read(request, KNOWN)
+        if LAST in parameters.ignored:  # who asks a stream for so many must not get a hundred here
+            message = f"{LAST} is a parameter of streams; here the newest so many are limit"
+            raise InvalidInput(message, code="unknown_parameter", field=LAST, status=400)
         limit = LIMIT.read(parameters)
         filter = request.principal.readable(parameters.filter)
         if PER_TOPIC in parameters.values:
