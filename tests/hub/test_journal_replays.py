@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from typing import Any
+from unittest import mock
 
 import pytest
+from tornado.iostream import IOStream
 
 from tests.accounting import assert_conserved
 from tests.eventlog.kept import KeptJournal, window_of
-from tests.hub.hubs import Client, drafts, running, settled, tcp_pair
+from tests.hub.hubs import Client, drafts, pair, running, settled, tcp_pair
 from tests.serving import eventually
 from tocsin import Filter
 from tocsin.errors import Unavailable
+from tocsin.hub.connection import SocketConnection
 from tocsin.hub.journal_replays import MAX_READS
 from tocsin.hub.states import State
 
@@ -108,6 +112,66 @@ async def test_stream_whose_state_is_asked_for_says_that_it_waits() -> None:
         assert await all_of(client, 99) == ids_of(2, 100)
         await settled(hub)
         assert (client.stream.state, hub.waiting) == (State.LIVE, 0)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("is_plain", [False, True])
+async def test_stream_that_waits_gets_heartbeats(chunked: bool, is_plain: bool) -> None:
+    journal = KeptJournal()
+    async with running(journal, **window_of(10)) as hub:
+        await hub.publish(*drafts(100))
+        gate = journal.kept.gate = asyncio.Event()
+        ours, theirs = pair()
+        Client.ends += [ours, theirs]
+        # An IOStream that is given stays one only while it writes, or for TLS; so it is kept from being taken.
+        with mock.patch("tocsin.hub.connection.take_socket", return_value=None):
+            connection = ours if is_plain else IOStream(ours)
+            stream = hub.subscribe(connection, Filter(), last_event_id=id_at(1), chunked=chunked)
+        await eventually(lambda: stream.state == State.WAITING)
+        opening = await received(theirs, b"id: " + id_at(1).encode())
+        assert b"event: tick" not in opening
+        for count in (1, 2):
+            await hub._subscriptions.send_heartbeats()
+            assert hub.counters.heartbeats == count
+            beat = b"2\r\n:\n\r\n" if chunked else b":\n"
+            assert await received(theirs, beat) == beat
+        assert stream.state == State.WAITING
+        gate.set()
+        replayed = await received(theirs, b"id: " + id_at(100).encode())
+        assert replayed.count(b"event: tick") == 99
+        await settled(hub)
+        assert stream.sent_events == 99
+        assert_conserved(hub)
+
+
+async def test_heartbeat_that_the_socket_does_not_take_is_left_out() -> None:
+    journal = KeptJournal()
+    async with running(journal, **window_of(10)) as hub:
+        await hub.publish(*drafts(100))
+        journal.kept.gate = asyncio.Event()
+        client = Client(hub, last_event_id=id_at(1))
+        with mock.patch.object(SocketConnection, "offer", return_value=0):
+            await hub._subscriptions.send_heartbeats()
+        assert hub.counters.heartbeats == 0
+        with mock.patch.object(SocketConnection, "offer", return_value=1):
+            await hub._subscriptions.send_heartbeats()
+        assert (
+            client.stream.state == State.CLOSED
+        )  # it comes back, and nothing stands amid a heartbeat
+
+
+async def received(end: socket.socket, last: bytes) -> bytes:
+    """What comes until `last` is among it, with the rest of its block."""
+    data = b""
+
+    def has_come() -> bool:
+        nonlocal data
+        with suppress(BlockingIOError):
+            data += end.recv(65_536)
+        return last in data
+
+    await eventually(has_come)
+    return data
 
 
 @pytest.mark.parametrize("filter", [Filter(), A])

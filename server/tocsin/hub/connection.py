@@ -85,6 +85,17 @@ class SocketConnection:
         self._left = self._taken - self._queued()
         self._sockets.await_room(self, True)
 
+    def offer(self, payload: bytes) -> int:
+        """Bytes of `payload` that the socket takes now; nothing is kept.
+
+        Raises:
+            OSError: nobody is at the other end any more.
+        """
+        try:
+            return 0 if self._rest else self.socket.send(payload)
+        except BlockingIOError:
+            return 0
+
     def finish(self, last: bytes) -> None:
         """Send `last` behind what is kept; the owner is told when all of it was taken."""
         if self._rest:
@@ -200,6 +211,13 @@ class StreamConnection:
         except StreamClosedError:  # closed by the client, and its callback hasn't run yet
             if self._owner:
                 self._owner.on_gone()
+
+    def offer(self, payload: bytes) -> int:
+        """The same; all of it is taken, unless something is still under way."""
+        if self._iostream.writing():
+            return 0
+        self.keep(memoryview(payload))
+        return len(payload) if self._owner else 0
 
     def finish(self, last: bytes) -> None:
         """Send `last` behind what is kept; the owner is told when all of it was taken."""

@@ -270,6 +270,29 @@ class Stream(Delivered):
         self._bytes_apart += len(payload)
         return self._keep(payload, sent)
 
+    def beat(self, heartbeat: bytes) -> bool:
+        """Send `heartbeat` to a stream that is at the head, or waits; False where it isn't sent.
+
+        While a stream waits nothing is under way to it, and proxies give up on what is silent.
+        """
+        if self.state != State.WAITING:
+            return self.tell(heartbeat)
+        payload = self.group.framed(heartbeat)
+        try:
+            sent = self._connection.offer(payload)
+        except OSError:
+            self.close("client")
+            return False
+        if not sent:
+            return False
+        if sent < len(
+            payload
+        ):  # so few bytes: it takes nothing, and what it waits for would come between
+            self.close("slow")
+            return False
+        self._bytes_apart += len(payload)
+        return True
+
     def keep_rest(self, rest: memoryview) -> None:
         """Have the connection send what the socket didn't take; the stream lags until it has."""
         self.stalled_at = asyncio.get_running_loop().time()

@@ -349,10 +349,12 @@ class Streams:
     # --- timers -----------------------------------------------------------------------------------
 
     async def send_heartbeats(self) -> None:
-        """Send a comment to every stream at the head; a lagging one has bytes under way anyway."""
+        """Send a comment to every stream at the head, or that waits; a lagging one has bytes under way anyway."""
         turn = Turn()
         for stream in tuple(self.streams.values()):
-            self._counters.heartbeats += self._tell(stream, HEARTBEAT, "heartbeat")
+            before = stream.sent_bytes
+            self._counters.heartbeats += stream.beat(HEARTBEAT)
+            self._counters.sent_bytes["heartbeat"] += stream.sent_bytes - before
             if turn.is_over:
                 await turn.next()
 
@@ -410,16 +412,12 @@ class Streams:
         clients = self.clients
         block = encode_presence(clients, iso_time(self._clock())) if self._presence else b""
         for stream in tuple(self._presence):
-            if stream.presence != clients and self._tell(stream, block, "control"):
+            before = stream.sent_bytes
+            if stream.presence != clients and stream.tell(block):
                 stream.presence = clients
+            self._counters.sent_bytes["control"] += stream.sent_bytes - before
             if turn.is_over:
                 await turn.next()
-
-    def _tell(self, stream: Stream, block: bytes, kind: str) -> bool:
-        before = stream.sent_bytes
-        told = stream.tell(block)
-        self._counters.sent_bytes[kind] += stream.sent_bytes - before
-        return told
 
     # --- the end ----------------------------------------------------------------------------------
 
