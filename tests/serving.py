@@ -129,6 +129,16 @@ class StreamClient:
                 self._take(piece)
         return self._events.pop(0)
 
+    async def next_or_end(self) -> ServerSentEvent | None:
+        """The next event; None at a clean end of the body."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not self._events:
+                piece = await self._read()
+                if not piece:
+                    return None
+                self._take(piece)
+        return self._events.pop(0)
+
     async def take(self, count: int) -> list[ServerSentEvent]:
         """The next `count` events."""
         return [await self.next() for _ in range(count)]
