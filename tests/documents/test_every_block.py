@@ -34,6 +34,7 @@ ROWS = [
     ("docs/production.md", "", "tests/documents/test_production.py"),
     ("docs/proxies.md", "tocsin serve", "tests/documents/test_serve.py"),
     ("docs/proxies.md", "", "tests/proxies/test_documents.py"),
+    ("docs/recipes.md", "", "tests/browser/test_recipes.py"),
 ]  # fmt: skip
 """The first row that fits a block is its row."""
 
