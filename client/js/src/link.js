@@ -40,6 +40,7 @@ import { recallPlace, rememberPlace } from "./session.js";
  * @property {Record<string, string>} [headers] that its requests bear besides. With any, the tab has a stream of its
  *   own: who another tab is, and what it may read, may differ
  * @property {string} [storageKey] under which the tab remembers its place over a reload; "" is not at all
+ * @property {string} [lastEventId] where to go on, whatever the tab remembers
  * @property {boolean} [history] whether the page shall be shown again what it, or other tabs, showed before
  * @property {Recent} [recent] what the address of the stream asks for first: a tab that joins later gets it too
  * @property {(batch: Batch) => void} onBatch called at most 20 times a second, never with an empty batch
@@ -82,19 +83,20 @@ export const NO_STATE = {
 
 class TabLink {
   /** @param {LinkOptions} options */
-  constructor({ url, headers = {}, storageKey = `tocsin.place ${url}`, history = true, recent, onBatch, onState, ...options }) {
+  constructor(options) {
+    const { url, headers = {}, storageKey = `tocsin.place ${url}`, lastEventId, history = true } = options;
     this.url = url;
     this.headers = headers;
     this.storageKey = storageKey;
     this.history = history;
-    this.recent = recent;
+    this.recent = options.recent;
     /** @type {WorkerOptions} */
     this.options = { trustedTypes: "tocsin", ...options };
     /** @type {Unshared | null} */
     this.unshared = Object.keys(headers).length > 0 ? "credentials" : whyNoWorker(this.options);
-    this.onBatch = onBatch;
-    this.onState = onState;
-    this.bookmark = new Bookmark(recallPlace(storageKey));
+    this.onBatch = options.onBatch;
+    this.onState = options.onState;
+    this.bookmark = new Bookmark(lastEventId ? { first: "", last: lastEventId } : recallPlace(storageKey));
     /** @type {Port | null} null between two workers */
     this.port = null;
     /** Whether the stream should be open, as far as this tab knows. */

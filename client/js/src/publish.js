@@ -77,7 +77,9 @@ export async function publish(streamUrl, event, world, { key = randomKey(), trie
 /** @param {number} status @param {Record<string, unknown> | null} answer @param {unknown} cause */
 function errorOf(status, answer, cause) {
   const { error = status ? `the answer was ${status}` : "there was no answer", code = "", field = "" } = answer ?? {};
-  return Object.assign(new PublishError(String(error), status, String(code), String(field)), { cause });
+  const failed = new PublishError(String(error), status, String(code), String(field));
+  if (cause instanceof Lost) failed.cause = cause;
+  return failed;
 }
 
 /** 128 random bits; randomUUID() is missing where the page came over plain http. */

@@ -55,9 +55,7 @@ export function worldWith({ headers, token, withCredentials }, world = BROWSER) 
   return {
     ...world,
     async fetch(url, init) {
-      const given = await Promise.resolve(token?.()).catch((cause) => {
-        throw new TokenError("no token", { cause });
-      });
+      const given = await tokenOf(token);
       const address = new URL(url);
       /** @type {Record<string, string>} */
       const bearer = {};
@@ -68,6 +66,15 @@ export function worldWith({ headers, token, withCredentials }, world = BROWSER) 
       return world.fetch(address.href, all);
     },
   };
+}
+
+/** @param {Credentials["token"]} token */
+async function tokenOf(token) {
+  try {
+    return await token?.();
+  } catch (cause) {
+    throw new TokenError("no token", { cause });
+  }
 }
 
 export const EVENT_STREAM = /^text\/event-stream\s*(;|$)/i;

@@ -105,10 +105,10 @@ export class Store {
     const most = lastPerTopic ?? last ?? 0;
     /** @type {Map<unknown, number>} */
     const counts = new Map();
-    return this.read(this.first, Infinity, Infinity)
-      .reverse()
-      .filter((event) => isPublished(event) && topicsOf(event, lastPerTopic).filter((topic) => count(counts, topic) <= most).length > 0)
-      .reverse();
+    /** @param {ReceivedEvent} event */
+    const isRecent = (event) => topicsOf(event, lastPerTopic).filter((topic) => count(counts, topic) <= most).length > 0;
+    const published = this.read(this.first, Infinity, Infinity).filter(isPublished);
+    return published.reverse().filter(isRecent).reverse();
   }
 
   /** Whether the log has events between that ID and what was ever kept here. @param {string} id */

@@ -89,8 +89,9 @@ export class HubStream {
     this.polls = false;
     this.lookEveryMs = FIRST_LOOK_MS;
     this.lookAt = 0;
-    /** @type {Set<unknown>} topics that have ended */
-    this.ended = new Set();
+    /** @type {Set<unknown>} what was asked for and has not ended, as far as this stream has told */
+    this.unended = new Set();
+    this.hasEnded = false;
   }
 
   /** Reads the log from there, anew if a stream is open. @param {string} id "" is the log's head */
@@ -112,6 +113,8 @@ export class HubStream {
     this.isHub = false;
     this.openedAt = this.liveAt = Number.NaN;
     this.flows = false;
+    this.unended = new Set(new URL(this.url).searchParams.getAll("topic"));
+    this.hasEnded = false;
     this.become("connecting", this.state.cause);
     this.timer = this.world.after(() => this.doubt({ code: "slow" }), PATIENCE_MS);
     void this.run(mine, () => (this.polls ? this.poll(mine) : this.readStream(mine)));
@@ -183,8 +186,8 @@ export class HubStream {
     /** @type {Record<string, string>} */
     const headers = { Accept: "text/event-stream" };
     // As EventSource sends it: its bytes in UTF-8, each of which is a character of a header.
-    const bytes = new TextEncoder().encode(this.lastEventId);
-    if (bytes.length > 0) headers["Last-Event-ID"] = String.fromCharCode(...bytes);
+    const bytes = Array.from(new TextEncoder().encode(this.lastEventId), (byte) => String.fromCharCode(byte));
+    if (bytes.length > 0) headers["Last-Event-ID"] = bytes.join("");
     return this.world.fetch(this.url, { headers, signal, cache: "no-store" }).catch(lost);
   }
 
@@ -212,7 +215,7 @@ export class HubStream {
     if (event.type === "connection") this.takeWelcome(event);
     else if (!this.isHub) this.takeForeign();
     else if (event.type === "gap") this.takeGap(event);
-    else if (event.type === "end") this.ended.add(readObject(event.data)?.topic);
+    else if (event.type === "end") this.takeEnd(event);
     else if (event.ownId) {
       if (alreadySeen(this.seen, event.id)) return;
       this.seen = event.id;
@@ -245,6 +248,12 @@ export class HubStream {
     this.gapDue = false;
     // The log is not the one that gave us our ID: what its own IDs come to says nothing about that.
     if (readObject(event.data)?.reason === "unknown") this.seen = event.id;
+  }
+
+  /** A pattern such as `a*` is no topic, and never ends. @param {StreamEvent} event */
+  takeEnd(event) {
+    const isKnown = this.unended.delete(readObject(event.data)?.topic);
+    this.hasEnded ||= isKnown && this.unended.size === 0;
   }
 
   /** The hub's soft refusal; the stream ends after it. @param {StreamEvent} event @returns {boolean} whether it is one */
@@ -336,7 +345,10 @@ export class HubStream {
     return new Promise((resolve) => (this.timer = this.world.after(resolve, Math.max(0, ms))));
   }
 
-  /** Looks whether streams get through by now, and goes back to them then; polls go on meanwhile. @param {AbortController} mine */
+  /**
+   * Looks whether streams get through by now, and goes back to them then; polls go on meanwhile.
+   * @param {AbortController} mine
+   */
   async look(mine) {
     this.lookAt = Infinity;
     const end = new AbortController();
@@ -346,10 +358,9 @@ export class HubStream {
     const flows = await this.streamFlows(end.signal).catch(() => false);
     this.world.cancel(timer);
     abort();
-    if (this.current !== mine) return;
     this.lookEveryMs = Math.min(2 * this.lookEveryMs, LAST_LOOK_MS);
     this.lookAt = this.world.now() + this.lookEveryMs;
-    if (!flows) return;
+    if (!flows || this.current !== mine) return;
     this.polls = false;
     this.close();
     this.connect(); // it resumes by the last event ID, whatever the look itself was sent
@@ -384,12 +395,6 @@ export class HubStream {
     const delay = this.delay(response?.headers.get("Retry-After") ?? null, now);
     this.become("waiting", cause, now + delay);
     this.timer = this.world.after(() => this.connect(), delay);
-  }
-
-  /** Whether each topic that was asked for, all by their full names, has ended. */
-  get hasEnded() {
-    const topics = new URL(this.url).searchParams.getAll("topic");
-    return topics.length > 0 && topics.every((topic) => this.ended.has(topic));
   }
 
   /** A hub that refuses and says when to come back sets the pace; else each failure doubles it. */

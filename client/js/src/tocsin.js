@@ -138,8 +138,9 @@ export class TocsinSource extends /** @type {new () => Target} */ (EventTarget) 
     return openLink({
       url: this.url,
       storageKey,
+      lastEventId: this.lastEventId,
       trustedTypes,
-      ...(worker && { worker }),
+      worker,
       history: false,
       ...((last || lastPerTopic) && { recent: { last, lastPerTopic } }),
       onState: (state) => this.#become(state),
@@ -170,7 +171,8 @@ export class TocsinSource extends /** @type {new () => Target} */ (EventTarget) 
     const before = this.state.phase;
     const wasOpen = this.readyState === TocsinSource.OPEN;
     this.state = state;
-    this.readyState = state.open ? TocsinSource.OPEN : state.phase === "stopped" ? TocsinSource.CLOSED : TocsinSource.CONNECTING;
+    const { CONNECTING, OPEN, CLOSED } = TocsinSource;
+    this.readyState = state.open ? OPEN : state.phase === "stopped" ? CLOSED : CONNECTING;
     this.dispatchEvent(new CustomEvent("tocsin:state", { detail: state }));
     if (state.open && !wasOpen) this.dispatchEvent(new Event("open"));
     if (!state.open && state.phase !== "connecting" && state.phase !== before) this.dispatchEvent(new Event("error"));

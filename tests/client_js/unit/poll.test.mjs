@@ -141,6 +141,28 @@ test("streams that are still held back are looked at less and less often", async
   assert.ok(at[1] - at[0] > 120, String(at));
 });
 
+test("a look that a lost connection cut short is made again later", async () => {
+  const world = await polling();
+  const looks = () => world.requests.filter(({ url }) => url.pathname === "/events").length - 1;
+  const pollFor = async (seconds) => {
+    for (let second = 0; second < seconds; second += 1) {
+      await world.pass(1_000);
+      const poll = world.requests.findLast(({ url }) => url.pathname === "/api/history");
+      poll.refuse(200, { "Content-Type": "application/json" }, JSON.stringify({ events: [], gap: null, cursor: "5-0" }));
+      await world.settle();
+    }
+  };
+  await pollFor(62);
+  assert.equal(looks(), 1);
+  await world.pass(1_000);
+  world.requests.findLast(({ url }) => url.pathname === "/api/history").fail();
+  await world.settle();
+  assert.equal(world.stream.state.phase, "waiting");
+  await world.pass(2_000);
+  await pollFor(130);
+  assert.equal(looks(), 2);
+});
+
 test("a refusal of a poll is told as that of a stream", async () => {
   const world = await polling();
   await world.pass(1_000);

@@ -113,6 +113,23 @@ test("the status 204 ends it until somebody connects again", async () => {
   assert.equal(world.requests.length, 1);
 });
 
+const ended = (topic) => `event: end\ndata: {"topic": "${topic}", "id": "5-1"}\n\n`;
+
+for (const [asked, topics, phase] of [
+  ["topic=a&topic=b", ["a", "b"], "stopped"],
+  ["topic=a&topic=b", ["a"], "waiting"],
+  ["topic=a&topic=b*", ["a", "b1", "b2"], "waiting"],
+  ["type=x", ["a"], "waiting"],
+]) {
+  test(`a stream of ${asked} that ends after the end of ${topics} is ${phase}`, async () => {
+    const world = new World(`http://hub/events?${asked}`);
+    await world.open();
+    await world.act("send", topics.map(ended).join(""));
+    await world.act("end");
+    assert.equal(world.stream.state.phase, phase);
+  });
+}
+
 test("disconnecting stops it, also while it waits, and connecting goes on from there", async () => {
   const world = new World();
   await world.open();

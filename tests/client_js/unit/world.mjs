@@ -1,4 +1,5 @@
 // A hub without a network, and a clock that is moved by hand.
+import { setMaxListeners } from "node:events";
 import { HubStream } from "../../../client/js/src/stream.js";
 
 export const WELCOME =
@@ -35,6 +36,8 @@ export class World {
       request.refuse = (status, headers, body = "") => resolve(new Response(body, { status, headers }));
       request.fail = () => reject(new TypeError("failed"));
       request.accept = () => resolve(this.streamOf(request, init.signal));
+      // Each poll of a stream listens to the same signal.
+      if (init.signal) setMaxListeners(0, init.signal);
       init.signal?.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
       this.requests.push(request);
     });
