@@ -22,10 +22,14 @@ const WORKER_URL = /\/(place|tocsin)\.js(\?|$)/.test(OWN_URL) ? OWN_URL.replace(
 /**
  * @typedef {object} WorkerOptions
  * @property {string | URL} [worker] the address of the worker's script, where it isn't beside the client's other modules
- * @property {string | TrustedPolicy} [trustedTypes] the policy that makes the worker's address, or the name of one to make
+ * @property {string | TrustedPolicy} [trustedTypes] the policy that makes the worker's address, or the name for one
  */
 
-/** Why there can be no worker, as far as that can be known beforehand. @param {WorkerOptions} options @returns {Unshared | null} */
+/**
+ * Why there can be no worker, as far as that can be known beforehand.
+ * @param {WorkerOptions} options
+ * @returns {Unshared | null}
+ */
 export function whyNoWorker({ worker = WORKER_URL }) {
   if (typeof SharedWorker === "undefined") return "unsupported";
   if (!worker) return "bundled";

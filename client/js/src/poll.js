@@ -73,7 +73,11 @@ function eventOf({ id, type, data }) {
   return { type, data: JSON.stringify(data), id, ownId: true };
 }
 
-/** What a stream would have said by itself. @param {string} type @param {object} data @param {string} id @returns {StreamEvent} */
+/**
+ * What a stream would have said by itself.
+ * @param {string} type @param {object} data @param {string} id
+ * @returns {StreamEvent}
+ */
 function ownEvent(type, data, id) {
   return { type, data: JSON.stringify(data), id, ownId: type === "connection" };
 }

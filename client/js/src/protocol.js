@@ -77,7 +77,10 @@
  * @property {Recent | null} recent what a tab that has nothing yet gets first, of what the stream keeps
  */
 
-/** @typedef {{last?: number, lastPerTopic?: number}} Recent the newest events, or those of each topic; as for a new stream */
+/**
+ * The newest events, or those of each topic, as a new stream begins with them.
+ * @typedef {{last?: number, lastPerTopic?: number}} Recent
+ */
 
 /**
  * What a tab says to the channel. `took`: it has taken the last batch. `offline`: so says its browser.

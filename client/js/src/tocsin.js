@@ -39,10 +39,11 @@ export { PublishError } from "./publish.js";
 
 /**
  * What is told to whom; `string` is every type that somebody publishes, and the hub's own.
+ * @typedef {boolean | AddEventListenerOptions} ListenOptions
  * @typedef {{
- *   (type: "tocsin:state", listener: (event: CustomEvent<LinkState>) => void, options?: boolean | AddEventListenerOptions): void;
- *   (type: "open" | "error", listener: (event: Event) => void, options?: boolean | AddEventListenerOptions): void;
- *   (type: string, listener: (event: MessageEvent<string>) => void, options?: boolean | AddEventListenerOptions): void;
+ *   (type: "tocsin:state", listener: (event: CustomEvent<LinkState>) => void, options?: ListenOptions): void;
+ *   (type: "open" | "error", listener: (event: Event) => void, options?: ListenOptions): void;
+ *   (type: string, listener: (event: MessageEvent<string>) => void, options?: ListenOptions): void;
  * }} Listen
  * @typedef {{addEventListener: Listen, removeEventListener: Listen, dispatchEvent(event: Event): boolean}} Target
  */
@@ -105,7 +106,8 @@ export class TocsinSource extends /** @type {new () => Target} */ (EventTarget) 
   }
 
   /**
-   * Publishes an event, or several as one batch; tries again, under one idempotency key, while nobody knows whether it was.
+   * Publishes an event, or several as one batch; while nobody knows whether it was published, tries again under one
+   * idempotency key.
    * @param {Draft | Draft[]} event
    * @param {PublishOptions} [options]
    * @returns {Promise<Record<string, unknown>>} what the hub answers: `id`, or `ids`, and `sentTo`
