@@ -154,6 +154,8 @@ def headers_of_every_answer(origin: str, with_credentials: bool, varies: bool) -
     ]
     if origin:
         pairs.append(("Access-Control-Allow-Origin", origin))
+        # A page of another origin reads no other header that says when to come back.
+        pairs.append(("Access-Control-Expose-Headers", "Retry-After"))
     if with_credentials:
         pairs.append(("Access-Control-Allow-Credentials", "true"))
     if varies:
