@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import Any
+from unittest import mock
+
+import pytest
 
 from tests.patience import PATIENCE_S
+from tocsin.cli.main import main
 
 COMMAND = (sys.executable, "-m", "tocsin")
 
@@ -35,6 +40,20 @@ def tocsin(
         env=environment(**(env or {})),
         **more,
     )
+
+
+def refusal(*arguments: str) -> tuple[int | str | None, str, str]:
+    """Exit code, output and error of a command line that is refused, within this process: it starts nothing."""
+    out, said = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["tocsin", *arguments]),
+        mock.patch.dict(os.environ, environment(), clear=True),
+        redirect_stdout(out),
+        redirect_stderr(said),
+        pytest.raises(SystemExit) as raised,
+    ):
+        main()
+    return raised.value.code, out.getvalue(), said.getvalue()
 
 
 class Running:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import on_a_terminal, tocsin
+from tests.cli.commands import on_a_terminal, refusal, tocsin
 from tests.cli.conftest import StartCommand
 from tests.client.scripted import Scripted, answer
 from tests.hub_process import HubProcess, free_ports
@@ -106,9 +106,9 @@ def test_line_at_fault_is_named_with_what_is_published(
     ],
 )
 def test_wrong_command_line_is_one_line_and_code_2(arguments: list[str], said: str) -> None:
-    result = tocsin("publish", *arguments)
-    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
-    assert said in result.stderr
+    code, out, error = refusal("publish", *arguments)
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert said in error
 
 
 def test_codes_say_what_became_of_it(hub: HubProcess) -> None:

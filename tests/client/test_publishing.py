@@ -13,7 +13,7 @@ import pytest
 from tests.client.scripted import Scripted, answer
 from tests.conftest import StartFaultProxy, StartHub
 from tests.fault_proxy import NONE, Faults
-from tests.hub_process import free_ports
+from tests.hub_process import HubProcess, free_ports
 from tocsin.client import (
     BlockingPublisher,
     Publisher,
@@ -56,51 +56,49 @@ def send(request: pytest.FixtureRequest) -> Send:
     return chosen
 
 
-def kept(hub: Any) -> list[Any]:
-    events: list[Any] = hub.get("/api/history")["events"]
+def kept(hub: HubProcess, topic: str) -> list[Any]:
+    events: list[Any] = hub.get(f"/api/history?topic={topic}")["events"]
     return events
 
 
-def test_event_is_published_with_all_that_it_has(start_hub: StartHub, send: Send) -> None:
-    hub = start_hub("--canary", "0")
+def test_event_is_published_with_all_that_it_has(hub: HubProcess, topic: str, send: Send) -> None:
+    also = topic + "/b"
     receipt = send(
-        hub.url + "/", "publish", "é \u2028", type="t", topic="a", topics=["b"], data={"n": [1]}
+        hub.url + "/", "publish", "é \u2028", type="t", topic=topic, topics=[also], data={"n": [1]}
     )
-    (event,) = kept(hub)
+    (event,) = kept(hub, also)
     assert receipt == Receipt(event["id"], 0, False)
-    assert (event["type"], event["topic"], event["data"]["topics"]) == ("t", "a", ["a", "b"])
+    assert (event["type"], event["topic"], event["data"]["topics"]) == ("t", topic, [topic, also])
     assert (event["data"]["message"], event["data"]["data"]) == ("é \u2028", {"n": [1]})
 
 
-def test_whole_event_comes_before_the_arguments(start_hub: StartHub, send: Send) -> None:
-    hub = start_hub("--canary", "0")
-    send(hub.url, "publish", {"type": "own", "message": "x"}, type="other", topic="a")
-    (event,) = kept(hub)
-    assert (event["type"], event["topic"]) == ("own", "a")
+def test_whole_event_comes_before_the_arguments(hub: HubProcess, topic: str, send: Send) -> None:
+    send(hub.url, "publish", {"type": "own", "message": "x"}, type="other", topic=topic)
+    assert [event["type"] for event in kept(hub, topic)] == ["own"]
 
 
-def test_batch_is_published_in_order(start_hub: StartHub, send: Send) -> None:
-    hub = start_hub("--canary", "0")
-    receipts = send(hub.url, "publish_batch", ["a", {"message": "b", "topic": "c"}], topic="x")
-    events = kept(hub)
+def test_batch_is_published_in_order(hub: HubProcess, topic: str, send: Send) -> None:
+    other = topic + "/b"
+    receipts = send(hub.url, "publish_batch", ["a", {"message": "b", "topic": other}], topic=topic)
+    events = kept(hub, topic + "*")
     assert [receipt.id for receipt in receipts] == [event["id"] for event in events]
-    assert [event["topic"] for event in events] == ["x", "c"]
+    assert [event["topic"] for event in events] == [topic, other]
     assert send(hub.url, "publish_batch", []) == []
 
 
 @pytest.mark.parametrize("cut_after", [0, 20])
 def test_lost_answer_is_asked_for_again_and_published_once(
-    start_hub: StartHub, fault_proxy: StartFaultProxy, send: Send, cut_after: int
+    hub: HubProcess, topic: str, fault_proxy: StartFaultProxy, send: Send, cut_after: int
 ) -> None:
-    hub = start_hub("--canary", "0")
     proxy = fault_proxy(
         hub.port, lambda target, number: NONE if number % 2 else Faults(cut_after=cut_after)
     )
-    receipt = send(proxy.url, "publish", "once")
-    batch = send(proxy.url, "publish_batch", ["a", "b"])
+    receipt = send(proxy.url, "publish", "once", topic=topic)
+    batch = send(proxy.url, "publish_batch", ["a", "b"], topic=topic)
     assert proxy.cuts == 2
     assert [receipt.is_duplicate, *(each.is_duplicate for each in batch)] == [True] * 3
-    assert [event["id"] for event in kept(hub)] == [receipt.id, *(each.id for each in batch)]
+    ids = [receipt.id, *(each.id for each in batch)]
+    assert [event["id"] for event in kept(hub, topic)] == ids
 
 
 @pytest.mark.parametrize("first", [None, UNKNOWN, NOT_NOW, PAGE, answer(429, b"{}"), answer(500)])
@@ -158,14 +156,13 @@ def test_hub_that_is_not_there_is_unreachable(send: Send) -> None:
 
 
 def test_refusals_name_what_is_at_fault_and_are_not_tried_again(
-    start_hub: StartHub, send: Send
+    hub: HubProcess, topic: str, send: Send
 ) -> None:
-    hub = start_hub("--canary", "0")
     with pytest.raises(Refused) as raised:
-        send(hub.url, "publish_batch", ["a", {"message": "b", "type": "no such"}])
+        send(hub.url, "publish_batch", ["a", {"message": "b", "type": "no such"}], topic=topic)
     refused = raised.value
     assert (refused.status, refused.field, refused.index) == (422, "type", 1)
-    assert kept(hub) == []
+    assert kept(hub, topic) == []
     with pytest.raises(ValueError, match="JSON"):
         send(hub.url, "publish", "x", data={"n": float("nan")})
 
@@ -197,7 +194,7 @@ def test_same_content_with_the_key_of_an_unknown_outcome_is_published_once(
         send(proxy.url, "publish", "x", publisher={"patience_s": 0.5})
     hub.restart()
     assert send(hub.url, "publish", "x", key=raised.value.key).is_duplicate
-    assert len(kept(hub)) == 1
+    assert len(kept(hub, "default")) == 1
 
 
 def test_pauses_grow_to_a_bound_and_end_at_the_patience() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.commands import COMMAND, environment, tocsin
+from tests.cli.commands import COMMAND, environment, refusal, tocsin
 from tests.client.scripted import Scripted, answer
 from tests.conftest import StartHub
 from tests.hub_process import HubProcess
@@ -205,8 +205,8 @@ def test_what_is_no_hub_is_said() -> None:
 
 @pytest.mark.parametrize("url", ["localhost:3000", "http://h/?x", "ftp://h"])
 def test_address_that_is_none_is_one_line_and_code_2(url: str) -> None:
-    said = tocsin("doctor", url)
-    assert (said.returncode, said.stdout, said.stderr.count("\n")) == (2, "", 1)
+    code, out, error = refusal("doctor", url)
+    assert (code, out, error.count("\n")) == (2, "", 1)
 
 
 def test_text_for_people_has_a_line_each_and_the_cure_below(hub: HubProcess) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +24,7 @@ from tocsin.cli.terminal import CONTROL, has_colors, safe
 from tocsin.errors import SettingsError
 
 if TYPE_CHECKING:
-    from tocsin.client import Event, State
+    from tocsin.client import BlockingSubscription, Event, State
 
 COMMAND_FAILED, EVENTS_MISSING = 5, 6
 """Exit codes, beside those of `at_hub`."""
@@ -105,6 +108,7 @@ def tail(
                 client=client,
             ) as subscription,
         ):
+            _end_with_reader(subscription)
             for event in subscription:
                 if event.type in ("gap", "end"):
                     status.tell(event)
@@ -294,6 +298,20 @@ def _local_time(timestamp: object) -> str:
         return f"{datetime.fromisoformat(timestamp).astimezone():%H:%M:%S}"
     except (ValueError, OverflowError):
         return ""
+
+
+def _end_with_reader(subscription: BlockingSubscription) -> None:
+    """End the subscription when nobody reads the output any more: `tail | head` would wait for one more event."""
+    if not stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
+        return
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)  # an error is told unasked
+
+    def watch() -> None:
+        output.poll()
+        subscription.close()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _end_of_reader() -> NoReturn:
