@@ -22,7 +22,7 @@ MARKS = {"ok": "ok     ", "note": "note   ", "wrong": "WRONG  ", "skipped": "ski
 COLORS = {"ok": "green", "note": "yellow", "wrong": "red", "skipped": "bright_black"}
 
 
-@click.command(short_help="Try what stands between clients and a hub, and say what to change.")
+@click.command(short_help="Try what is between clients and a hub.")
 @click.argument("address", metavar="[URL]", required=False)
 @at_hub
 @click.option("--topic", help="To publish on, and to read. [default doctor/ and a number drawn]")
