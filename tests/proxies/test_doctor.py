@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.certificates import Certificate, make_certificate
 from tests.cli.commands import COMMAND, environment, refusal, tocsin
 from tests.client.scripted import Scripted, answer
 from tests.conftest import StartHub
@@ -204,6 +205,43 @@ def test_what_is_no_hub_is_said() -> None:
 
 
 @pytest.mark.parametrize("url", ["localhost:3000", "http://h/?x", "ftp://h"])
+class ModernNginx(Nginx):
+    """nginx with the shipped file, TLS and HTTP/2."""
+
+    certificate: Certificate
+
+    def site(self) -> str:
+        plain = f"listen 127.0.0.1:{self.port};"
+        files = (
+            f"ssl_certificate {self.certificate.cert}; ssl_certificate_key {self.certificate.key};"
+        )
+        own = f"listen 127.0.0.1:{self.port} ssl http2; {files}"
+        return super().site().replace(plain, f"listen 127.0.0.1:{self.spare_port};{own}")
+
+    def _answers(self) -> bool:
+        self.port, port = self.spare_port, self.port  # it is asked without TLS
+        try:
+            return super()._answers()
+        finally:
+            self.port = port
+
+
+def test_tls_is_looked_through_and_http2_seen(start_hub: StartHub, tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    hub = start_hub("--canary", "0", "--public-url", "https://localhost")
+    kind = type("TlsNginx", (ModernNginx,), {"certificate": certificate})
+    with proxy_process(kind, hub.port) as proxy:
+        command = ("doctor", f"https://localhost:{proxy.port}", "--quick", "--json")
+        said = tocsin(*command, env={"SSL_CERT_FILE": certificate.cert})
+        untrusted = tocsin(*command)
+    findings = {each["check"]: each for each in map(json.loads, said.stdout.splitlines())}
+    assert (said.returncode, wrong(findings)) == (0, set()), findings
+    assert findings["http2"]["verdict"] == "ok"
+    assert "behind nginx" in findings["reach"]["text"]
+    (only,) = map(json.loads, untrusted.stdout.splitlines())
+    assert (only["check"], "certificate verify failed" in only["text"]) == ("reach", True)
+
+
 def test_address_that_is_none_is_one_line_and_code_2(url: str) -> None:
     code, out, error = refusal("doctor", url)
     assert (code, out, error.count("\n")) == (2, "", 1)
