@@ -3,7 +3,7 @@
 import { createRequire } from "node:module";
 
 const [, , name, ...urls] = process.argv;
-const TYPES = ["connection", "gap", "notification", "message", "busy"];
+const TYPES = ["connection", "gap", "notification", "message", "busy", "end"];
 const require = createRequire(import.meta.url);
 
 function print(stream, type, data, lastEventId) {

@@ -136,7 +136,7 @@ class BrowserListener(Listener):
       globalThis.seen = [];
       JSON.parse(urls).forEach((url, stream) => {
         const source = new EventSource(url);
-        for (const type of ["connection", "gap", "notification", "message", "busy"]) {
+        for (const type of ["connection", "gap", "notification", "message", "busy", "end"]) {
           source.addEventListener(type, ({ data, lastEventId }) => {
             globalThis.seen.push([stream, type, lastEventId, data]);
           });
@@ -223,7 +223,8 @@ def with_sseclient(url: str, last_event_id: str) -> Iterator[Seen]:
     headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
     with requests.get(url, stream=True, headers=headers, timeout=PATIENCE_S) as response:
         for event in sseclient.SSEClient(response.iter_content(None)).events():
-            yield event.event, event.id or last_event_id, json.loads(event.data)
+            last_event_id = event.id or last_event_id  # an event without one has that of the last
+            yield event.event, last_event_id, json.loads(event.data)
 
 
 def with_requests_sse(url: str, last_event_id: str) -> Iterator[Seen]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from tests.clients.listeners import (
     BROWSERS,
     CLIENTS,
     GO,
+    OURS,
     QUICK,
     Listener,
     ProgramListener,
@@ -28,7 +30,18 @@ from tests.patience import PATIENCE_S, wait_until
 CUTS = 3
 FLAGS = ("--retry", "1000", "--heartbeat", "0.2")
 
+SOURCES = (*BROWSERS, "eventsource", "undici")
+"""Those that are an EventSource as the standard has it, which stops at 204."""
+
+STOPPED_BY_THE_END = (OURS,)
+"""Those that know by `end` that nothing more comes, and don't come back to be told."""
+
 Listen = Callable[..., Listener]
+
+
+def params_of(names: Sequence[str]) -> list[Any]:
+    """These clients as parameters; those that aren't quick are for `make soak`."""
+    return [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.soak]) for name in names]
 
 
 def patient(client: str) -> tuple[str, ...]:
@@ -36,11 +49,7 @@ def patient(client: str) -> tuple[str, ...]:
     return (*FLAGS, "--retry", "6000") if client == "undici" else FLAGS
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.soak]) for name in CLIENTS
-    ]
-)
+@pytest.fixture(params=params_of(CLIENTS))
 def client(request: pytest.FixtureRequest) -> str:
     """Each client's name."""
     name: str = request.param
@@ -62,14 +71,14 @@ def listen(client: str, request: pytest.FixtureRequest) -> Iterator[Listen]:
         listener.stop()
 
 
-def publish_until(hub: HubProcess, enough: Callable[[], bool]) -> list[str]:
+def publish_until(hub: HubProcess, enough: Callable[[], bool], topic: str = "default") -> list[str]:
     """Publish some hundred events a second until it is enough, and return their ids."""
     ids: list[str] = []
     deadline = time.monotonic() + PATIENCE_S
     with httpx.Client(base_url=hub.url) as client:
         while not enough():
             assert time.monotonic() < deadline, f"not enough after {len(ids)} events"
-            body = {"type": "notification", "message": f"é {len(ids)}\n"}
+            body = {"type": "notification", "message": f"é {len(ids)}\n", "topic": topic}
             ids.append(client.post("/api/notify", json=body).json()["id"])
             time.sleep(0.002)
     return ids
@@ -171,6 +180,57 @@ def test_client_comes_back_after_a_drain(start_hub: StartHub, listen: Listen, cl
     ((_, _, busy),) = listener.of("busy")
     assert busy["reason"] == "draining"
     assert len(listener.of("gap")) == 1
+
+
+def test_client_reads_a_topic_to_its_end_over_cuts(
+    start_hub: StartHub, fault_proxy: StartFaultProxy, listen: Listen, client: str
+) -> None:
+    hub = start_hub(*FLAGS)
+    proxy = fault_proxy(
+        hub.port, lambda target, number: Faults(cut_after=20_000) if number < CUTS else NONE
+    )
+    listener = listen(proxy.url + "/events?topic=jobs/1&last_event_id=earliest")
+    wait_until(lambda: listener.of("connection"))
+    ids = publish_until(hub, lambda: proxy.cuts >= CUTS, topic="jobs/1")
+    ids.append(hub.publish(topic="jobs/1", final=True)["id"])
+    wait_until(lambda: listener.of("end"), what="the end")
+    # Who comes back then has all, and is told so.
+    if client not in STOPPED_BY_THE_END:
+        wait_until(lambda: hub.metric('tocsin_streams_rejected_total{reason="ended"}') >= 1)
+    if client == GO:
+        assert set(ids) <= set(listener.ids())  # half events make it ask from too early
+        return
+    assert listener.ids() == ids
+    ((_, id, told),) = listener.of("end")
+    assert told == {"topic": "jobs/1", "id": ids[-1]}
+    assert id in (ids[-1], "")  # of the one before, where a client keeps it; it has none of its own
+
+
+@pytest.mark.parametrize("client", params_of(SOURCES), indirect=True)
+def test_source_stops_for_good_at_204(start_hub: StartHub, listen: Listen) -> None:
+    hub = start_hub(*FLAGS)
+    hub.publish(topic="jobs/1")
+    last = hub.publish(topic="jobs/1", final=True)["id"]
+    listener = listen(hub.url + "/events?topic=jobs/1")
+    wait_until(lambda: listener.of("end"), what="the end")
+    requests = 'tocsin_streams_rejected_total{reason="ended"}'
+    wait_until(lambda: hub.metric(requests) == 1, what="its return")
+    # A second stream that comes back later says how much time has passed.
+    other = listen(hub.url + "/events?topic=jobs/1")
+    wait_until(lambda: other.of("end"), what="the end of another")
+    wait_until(lambda: hub.metric(requests) >= 2, what="the return of another")
+    assert hub.metric(requests) == 2
+    assert listener.ids()[-1] == last
+    assert len(listener.of("connection")) == 1
+
+
+def test_client_begins_with_the_state_that_it_asks_for(start_hub: StartHub, listen: Listen) -> None:
+    hub = start_hub(*FLAGS)
+    newest = [hub.publish(topic=f"u/{number % 3}")["id"] for number in range(9)][-3:]
+    listener = listen(hub.url + "/events?topic=u/*&last_per_topic=1")
+    wait_until(lambda: len(listener.ids()) == 3)
+    later = hub.publish(topic="u/1")["id"]
+    wait_until(lambda: listener.ids() == [*newest, later])
 
 
 def test_client_that_is_turned_away_comes_back(start_hub: StartHub, listen: Listen) -> None:

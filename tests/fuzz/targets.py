@@ -20,8 +20,8 @@ with atheris.instrument_imports(include=["tocsin"]):
     from tocsin.core.event import Event, EventId
     from tocsin.core.publish_body import read_batch, read_event
     from tocsin.core.record import RecordError, decode_record, encode_record
-    from tocsin.core.wire import encode_event
     from tocsin.errors import InvalidInput, SettingsError
+    from tocsin.eventlog.entry import Entry
     from tocsin.settings.layers import load
 
 from tests.sse import EventStreamParser
@@ -43,9 +43,13 @@ def publish_body(data: bytes) -> None:
     """A body is refused as `InvalidInput`, or is one event that any client reads as it was sent."""
     with suppress(InvalidInput):
         draft = read_event(data, NOW, max_bytes=MAX_BYTES)
-        body = encode_event(draft.type, draft.data, "1-1")
-        (event,) = EventStreamParser().feed(body)
+        entry = Entry.of(Event(EventId(1, 1), draft, 0.0))
+        event, *ends = EventStreamParser().feed(entry.block)
         sent = json.loads(data)
+        assert entry.final == draft.final == sent.get("final", False)
+        assert entry.data == draft.data
+        told = [(end.type, end.json["topic"], end.last_event_id) for end in ends]
+        assert told == [("end", topic, "1-1") for topic in draft.topics if draft.final]
         assert (event.type, event.last_event_id) == (sent["type"], "1-1")
         assert event.json["message"] == sent["message"]
 
@@ -99,10 +103,13 @@ def event_stream(data: bytes) -> None:
 TARGETS = {f.__name__: f for f in (event_id, publish_body, batch, record, settings, event_stream)}
 SEEDS = {
     "event_id": [b"1732345678901-42", b"0-0"],
-    "publish_body": [b'{"type":"a","message":"m","data":{"x":[1,1e9,"\\u2028"]},"topic":"t/1"}'],
+    "publish_body": [
+        b'{"type":"a","message":"m","data":{"x":[1,1e9,"\\u2028"]},"topic":"t/1"}',
+        b'{"type":"a","message":"m","topics":["t/1","t/2"],"final":true}',
+    ],
     "batch": [
         b'[{"type":"a","message":"m"}]',
-        b'\n{"type":"a","message":"m"}\n{"type":"b","message":"n"}',
+        b'\n{"type":"a","message":"m"}\n{"type":"b","message":"n","final":true}',
     ],
     "settings": [b'port = 3000\ncors_origin = ["*"]\nheartbeat = 30.0\n'],
     "record": [],

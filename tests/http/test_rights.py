@@ -43,6 +43,7 @@ class GuardedHub(HubProcess):
         self.ops = keys.add("ops", admin=True, publish=["*"], subscribe=["*"])
         self.writer = keys.add("writer", publish=["*"])
         self.nothing = keys.add("nothing")
+        self.jobs = keys.add("jobs", publish=["jobs/*", "ci/*"], end=["jobs/*"])
         super().__init__("--keys", keys.path, *flags, env={"TOCSIN_JWT_KEY": SECRET})
 
     def ask(self, request: bytes) -> Answer:
@@ -106,6 +107,34 @@ def test_who_says_nothing_may_do_what_everybody_may(hub: GuardedHub, lane: tuple
     assert answer.headers["www-authenticate"] == 'Bearer realm="tocsin"'
     assert hub.ask(get("/api/history?topic=public/a", *lane)).status == 200
     assert hub.ask(get("/api/history?topic=ci/1", *lane)).status == 401
+
+
+def test_who_may_publish_on_a_topic_may_not_end_it(
+    hub: GuardedHub, lane: tuple[str, ...], request: pytest.FixtureRequest
+) -> None:
+    before = hub.refused("end")
+    job = f"jobs/{request.node.callspec.id}"
+    final = {"topic": job, "final": True}
+    writer, jobs = hub.writer, hub.jobs
+    refused = hub.ask(post(notice(**final), writer, *lane))
+    assert (refused.status, refused.json["code"], refused.json["field"]) == (
+        403,
+        "forbidden",
+        "topic",
+    )
+    batch = b"[%b,%b]" % (notice(topic=job), notice(**final))
+    refused = hub.ask(post(batch, writer, *lane))
+    assert (refused.status, refused.json["index"]) == (403, 1)
+    both = notice(topics=[job, "ci/1"], final=True)  # it has to have the right to all of them
+    refused = hub.ask(post(both, jobs, *lane))
+    assert (refused.status, "'ci/1'" in refused.json["error"]) == (403, True)
+    anonymous = hub.ask(post(notice(topic="inbox", final=True), *lane))
+    assert anonymous.status == 401
+    assert hub.refused("end") == before + 4
+    assert hub.ask(post(notice(topic=job), writer, *lane)).status == 200
+    assert hub.ask(post(notice(**final), jobs, *lane)).status == 200
+    refused = hub.ask(post(notice(topic=job), writer, *lane))
+    assert (refused.status, refused.json["code"]) == (409, "topic_ended")
 
 
 def test_key_without_a_right_to_publish_is_refused_before_its_body_is_read(

@@ -91,6 +91,9 @@ class EndedTopics:
         # Each publish asks: where nothing has ended, this is all of it.
         if not finals and not newly and not end_some(drafts):
             return None
+        if len(drafts) == 1 and not drafts[0].more_topics:  # as most publish
+            topic = drafts[0].topic
+            return TopicEnded(topic, 0) if topic in finals or topic in newly else None
         here = set(newly)
         for place, draft in enumerate(drafts):
             for topic in draft.topics if draft.more_topics else (draft.topic,):
