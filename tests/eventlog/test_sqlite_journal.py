@@ -18,6 +18,7 @@ from tocsin.eventlog.journal import Append, Committed, Once, Opening, Window
 from tocsin.eventlog.journal.sqlite import Limits, SqliteJournal
 from tocsin.eventlog.journal.sqlite.file import connect
 from tocsin.eventlog.journal.sqlite.schema import upgrade
+from tocsin.eventlog.journal.sqlite.store import cut
 from tocsin.eventlog.journal.sqlite.writer import MOST_EVENTS
 
 
@@ -492,3 +493,35 @@ async def test_what_waited_for_the_disk_comes_to_the_loop_in_parts(tmp_path: Pat
     assert sum(sizes) == 20_000
     assert max(sizes) < MOST_EVENTS + 500
     await log.journal.stop()
+
+
+async def test_lower_limit_forgets_topics_that_ended_first(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    for topic in "abcde":
+        await log.append(Draft("tick", b"x", topic, final=True))
+    await log.journal.stop()
+    log = Log(tmp_path, ended_topics=2)
+    opening = await log.start()
+    assert [topic for topic, _ in opening.ended] == ["d", "e"]
+    await log.append(Draft("tick", b"x", "a", final=True))  # it was open again
+    await log.journal.stop()
+    db = connect(log.path)
+    assert [row[0] for row in db.execute("SELECT topic FROM ended ORDER BY place")] == ["e", "a"]
+    db.close()
+
+
+async def test_end_that_was_not_committed_is_taken_back_with_its_event(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    await log.append(Draft("tick", b"x", "a"))
+    await log.append(Draft("tick", b"x", "a", final=True))
+    await log.journal.stop()
+    db = connect(log.path)
+    cut(db, 1)  # as after a commit that failed, and is in the file all the same
+    assert db.execute("SELECT count(*) FROM ended").fetchone() == (0,)
+    db.close()
+    again = Log(tmp_path)
+    assert (await again.start()).ended == []
+    await again.append(Draft("tick", b"x", "a"))
+    await again.journal.stop()

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from tests.redis.nodes import nodes
+import pytest
+from msgspec.structs import replace
+
+from tests.redis.nodes import LIMITS, nodes
 from tests.redis_process import RedisProcess
 from tests.serving import StreamClient, eventually, serving
+from tocsin import Draft
+from tocsin.errors import TopicEnded
+from tocsin.eventlog.journal import Append
 from tocsin.eventlog.journal.redis.nodes import NUMBERS
 
 
@@ -59,3 +65,46 @@ async def test_node_that_says_nothing_is_forgotten(redis: RedisProcess) -> None:
         redis.ask("HSET", "{tocsin}:nodes", "dead", "1 7")
         redis.ask("HSET", "{tocsin}:nodes", "alive", "99999999999 5")
         await node.until(lambda: node.journal.nodes.clients_elsewhere == 5)
+
+
+async def test_topic_that_one_hub_ends_has_ended_on_all(
+    shared_redis: RedisProcess, prefix: str
+) -> None:
+    shared = {"journal": shared_redis.url, "redis_prefix": prefix, "canary": 0}
+    async with serving(**shared) as one, serving(**shared) as other:
+        stream = await StreamClient.open(other, "?topic=jobs/1")
+        (receipt,) = await one.hub.publish(Draft("done", b"{}", "jobs/1", final=True))
+        events = await stream.read_to_end()
+        assert [event.type for event in events] == ["connection", "done", "end"]
+        with pytest.raises(TopicEnded):
+            await other.hub.publish(Draft("more", b"{}", "jobs/1"))
+        async with serving(**shared, window_events=1) as third:  # it comes when the event is old
+            await other.hub.publish(Draft("tick", b"{}"), Draft("tick", b"{}"))
+            await eventually(lambda: third.hub.head == other.hub.head)
+            stream = await StreamClient.open(third, "?topic=jobs/1")
+            events = await stream.read_to_end()
+            assert [event.type for event in events] == ["connection", "done", "end"]
+            back = await StreamClient.open(
+                third, "?topic=jobs/1", **{"Last-Event-ID": str(receipt.id)}
+            )
+            assert back.status == 204
+
+
+async def test_ended_topics_stay_within_their_number_in_redis_too(
+    shared_redis: RedisProcess, prefix: str
+) -> None:
+    def kept() -> tuple[bytes, bytes]:
+        names = (f"{{{prefix}}}:ended", f"{{{prefix}}}:ended-order")
+        return shared_redis.ask("HLEN", names[0]), shared_redis.ask("LLEN", names[1])
+
+    limits = replace(LIMITS, ended_topics=5)
+    async with nodes(shared_redis, prefix=prefix, limits=limits) as (node,):
+        drafts = [Draft("tick", b"x", f"t/{number}", final=True) for number in range(20)]
+        await node.journal.append([Append(drafts)])
+        assert kept() == (b":5\r\n", b":5\r\n")
+    # A lower limit is kept from the next one that ends.
+    async with nodes(shared_redis, prefix=prefix, limits=replace(limits, ended_topics=2)) as (
+        node,
+    ):
+        await node.journal.append([Append([Draft("tick", b"x", "u", final=True)])])
+        assert kept() == (b":2\r\n", b":2\r\n")
