@@ -7,10 +7,12 @@ of all events ever published; what each client must have got follows from it.
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from unittest import mock
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import settings
@@ -21,8 +23,12 @@ from tornado.iostream import IOStream
 from tests.accounting import assert_conserved
 from tests.sse import EventStreamParser, ServerSentEvent
 from tocsin import Draft, EventId, Filter, Hub, Settings
+from tocsin.access.principal import EVERYBODY
 from tocsin.errors import TopicEnded
 from tocsin.eventlog.recent import Recent
+from tocsin.http.byte_budget import ByteBudget
+from tocsin.http.request import Request
+from tocsin.http.routes.history import HistoryRoute
 
 TOPICS = st.sampled_from(["a", "b", "c", "d", "a b", "c a b"])
 """Of an event, one or several."""
@@ -78,10 +84,26 @@ class Client:
     saw_end: bool = False
 
 
+@dataclass
+class Poller:
+    """A client that asks for pages behind its cursor, and waits where there is nothing."""
+
+    filter: Filter
+    cursor: str
+    answer: asyncio.Task[dict[str, Any]] | None = None
+
+    @property
+    def query(self) -> str:
+        topics = [("topic", each) for each in sorted(self.filter.patterns)]
+        types = [("type", each) for each in sorted(self.filter.types)]
+        return urlencode([*topics, *types, ("after", self.cursor), ("wait", 60), ("limit", 3)])
+
+
 class HubMachine(RuleBasedStateMachine):
     """One run: a hub, its clients, and all that was published."""
 
     clients = Bundle("clients")
+    pollers = Bundle("pollers")
     keep_newest: tuple[str, ...] = ()
 
     def __init__(self) -> None:
@@ -91,6 +113,7 @@ class HubMachine(RuleBasedStateMachine):
         self.log: list[Published] = []  # of the present epoch
         self.ended: dict[str, Published] = {}  # by topic
         self.all: list[Client] = []
+        self.polling: list[Poller] = []
         self.start()
 
     def start(self) -> None:
@@ -101,6 +124,7 @@ class HubMachine(RuleBasedStateMachine):
         )
         self.hub = Hub(config, clock=lambda: self.now, monotonic=lambda: self.now)
         self.loop.run_until_complete(self.hub.start())
+        self.history = HistoryRoute(self.hub, ByteBudget(2**20))
 
     def run(self, coroutine: Any) -> Any:
         result = self.loop.run_until_complete(coroutine)
@@ -256,6 +280,26 @@ class HubMachine(RuleBasedStateMachine):
         """The cursor of a stream without an id that is owed `kept`."""
         return parse(kept[0]).seq - 1 if kept else self.hub.ring.head
 
+    @rule(target=pollers, filter=FILTERS)
+    def make_poller(self, filter: Filter) -> Poller:
+        self.polling.append(Poller(filter, str(self.hub.head)))
+        return self.polling[-1]
+
+    @rule(poller=pollers)
+    def poll(self, poller: Poller) -> None:
+        if poller.answer is None:
+            poller.answer = self.loop.create_task(self.ask(poller.query))
+            self.run(asyncio.sleep(0))
+
+    async def ask(self, query: str) -> dict[str, Any]:
+        """The answer of the history, as JSON."""
+        request = Request("GET", "/api/history", query, principal=EVERYBODY)
+        later = self.history.answer(request)
+        later.settle = lambda value: value
+        answer: Any = await later.result()
+        assert answer.status == 200, answer
+        return cast(dict[str, Any], json.loads(answer.body))
+
     @rule(seconds=st.sampled_from([1, 60, 200]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
@@ -267,6 +311,9 @@ class HubMachine(RuleBasedStateMachine):
         for client in self.all:
             self.leave(client)
         self.run(self.hub.stop())
+        for poller in self.polling:  # those that waited are answered
+            assert poller.answer is None or poller.answer.done()
+        self.every_poller_has_what_it_must()
         self.start()
 
     # --- what must hold -----------------------------------------------------------------------
@@ -276,6 +323,39 @@ class HubMachine(RuleBasedStateMachine):
         for client in self.all:
             if client.end:
                 self.receive(client)
+
+    @invariant()
+    def every_poller_has_what_it_must(self) -> None:
+        for poller in self.polling:
+            if poller.answer is None:
+                continue
+            if poller.answer.done():
+                self.take_answer(poller, poller.answer.result())
+            else:
+                assert self.owed_behind(poller.filter, poller.cursor) == ([], False)
+                assert not self.is_covered(poller.filter)
+
+    def take_answer(self, poller: Poller, answer: dict[str, Any]) -> None:
+        """Check what a poller was told, and let it go on from there."""
+        before, after = parse(poller.cursor), parse(answer["cursor"])
+        foreign = before.epoch != after.epoch
+        wanted = [
+            each.id
+            for each in self.log
+            if (foreign or parse(each.id) > before)
+            and parse(each.id) <= after
+            and is_for(poller.filter, each.topics, each.type)
+        ]
+        got = [event["id"] for event in answer["events"]]
+        if answer["gap"] is None:
+            assert (got, foreign) == (wanted, False)
+        else:
+            assert self.owed_behind(poller.filter, poller.cursor)[1]
+            assert got == [id for id in wanted if id in got]
+            assert set(wanted) & self.kept() <= set(got)
+        is_over = self.is_covered(poller.filter) or self.hub.draining
+        assert got or answer["gap"] or answer["more"] or is_over
+        poller.cursor, poller.answer = answer["cursor"], None
 
     @invariant()
     def every_recipient_is_accounted_for(self) -> None:
@@ -326,13 +406,19 @@ class HubMachine(RuleBasedStateMachine):
             if client.recent is None and self.is_covered(client.filter):
                 return [id for id in wanted if id in kept], False
             return self.recent(client, kept), False
-        last = EventId.parse(client.last_event_id)
-        assert last is not None
-        foreign = last.epoch != self.hub.ring.epoch
-        if foreign and client.recent:
+        if client.recent and not self.is_of_this_epoch(client.last_event_id):
             return self.recent(client, kept), True
-        since = [id for id in wanted if foreign or parse(id) > last]
-        owed = [id for id in since if id in kept]
+        return self.owed_behind(client.filter, client.last_event_id)
+
+    def owed_behind(self, filter: Filter, id: str) -> tuple[list[str], bool]:
+        """The ids of what is kept behind this one for who reads `filter`, and whether something is lost."""
+        foreign, kept = not self.is_of_this_epoch(id), self.kept()
+        since = [
+            each.id
+            for each in self.log
+            if (foreign or parse(each.id) > parse(id)) and is_for(filter, each.topics, each.type)
+        ]
+        owed = [each for each in since if each in kept]
         return owed, foreign or len(owed) < len(since)
 
     def is_of_this_epoch(self, id: str) -> bool:
@@ -406,6 +492,7 @@ class HubMachine(RuleBasedStateMachine):
             if client.end:
                 client.end.close()
         self.run(self.hub.stop())
+        self.every_poller_has_what_it_must()
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 
@@ -484,9 +571,14 @@ class SlicedKeepingHubMachine(SlicedHubMachine):
     keep_newest = ("b=3",)
 
 
-for machine in (HubMachine, SlicedHubMachine, KeepingHubMachine, SlicedKeepingHubMachine):
+for machine, examples in (
+    (HubMachine, 60),
+    (SlicedHubMachine, 60),
+    (KeepingHubMachine, 30),
+    (SlicedKeepingHubMachine, 30),
+):
     machine.TestCase.settings = settings(
-        max_examples=60, stateful_step_count=30, deadline=None, derandomize=True
+        max_examples=examples, stateful_step_count=30, deadline=None, derandomize=True
     )
 TestHubAgainstTheModel = HubMachine.TestCase
 TestSlicedHubAgainstTheModel = SlicedHubMachine.TestCase
