@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from tocsin.errors import Unavailable
@@ -14,6 +15,20 @@ if TYPE_CHECKING:
 
 Make = Callable[[Any], "Result"]
 """Makes an answer of what was waited for; it may raise as `Route.answer` may."""
+
+
+def as_it_is(result: Result) -> Result:
+    """Makes the answer of an awaitable that comes to one."""
+    return result
+
+
+class PutOff(Enum):
+    """What an awaitable comes to that has seen to it that somebody else gives the answer."""
+
+    PUT_OFF = 0
+
+
+PUT_OFF = PutOff.PUT_OFF
 
 
 class Later:
@@ -42,12 +57,15 @@ class Later:
     @classmethod
     def of(cls, awaitable: Awaitable[Result], *, may_be_left: bool = False) -> Later:
         """The answer that `awaitable` comes to; `may_be_left`: it is cancelled where its client leaves."""
-        later = cls(_same)
-        task = asyncio.ensure_future(awaitable)
-        if may_be_left:
-            later.on_left = task.cancel
-        task.add_done_callback(later._on_done)
+        later = cls(as_it_is)
+        later.follow(awaitable, may_be_left=may_be_left)
         return later
+
+    def follow(self, awaitable: Awaitable[Result | PutOff], *, may_be_left: bool) -> None:
+        """Give what `awaitable` comes to, as `of` says."""
+        task = asyncio.ensure_future(awaitable)
+        self.on_left = task.cancel if may_be_left else None
+        task.add_done_callback(self._on_done)
 
     def give(self, value: object) -> None:
         """What was waited for is there: `value`, or an exception. Called once, after the lane took this."""
@@ -59,12 +77,10 @@ class Later:
         self.send = lambda result: None if future.done() else future.set_result(result)
         return await future
 
-    def _on_done(self, task: asyncio.Future[Result]) -> None:
+    def _on_done(self, task: asyncio.Future[Result | PutOff]) -> None:
         if task.cancelled():
             self.give(Unavailable("the hub is stopping", code="draining"))
-        else:
-            self.give(task.exception() or task.result())
-
-
-def _same(result: Result) -> Result:
-    return result
+            return
+        result = task.exception() or task.result()
+        if result is not PUT_OFF:
+            self.give(result)

@@ -7,6 +7,7 @@ work in each turn of the loop, whatever was published.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -18,26 +19,25 @@ from tocsin.hub.stream_limits import StreamLimits
 from tocsin.hub.subscription_index import SubscriptionIndex, canonical
 from tocsin.settings import Settings
 
+log = logging.getLogger("tocsin")
+
 WAKES_A_TURN = 50
 """Polls that are woken before the loop gets its turn: each makes an answer then, of some 50 us."""
 
 
 class Poll:
-    """One that waits; `woken` is done when it needn't any more."""
+    """One that waits; `on_woken` is None when it does no more."""
 
-    __slots__ = ("group", "number", "reader", "timer", "woken")
+    __slots__ = ("group", "number", "on_woken", "reader", "timer")
 
-    def __init__(self, number: int, group: PollGroup, reader: Reader | None) -> None:
+    def __init__(
+        self, number: int, group: PollGroup, reader: Reader | None, on_woken: Callable[[], None]
+    ) -> None:
         self.number = number
         self.group = group
         self.reader = reader
-        self.woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_woken: Callable[[], None] | None = on_woken
         self.timer: asyncio.TimerHandle | None = None
-
-    def wake(self) -> None:
-        """Let it read again, and answer."""
-        if not self.woken.done():
-            self.woken.set_result(None)
 
 
 class PollGroup:
@@ -73,28 +73,36 @@ class Polls:
         """How many wait."""
         return self._open
 
-    async def wait(
-        self, filter: Filter, seconds: float, reader: Reader | None = None, address: str = ""
-    ) -> None:
-        """Wait until an event came that `filter` lets through, for `seconds` at most; or until the hub says so.
+    def begin(
+        self,
+        filter: Filter,
+        seconds: float,
+        on_woken: Callable[[], None],
+        reader: Reader | None = None,
+        address: str = "",
+    ) -> Poll:
+        """Let a request wait until an event came that `filter` lets through, for `seconds` at most; or until the hub says so.
 
-        It waits from the call on: nothing that comes before the first turn of the loop is missed.
+        It waits from the call on: nothing that comes before the first turn of the loop is missed. `on_woken` is called
+        once, in a later turn, unless `discard` was called before. A future and a task for each would take as long as
+        the answer does.
 
         Raises:
             Unavailable: too many wait.
         """
-        if self._is_over:
-            return
         name = reader.name if reader else ""
         if self._open >= self._limit or self._limits.refuses(name, address):
             self.refused += 1
             raise Unavailable("too many requests wait for events", code="busy", retry_after_s=5)
-        poll = self._add(canonical(filter), reader, address)
-        poll.timer = asyncio.get_running_loop().call_later(seconds, poll.wake)
-        try:
-            await poll.woken
-        finally:
-            poll.timer.cancel()
+        poll = self._add(canonical(filter), reader, address, on_woken)
+        if self._is_over:
+            seconds = 0.0
+        poll.timer = asyncio.get_running_loop().call_later(seconds, self._wake, poll)
+        return poll
+
+    def discard(self, poll: Poll) -> None:
+        """Forget `poll`, if it waits still."""
+        if poll.on_woken is not None:
             self._remove(poll)
 
     def note(self, entries: Sequence[Entry]) -> None:
@@ -129,20 +137,36 @@ class Polls:
         self._is_over = True
         self.wake_all()
 
-    def _add(self, filter: Filter, reader: Reader | None, address: str) -> Poll:
+    def _add(
+        self, filter: Filter, reader: Reader | None, address: str, on_woken: Callable[[], None]
+    ) -> Poll:
         group = self._groups.get(filter)
         if group is None:
             group = self._groups[filter] = PollGroup(filter)
             self._index.add(filter, group)
         self.total += 1
-        poll = Poll(self.total, group, reader)
+        poll = Poll(self.total, group, reader, on_woken)
         group.polls[poll] = None
         self._open += 1
         self._limits.add(poll.number, reader.name if reader else "", address)
         return poll
 
+    def _wake(self, poll: Poll) -> None:
+        """Let it read again, and answer."""
+        on_woken = poll.on_woken
+        if on_woken is None:
+            return
+        self._remove(poll)
+        try:
+            on_woken()
+        except Exception:  # a bug, of which the others that wait must not suffer
+            log.exception("a request that waited failed")
+
     def _remove(self, poll: Poll) -> None:
         group = poll.group
+        poll.on_woken = None
+        if poll.timer:
+            poll.timer.cancel()
         del group.polls[poll]
         self._open -= 1
         self._limits.remove(poll.number)
@@ -154,10 +178,10 @@ class Polls:
         """Wake these in the loop's next turns. Another one that is published meanwhile has them wake no later."""
         if polls and not self._due:
             asyncio.get_running_loop().call_soon(self._wake_some)
-        self._due.extend(poll for poll in polls if not poll.woken.done())
+        self._due.extend(poll for poll in polls if poll.on_woken is not None)
 
     def _wake_some(self) -> None:
         for _ in range(min(WAKES_A_TURN, len(self._due))):
-            self._due.popleft().wake()
+            self._wake(self._due.popleft())
         if self._due:
             asyncio.get_running_loop().call_soon(self._wake_some)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import partial
 from time import monotonic, time
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -27,7 +28,7 @@ from tocsin.eventlog.ring import NEWEST_LIMIT, Entry, RingBuffer
 from tocsin.http.answer import Answer, of_json
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.credentials import TICKET
-from tocsin.http.later import Later
+from tocsin.http.later import PUT_OFF, Later, PutOff, as_it_is
 from tocsin.http.operation import Operation, Parameter, Reply
 from tocsin.http.parameters import (
     LAST,
@@ -180,6 +181,16 @@ class HistoryPage(msgspec.Struct, omit_defaults=True):
     ignored: tuple[str, ...] = ()
 
 
+class Question(NamedTuple):
+    """What a request waits for: what is behind the page, which was empty."""
+
+    page: Page
+    parameters: Parameters
+    filter: Filter
+    limit: int
+    reads_everything: bool
+
+
 class HistoryRoute(Route):
     """Pages of the history, oldest event first in each; the newest page if no id is given.
 
@@ -238,8 +249,10 @@ class HistoryRoute(Route):
                 message = f"{WAIT} needs {AFTER}: the id behind which events are waited for"
                 raise InvalidInput(message, code="invalid_wait", field=WAIT, status=400)
         self._check_room()
-        reading = self._read(parameters, filter, limit, before, wait_s, request)
-        return Later.of(reading, may_be_left=wait_s > 0)
+        later = Later(as_it_is)
+        reading = self._read(parameters, filter, limit, before, wait_s, request, later)
+        later.follow(reading, may_be_left=wait_s > 0)
+        return later
 
     async def _read(
         self,
@@ -249,7 +262,8 @@ class HistoryRoute(Route):
         before: EventId | None,
         wait_s: float,
         request: Request,
-    ) -> Answer:
+        later: Later,
+    ) -> Answer | PutOff:
         after = parameters.last(AFTER)
         reads_everything = request.principal.reads_everything
         if PER_TOPIC in parameters.values:
@@ -260,10 +274,9 @@ class HistoryRoute(Route):
             await self._until_here(after)
             page = await self._page_after(after, filter, limit)
             if wait_s and page.has_nothing and not self._hub.ended_topics.cover(filter):
-                await self._wait(filter, wait_s, request)
-                return await self._answer_after_wait(
-                    page, parameters, filter, limit, reads_everything
-                )
+                question = Question(page, parameters, filter, limit, reads_everything)
+                self._wait(question, wait_s, request, later)
+                return PUT_OFF
         else:
             page = await self._newest_page(filter, limit)
         return await self._encode(page, parameters, filter, reads_everything)
@@ -286,43 +299,67 @@ class HistoryRoute(Route):
                 return
             await asyncio.sleep(LOOK_S)
 
-    async def _wait(self, filter: Filter, wait_s: float, request: Request) -> None:
-        """Wait for what `filter` lets through; no longer than the reader's credentials are good."""
-        principal = request.principal
-        if principal is EVERYBODY:
-            await self._hub.polls.wait(filter, wait_s, None, request.peer)
-            return
-        wait_s = max(min(wait_s, principal.expires_at - time()), 0.0)
-        await self._hub.polls.wait(filter, wait_s, principal, request.peer)
+    def _wait(self, question: Question, wait_s: float, request: Request, later: Later) -> None:
+        """Give the answer to `later` when there may be something; at the latest when the reader's credentials end.
 
-    async def _answer_after_wait(
-        self,
-        waited: Page,
-        parameters: Parameters,
-        filter: Filter,
-        limit: int,
-        reads_everything: bool,
-    ) -> Answer:
-        """The answer now that there may be something behind the page `waited`, which was empty.
-
-        Made once for all who waited for the same, as an event for a thousand of them is.
+        Raises:
+            Unavailable: too many wait.
         """
+        polls, principal = self._hub.polls, request.principal
+        reader = None if principal is EVERYBODY else principal
+        if reader:
+            wait_s = max(min(wait_s, reader.expires_at - time()), 0.0)
+        on_woken = partial(self._on_woken, question, later)
+        poll = polls.begin(question.filter, wait_s, on_woken, reader, request.peer)
+
+        def on_left() -> None:
+            polls.discard(poll)
+            later.give(Unavailable("the client left", code="busy"))
+
+        later.on_left = on_left
+
+    def _on_woken(self, question: Question, later: Later) -> None:
+        answer = self._known_answer(question)
+        if answer is not None:
+            later.on_left = None
+            later.give(answer)
+        else:
+            later.follow(self._answer_after_wait(question), may_be_left=True)
+
+    def _known_answer(self, question: Question) -> Answer | None:
+        """The answer that was made for others who waited for the same, if nothing came since."""
         ring = self._hub.ring
-        is_same = ring is waited.ring
-        after = str(ring.id_at(waited.end)) if is_same else parameters.last(AFTER)
         state = (ring, ring.head, ring.floor, self._kept(ring).floor)
         if self._known_of != state or len(self._known) > KNOWN_ANSWERS:
             self._known_of, self._known = state, {}
-        question = (after, filter, limit, reads_everything, parameters.ignored)
-        answer = self._known.get(question)
-        if answer is None:
-            page = await self._page_after(after, filter, limit)
-            if _size(page.entries) > KNOWN_ANSWER_BYTES:
-                return await self._encode(page, parameters, filter, reads_everything)
-            self._check_room()
-            answer = self._encoded(page, parameters, filter, reads_everything)
-            if self._known_of == (ring, ring.head, ring.floor, self._kept(ring).floor):
-                self._known[question] = answer
+        return self._known.get(self._key(question))
+
+    def _key(self, question: Question) -> tuple[object, ...]:
+        """What makes two questions the same, which are asked of the present log."""
+        page, parameters, filter, limit, reads_everything = question
+        is_same = page.ring is self._hub.ring
+        after = page.end if is_same else parameters.last(AFTER)
+        return (after, filter, limit, reads_everything, parameters.ignored)
+
+    async def _answer_after_wait(self, question: Question) -> Answer:
+        """The answer now that there may be something behind the page of `question`, which was empty.
+
+        Made once for all who waited for the same, as an event for a thousand of them is.
+        """
+        answer = self._known_answer(question)
+        if answer is not None:
+            return answer
+        waited, parameters, filter, limit, reads_everything = question
+        ring, key = self._hub.ring, self._key(question)
+        is_same = ring is waited.ring
+        after = str(ring.id_at(waited.end)) if is_same else parameters.last(AFTER)
+        page = await self._page_after(after, filter, limit)
+        if _size(page.entries) > KNOWN_ANSWER_BYTES:
+            return await self._encode(page, parameters, filter, reads_everything)
+        self._check_room()
+        answer = self._encoded(page, parameters, filter, reads_everything)
+        if self._known_of == (ring, ring.head, ring.floor, self._kept(ring).floor):
+            self._known[key] = answer
         return answer
 
     def _check_room(self) -> None:
