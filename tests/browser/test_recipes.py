@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 
 from tests.conftest import StartHub
 from tests.hub_process import HubProcess
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, wait_until
 
 RECIPES = (Path(__file__).parents[2] / "docs/recipes.md").read_text()
 SNIPPETS = re.findall(r"```(\w+)\n(.*?)```", RECIPES, re.DOTALL)
@@ -36,13 +36,17 @@ def run(script: str, hub: HubProcess) -> str:
 
 
 def test_every_snippet_is_run_by_a_test() -> None:
-    assert [kind for kind, _ in SNIPPETS] == ["sh", "js", "sh", "text", "python", "js"]
+    assert [kind for kind, _ in SNIPPETS] == [
+        *("sh", "js", "sh", "text"),
+        *("python", "js"),
+        *("toml", "sh", "text"),
+    ]
 
 
 def test_job_is_followed_to_its_end(start_hub: StartHub, page: Page) -> None:
     hub = start_hub("--retry", "1000")
-    job, wait = snippets("sh")
-    (expected,) = snippets("text")
+    job, wait, _ = snippets("sh")
+    expected, _ = snippets("text")
     topic, told = run(job + wait, hub).split("\n", 1)
     assert told == expected
     page.goto(hub.url + "/healthz")  # of the hub's origin, and with no script of its own
@@ -89,3 +93,21 @@ def test_answer_is_whole_whenever_its_page_is_reloaded(start_hub: StartHub, page
     assert (
         page.evaluate(f"""() => {{ {read} return readAnswer("answers/1", () => {{}}); }}""") == text
     )
+
+
+def test_alerts_stay_when_the_history_moves_on_and_the_hub_is_started_anew(
+    start_hub: StartHub, tmp_path: Path
+) -> None:
+    (settings,) = snippets("toml")
+    config = tmp_path / "hub.toml"
+    config.write_text(settings.replace("/var/lib/tocsin", str(tmp_path)))
+    hub = start_hub("--config", str(config), "--history-events", "500")
+    publish, expected = snippets("sh")[-1], snippets("text")[-1]
+    assert run(publish, hub) == expected
+    limit = 'tocsin_history_evicted_total{reason="journal"}'
+    wait_until(lambda: hub.metric(limit) >= 500, what="the history to move on")
+    asked = publish.splitlines()[-1]
+    assert run(asked, hub) == expected
+    assert hub.stop() == 0
+    again = start_hub("--config", str(config), "--history-events", "500")
+    assert run(asked, again) == expected
