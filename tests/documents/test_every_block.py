@@ -48,12 +48,12 @@ def row_of(block: Block) -> tuple[str, str, str]:
 
 def test_each_block_has_a_row_and_each_row_a_block() -> None:
     used = {row_of(block) for document in DOCUMENTS for block in blocks(document)}
-    assert used == set(ROWS)
+    assert used == {row for row in ROWS if row[0] in DOCUMENTS}
 
 
 def test_each_row_names_tests_that_there_are() -> None:
     for document, beginning, how in ROWS:
-        if how.startswith("tests/"):
+        if how.startswith("tests/") and document in DOCUMENTS:
             assert (ROOT / how).exists(), f"{document}, {beginning}: {how}"
 
 
