@@ -125,15 +125,3 @@ def test_subscriber_prints_what_is_published(
         finally:
             subprocess.run(["kill", "--", f"-{program.pid}"], check=False)
             program.wait(PATIENCE_S)
-
-
-def test_commands_that_the_readme_names_are_there() -> None:
-    """What isn't in a block: commands of make, and of tocsin."""
-    text = (ROOT / README).read_text()
-    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(re.findall(r"`make ([a-z-]+)", text)) <= set(targets)
-    commands = subprocess.run(
-        [sys.executable, "-m", "tocsin", "--help"], capture_output=True, text=True, check=True
-    ).stdout
-    for command in re.findall(r"`tocsin ([a-z-]+)", text):
-        assert re.search(rf"^  {command} ", commands, re.MULTILINE), command
