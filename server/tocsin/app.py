@@ -10,7 +10,6 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -26,6 +25,7 @@ from tocsin.eventlog.journal import open_journal
 from tocsin.http.access_log import AccessLog
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.credentials import Credentials
+from tocsin.http.docs_page import as_page
 from tocsin.http.edge import Edge
 from tocsin.http.greeting import address_for_clients, greeting
 from tocsin.http.hosts import Hosts, hosts_at
@@ -38,11 +38,12 @@ from tocsin.http.listening import (
     set_options,
     sockets_of,
 )
-from tocsin.http.openapi import describe, paths_of
+from tocsin.http.openapi import Document, describe, paths_of
 from tocsin.http.origins import UNSHARED, Origins
+from tocsin.http.reference import as_markdown
 from tocsin.http.routes import hooks, topics
 from tocsin.http.routes.base import Route
-from tocsin.http.routes.description import DescriptionRoute
+from tocsin.http.routes.description import DescriptionRoute, DocsRoute
 from tocsin.http.routes.events import EventsRoute
 from tocsin.http.routes.health import HealthRoute, ReadyRoute, StatsRoute
 from tocsin.http.routes.history import HistoryRoute
@@ -89,7 +90,8 @@ def openapi(settings: Settings) -> bytes:
     Raises:
         SettingsError: the settings' keys can't be used.
     """
-    return Wiring(Hub(settings)).description(with_metrics=_has_metrics(settings))
+    document = Wiring(Hub(settings)).description(with_metrics=_has_metrics(settings))
+    return msgspec.json.encode(document)
 
 
 def _has_metrics(settings: Settings) -> bool:
@@ -119,7 +121,13 @@ class Wiring:
         """The hub's own edge; `hosts` are those that a request may name, None is any."""
         hub, authentication = self._hub, self.authentication
         origins = Origins(hub.settings)
-        make_description = partial(self.description, with_metrics=with_metrics)
+
+        def description() -> bytes:
+            return msgspec.json.encode(self.description(with_metrics=with_metrics))
+
+        def docs() -> bytes:
+            return as_page(as_markdown(self.description(with_metrics=with_metrics)))
+
         served: dict[str, Route] = {
             "/events": EventsRoute(hub, origins),
             "/api/notify": NotifyRoute(hub, self._limits),
@@ -135,7 +143,8 @@ class Wiring:
             "/api/streams": StreamsRoute(hub),
             "/healthz": HealthRoute(),
             "/readyz": ReadyRoute(hub),
-            "/openapi.json": DescriptionRoute(make_description),
+            "/openapi.json": DescriptionRoute(description),
+            "/docs": DocsRoute(docs),
         }
         if with_metrics:
             served["/metrics"] = self._metrics(asks_for_rights=authentication is not None)
@@ -148,11 +157,11 @@ class Wiring:
         }
         return self._edge(served, origins, PagesRoute(), hosts, credentials, prefixes)
 
-    def description(self, *, with_metrics: bool) -> bytes:
-        """The hub's own edge, as OpenAPI in JSON."""
+    def description(self, *, with_metrics: bool) -> Document:
+        """The hub's own edge, as OpenAPI."""
         edge = self.edge(with_metrics=with_metrics)
         paths = paths_of(edge.routes, edge.prefixes, edge.others)
-        return msgspec.json.encode(describe(paths, self._hub.settings))
+        return describe(paths, self._hub.settings)
 
     def metrics_edge(self, *, hosts: Hosts | None) -> Edge:
         """That of a listener for the metrics, and for who asks how the hub is."""

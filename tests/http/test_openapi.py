@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gzip
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from tocsin import Hub, Settings
 from tocsin.app import Wiring, openapi
 from tocsin.core.event import RESERVED_TYPES
 from tocsin.errors import CODES
+from tocsin.http.docs_page import as_page
 from tocsin.http.openapi import paths_of
 from tocsin.http.operation import Operation
 from tocsin.http.routes.base import Route
@@ -186,6 +188,26 @@ def test_description_is_for_everybody_and_says_what_credentials_are_taken(tmp_pa
     assert document["paths"]["/api/streams"]["get"]["security"] == [{"bearer": []}]
     assert document["paths"]["/healthz"]["get"]["security"] == []
     assert {} in DOCUMENT["paths"]["/api/notify"]["post"]["security"]
+
+
+def test_page_has_every_operation_and_every_link_in_it_leads_somewhere(hub: HubProcess) -> None:
+    page = hub.text("/docs")
+    assert "<script" not in page
+    assert "://" not in page
+    for method, path, _ in operations():
+        if method not in ("head", "options"):
+            assert f">{method.upper()} {path}</h3>" in page
+    anchors = set(re.findall(r' id="([^"]+)"', page))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= anchors
+    for target in set(re.findall(r'href="([^#"]+)"', page)):
+        assert exchange(hub.port, get("/" + target.removeprefix("./"))).status == 200, target
+
+
+def test_page_shows_text_of_any_kind_as_text() -> None:
+    page = as_page("## A & <b>\n\n<i>one</i> `<two>`\n\n| a |\n| --- |\n| `x\\|y` <u> |\n").decode()
+    assert '<h2 id="a-b">A &amp; &lt;b&gt;</h2>' in page
+    assert "<p>&lt;i&gt;one&lt;/i&gt; <code>&lt;two&gt;</code></p>" in page
+    assert "<td><code>x|y</code> &lt;u&gt;</td>" in page
 
 
 # --- true -------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ REQUIRED = ("specversion", "id", "source", "type")
 
 CLOUD_EVENT_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": "A CloudEvent 1.0 in its JSON format.",
+    "description": "a CloudEvent 1.0 in its JSON format",
     "required": REQUIRED,
     "properties": {
         "specversion": {"const": VERSION},

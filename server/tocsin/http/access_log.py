@@ -36,6 +36,7 @@ HANDLERS = (
     "ready",
     "metrics",
     "openapi",
+    "docs",
     "pages",
     "notfound",
 )

@@ -19,19 +19,21 @@ def address_for_clients(host: str, port: int, *, is_tls: bool) -> str:
 
 
 def greeting(hosts: Iterable[str], addresses: Sequence[str]) -> str:
-    """A line for each host, with its address for clients, and one that publishes."""
+    """A line for each host, with its address for clients, one that publishes, and where the API is described."""
     lines = [
         f"Tocsin listens at {address}{EVERY.get(host, '')}"
         for host, address in zip(hosts, addresses, strict=True)
     ]
     first = addresses[0]
-    if first.startswith(UNIX):
+    is_unix = first.startswith(UNIX)
+    if is_unix:
         first = f"--unix-socket {quote(first.removeprefix(UNIX))} http://localhost"
     return "\n".join(
         [
             *lines,
             f"Publish:  curl -X POST {first}/api/notify"
             """ -H "Content-Type: application/json" -d '{"type": "system_alert", "message": "Bonjour"}'""",
+            *([] if is_unix else [f"API:      {first}/docs"]),
         ]
     )
 

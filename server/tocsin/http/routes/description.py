@@ -1,4 +1,4 @@
-"""``GET /openapi.json``: what all routes take and answer, for programs."""
+"""``GET /openapi.json`` and ``GET /docs``: what all routes take and answer, for programs and for people."""
 
 from __future__ import annotations
 
@@ -13,23 +13,14 @@ from tocsin.http.routes.base import OpenRoute
 from tocsin.http.routes.pages import PageFile, file_replies
 
 
-class DescriptionRoute(OpenRoute):
+class MadeRoute(OpenRoute):
     """Serves a file that is made when it is first asked for.
 
     Args:
         make: makes it; called once, in a thread, as it takes some 50 ms.
     """
 
-    name = "openapi"
-    content_type = JSON
-    operations = (
-        Operation(
-            method="GET",
-            summary="This description, as OpenAPI 3.1",
-            replies=file_replies("The description.", JSON, {"type": "object"}),
-            is_open=True,
-        ),
-    )
+    content_type = ""
 
     def __init__(self, make: Callable[[], bytes]) -> None:
         self._make = make
@@ -45,3 +36,39 @@ class DescriptionRoute(OpenRoute):
         content = await asyncio.to_thread(self._make)
         self._file = PageFile.of(content, self.content_type)
         return self._file.answer(request)
+
+
+class DescriptionRoute(MadeRoute):
+    """The description as OpenAPI."""
+
+    name = "openapi"
+    content_type = JSON
+    operations = (
+        Operation(
+            method="GET",
+            summary="This description, as OpenAPI 3.1",
+            replies=file_replies("The description.", JSON, {"type": "object"}),
+            is_open=True,
+        ),
+    )
+
+
+class DocsRoute(MadeRoute):
+    """The description as a page."""
+
+    name = "docs"
+    content_type = "text/html; charset=utf-8"
+    operations = (
+        Operation(
+            method="GET",
+            summary="This reference, as a page",
+            replies=file_replies("The page.", "text/html", {"type": "string"}),
+            is_open=True,
+        ),
+    )
+
+    def answer(self, request: Request) -> Answer | Later:
+        """The page; its links are good beside its own address alone, so that a slash behind this is taken off."""
+        if request.path.endswith("/"):
+            return Answer(308, content_type="", headers=(("Location", "../docs"),))
+        return super().answer(request)

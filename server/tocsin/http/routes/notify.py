@@ -116,7 +116,7 @@ CLOUD_EVENT_PARAMETERS = names_of([OF_CLOUD_EVENT])
 BINARY_ATTRIBUTES = tuple(
     Parameter(
         name=f"ce-{name}",
-        summary=f"{name} of a CloudEvent in binary form, whose data is the body.",
+        summary=f"The attribute `{name}` of a CloudEvent in binary form, whose data is the body.",
         example=example,
         schema=CLOUD_EVENT_SCHEMA["properties"][name],
         place="header",
