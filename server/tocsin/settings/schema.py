@@ -560,6 +560,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
             "keep_newest",
             "keep_newest_bytes",
             "remembered_evictions",
+            "ended_topics",
             "idempotency_window",
         ),
         *("idempotency_keys",),
