@@ -58,5 +58,7 @@ def lanes_answer_alike(ctx: Any, response: Any, case: Any) -> None:
     if case.method == "DELETE":
         return
     other = case.call(headers=OTHER_LANE)
+    if code_of(other) == "topic_ended":  # by the first of the two, it may be
+        return
     found = (other.status_code, code_of(other))
     assert found == (response.status_code, code_of(response)), f"by the other lane: {found}"

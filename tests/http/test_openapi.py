@@ -180,9 +180,13 @@ def test_description_is_compressed_and_known_again(hub: HubProcess) -> None:
 
 
 def test_description_is_for_everybody_and_says_what_credentials_are_taken(tmp_path: Path) -> None:
-    hub = HubProcess("--canary", "0", "--keys", KeyFile(tmp_path).path)
+    keys = KeyFile(tmp_path)
+    hub = HubProcess("--canary", "0", "--keys", keys.path, "--anonymous-subscribe", "*")
     document = hub.get("/openapi.json")
     hub.close()
+    assert {} in document["paths"]["/api/history"]["get"]["security"]
+    assert {} in document["paths"]["/api/session"]["get"]["security"]
+    assert {} not in document["paths"]["/api/ticket"]["post"]["security"]
     assert document["paths"]["/api/notify"]["post"]["security"] == [{"bearer": []}, {"cookie": []}]
     assert {"ticket": []} in document["paths"]["/events"]["get"]["security"]
     assert document["paths"]["/api/streams"]["get"]["security"] == [{"bearer": []}]

@@ -151,13 +151,15 @@ def _security(route: Route, operation: Operation, settings: Settings) -> list[Do
     """What credentials are taken: one of these; an empty one is none."""
     if operation.is_open:
         return []
-    is_for_all = not settings.has_authentication or (
-        not operation.is_for_operators
-        and bool(settings.anonymous_publish or settings.anonymous_subscribe)
-    )
+    for_everybody = {
+        "publish": bool(settings.anonymous_publish),
+        "subscribe": bool(settings.anonymous_subscribe),
+        "": True,
+    }
+    is_for_all = not settings.has_authentication or for_everybody.get(operation.needs, False)
     taken: list[Document] = [{}] if is_for_all else []
     taken.append({"bearer": []})
-    if not operation.is_for_operators:
+    if operation.needs != "admin":
         taken.append({"cookie": []})
     if route.takes_ticket and operation.method == "GET":
         taken.append({"ticket": []})

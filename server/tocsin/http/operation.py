@@ -101,7 +101,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         bodies: that it takes; none where a body means nothing.
         codes: of errors that are its own, beside those of its parameters.
         is_open: whether credentials aren't looked at, as everybody is answered.
-        is_for_operators: whether it needs the right `admin`.
+        needs: the right without which it is refused where there is authentication; `name` is any credentials, and empty
+            is nothing.
     """
 
     method: str
@@ -112,7 +113,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     bodies: tuple[Body, ...] = ()
     codes: tuple[str, ...] = ()
     is_open: bool = False
-    is_for_operators: bool = False
+    needs: Literal["publish", "subscribe", "admin", "name", ""] = "subscribe"
 
     @property
     def all_codes(self) -> Mapping[int, tuple[str, ...]]:

@@ -47,6 +47,7 @@ class HooksRoute(PublishRoute):
     operations = (
         Operation(
             method="POST",
+            needs="publish",
             summary="Publish what a service sends to its webhook",
             text="A mapping says what becomes of it. What the mapping doesn't find falls back; only what is no JSON is"
             " refused.",

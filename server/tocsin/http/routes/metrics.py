@@ -34,7 +34,7 @@ class MetricsRoute(Route):
             replies=(
                 Reply(summary="All of them.", shape={"type": "string"}, media_type="text/plain"),
             ),
-            is_for_operators=True,
+            needs="admin",
         ),
     )
     is_shared = False

@@ -321,6 +321,7 @@ class NotifyRoute(PublishRoute):
     operations = (
         Operation(
             method="POST",
+            needs="publish",
             summary="Publish an event, or a batch",
             text="A batch is published whole and in order, or not at all; `index` of an error says which event is at"
             f" fault. Whole numbers have {MAX_DIGITS} digits at most, as a double holds no more.",

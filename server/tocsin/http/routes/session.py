@@ -68,11 +68,13 @@ class SessionRoute(Route):
     operations = (
         Operation(
             method="GET",
+            needs="",
             summary="Who you are here, and what you may do",
             replies=(Reply(summary="Your rights.", shape=Rights),),
         ),
         Operation(
             method="POST",
+            needs="name",
             summary="Change a key or token for a session in a cookie",
             text="For the hub's own pages. The cookie is HttpOnly and `SameSite=Strict`.",
             replies=(
@@ -154,6 +156,7 @@ class TicketRoute(Route):
     operations = (
         Operation(
             method="POST",
+            needs="name",
             summary="Change a key or token for a ticket",
             text="A ticket is good for `GET /events` and `GET /api/history` alone, as the parameter `ticket`.",
             replies=(Reply(summary="The ticket.", shape=Ticket),),

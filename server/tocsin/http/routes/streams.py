@@ -79,7 +79,7 @@ class StreamsRoute(Route):
             summary="Who is connected",
             parameters=(AFTER, LIMIT),
             replies=(Reply(summary="A page of them.", shape=StreamsPage),),
-            is_for_operators=True,
+            needs="admin",
         ),
         Operation(
             method="DELETE",
@@ -88,7 +88,7 @@ class StreamsRoute(Route):
             parameters=(NUMBER,),
             replies=(Reply(summary="It was ended.", status=204),),
             codes=("not_found",),
-            is_for_operators=True,
+            needs="admin",
         ),
     )
     is_shared = False

@@ -57,6 +57,7 @@ class TopicsRoute(PublishRoute):
     operations = (
         Operation(
             method="POST",
+            needs="publish",
             summary="Publish a text",
             text="The body is the message, whatever else its `Content-Type` says; line ends behind it are cut off.",
             parameters=(OF_PATH, TYPE_OF_TEXT, FINAL_FLAG, IDEMPOTENCY_KEY, *BINARY_ATTRIBUTES),
