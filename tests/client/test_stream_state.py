@@ -52,6 +52,8 @@ def test_busy_comes_back_when_it_was_told_to_however_often() -> None:
         opened(state, b'retry: 4000\nevent: busy\ndata: {"reason": "full"}\n\n')
         assert state.wait_after("the stream ended") == 4.0
     assert told[-1] == State("waiting", "the hub is busy (full)", 4.0)
+    assert state.wait_after("refused") > 8  # it isn't there at all: that is no longer what it said
+    assert told[-1].reason == "refused"
 
 
 def test_asked_waits_are_bounded() -> None:

@@ -180,7 +180,7 @@ def test_hub_that_asks_for_a_key_is_examined_with_one(start_hub: StartHub, tmp_p
 
 
 def test_proxy_that_ends_silent_streams_is_told_how_not_to(start_hub: StartHub) -> None:
-    hub = start_hub("--canary", "0", "--heartbeat", "5")
+    hub = start_hub("--canary", "0", "--heartbeat", "60")
     with proxy_process(partial(DefaultNginx, location="proxy_read_timeout 1s;"), hub.port) as proxy:
         _, findings = doctor(proxy.url)
     assert wrong(findings) >= {"heartbeat"}
@@ -204,7 +204,6 @@ def test_what_is_no_hub_is_said() -> None:
         assert "to https://hub.example/" in doctor(server.url)[1]["reach"]["text"]
 
 
-@pytest.mark.parametrize("url", ["localhost:3000", "http://h/?x", "ftp://h"])
 class ModernNginx(Nginx):
     """nginx with the shipped file, TLS and HTTP/2."""
 
@@ -242,6 +241,7 @@ def test_tls_is_looked_through_and_http2_seen(start_hub: StartHub, tmp_path: Pat
     assert (only["check"], "certificate verify failed" in only["text"]) == ("reach", True)
 
 
+@pytest.mark.parametrize("url", ["localhost:3000", "http://h/?x", "ftp://h"])
 def test_address_that_is_none_is_one_line_and_code_2(url: str) -> None:
     code, out, error = refusal("doctor", url)
     assert (code, out, error.count("\n")) == (2, "", 1)

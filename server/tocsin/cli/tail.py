@@ -126,6 +126,8 @@ def tail(
         exit_for(error, "tail")
     except BrokenPipeError:
         _end_of_reader()
+    except OSError as error:  # of the output
+        fail(f"tail: {error.strerror}", FAILED)
 
 
 class Printer:

@@ -187,14 +187,15 @@ class StreamState:
         Attempts that fail one after the other make it wait twice as long each time, up to `MAX_BACKOFF_S`.
         """
         asked_s = why.retry_after_s if isinstance(why, TryAgain) else 0.0
-        if self._failures == 0 or self._busy:
+        busy, self._busy = self._busy, ""
+        if self._failures == 0 or busy:
             wait_s = self._retry_s * (1.0 if self._was_told_retry else random.uniform(0.5, 1.5))
         else:
             doublings = min(self._failures, 10)
             wait_s = min(self._retry_s * 2**doublings, MAX_BACKOFF_S) * random.uniform(0.5, 1.0)
         wait_s = max(wait_s, asked_s)
         self._failures += 1
-        reason = f"the hub is busy ({self._busy})" if self._busy else str(why)
+        reason = f"the hub is busy ({busy})" if busy else str(why)
         self._tell(State("waiting", reason, wait_s))
         return wait_s
 
