@@ -16,6 +16,7 @@ from tocsin.eventlog.entry import Entry
 from tocsin.eventlog.journal.sqlite import transfer
 from tocsin.eventlog.journal.sqlite.file import connect
 from tocsin.eventlog.kept_newest import KeptNewest
+from tocsin.eventlog.recent import Picking
 from tocsin.eventlog.retention import EVENT_BYTES, KeepRules, Left, Retention
 
 QUIET = Filter(["quiet/*"])
@@ -79,6 +80,24 @@ def test_what_a_lagging_reader_was_promised_does_not_change() -> None:
     assert [*(selection.seqs or ())] == [1, 2]
     assert [*(newest.selection(EVERYTHING, 8).seqs or ())] == [2, 7]
     assert newest.get(1) is None
+
+
+def test_event_that_is_picked_for_one_topic_counts_for_its_others() -> None:
+    newest = KeptNewest(1_000_000)
+    entries = [Entry(1, "b", "t", 0.0, b""), Entry(2, "a", "t", 0.0, b"", ("b",))]
+    newest.apply(entries, (), bytes=9, beyond_bytes=0)
+    picking = Picking(EVERYTHING, 1)
+    assert newest.pick(picking)
+    assert picking.seqs == {2}
+
+
+def test_what_left_the_history_since_it_was_picked_is_not_picked_again() -> None:
+    newest = KeptNewest(1_000_000)
+    newest.apply([Entry(seq, "a", "t", 0.0, b"") for seq in (1, 2, 3)], (), bytes=9, beyond_bytes=0)
+    picking = Picking(EVERYTHING, 2)
+    picking.take(3, "t", ("a",))
+    assert newest.pick(picking)
+    assert picking.seqs == {2, 3}
 
 
 # --- the file -------------------------------------------------------------------------------------

@@ -224,7 +224,7 @@ class RingMachine(RuleBasedStateMachine):
         gone = {(topic, entry.type) for entry in self.gone() for topic in entry.topics}
         if len(gone) <= self.remembered:
             return self.first
-        return self.ring._evictions.forgotten
+        return self.ring._evictions.exact_from
 
 
 def matches(filter: Filter, entry: Entry) -> bool:

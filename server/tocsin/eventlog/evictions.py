@@ -47,8 +47,9 @@ class Evictions:
         """The newest evicted seq among the pairs that aren't remembered."""
         self._newest = 0
         self._is_in_order = True  # so that who looks at the newest pairs first knows where to stop
+        self._late: Evictions | None = None  # of those that were kept longer, in no order
         self._limit = limit
-        self._pairs: dict[tuple[str, str], int] = {}  # in the order of their seq, but for late ones
+        self._pairs: dict[tuple[str, str], int] = {}  # in the order of their seq
         self._topics: dict[str, int] = {}  # the newest of the pairs of a topic, and of a type
         self._types: dict[str, int] = {}
         self._names = SortedNames(self._topics)
@@ -82,17 +83,24 @@ class Evictions:
 
     def remember_late(self, gone: Sequence[Gone]) -> None:
         """Note these, which were kept longer than others that came after them."""
-        known, fresh = self._pairs, []
+        if not gone:
+            return
+        if self._late is None:
+            self._late = Evictions(self._limit)
+            self._late._is_in_order = False
+        self._late._remember_in_any_order(gone)
+
+    def _remember_in_any_order(self, gone: Sequence[Gone]) -> None:
+        known, topics, types, fresh = self._pairs, self._topics, self._types, []
         for entry in gone:
             seq = entry.seq
             for topic in (entry.topic, *entry.more_topics):
-                pair = (topic, entry.type)
-                if topic not in self._topics:
+                if topic not in topics:
                     fresh.append(topic)
-                self._is_in_order = False
+                pair = (topic, entry.type)
                 known[pair] = max(seq, known.pop(pair, 0))
-                self._topics[topic] = max(seq, self._topics.get(topic, 0))
-            self._types[entry.type] = max(seq, self._types.get(entry.type, 0))
+                topics[topic] = max(seq, topics.get(topic, 0))
+            types[entry.type] = max(seq, types.get(entry.type, 0))
             self._newest = max(self._newest, seq)
         if fresh:
             self._names.add(fresh)
@@ -102,7 +110,15 @@ class Evictions:
     @property
     def last(self) -> int:
         """The newest evicted seq; 0 before any eviction."""
-        return max(self._newest, self.forgotten)
+        late = self._late.last if self._late is not None else 0
+        return max(self._newest, self.forgotten, late)
+
+    @property
+    def exact_from(self) -> int:
+        """The cursor from which on it is known exactly what was evicted after it."""
+        return (
+            max(self.forgotten, self._late.forgotten) if self._late is not None else self.forgotten
+        )
 
     def distrust(self) -> None:
         """Noting was cut off, and is about to be done again."""
@@ -110,14 +126,21 @@ class Evictions:
 
     def newest(self, topic: str, type: str) -> int:
         """The newest evicted seq of this pair; 0 if it isn't remembered. Any thread may ask."""
-        return self._pairs.get((topic, type), 0)
+        newest = self._pairs.get((topic, type), 0)
+        return max(newest, self._late.newest(topic, type)) if self._late is not None else newest
 
     def has_lost(self, cursor: int, filter: Filter) -> bool:
         """Whether an event that `filter` lets through was evicted after `cursor`.
 
-        Exact where `cursor` is not below `forgotten`; there it says yes.
+        Exact where `cursor` is not below `exact_from`; there it says yes.
         """
         if cursor < self.forgotten:
+            return True
+        if (
+            self._late is not None
+            and cursor < self._late.last
+            and self._late.has_lost(cursor, filter)
+        ):
             return True
         if not filter.asks_for_topics:
             newest = self._types
@@ -145,8 +168,13 @@ class Evictions:
         if cursor < self.forgotten or len(self._topics) > most:
             return None
         if filter.asks_for_topics:
-            return list(self._topics_after(cursor, filter))
-        return [topic for topic, seq in self._topics.items() if seq > cursor]
+            topics = list(self._topics_after(cursor, filter))
+        else:
+            topics = [topic for topic, seq in self._topics.items() if seq > cursor]
+        if self._late is not None and cursor < self._late.last:
+            late = self._late.topics_after(cursor, filter, most)
+            return None if late is None else list(dict.fromkeys(topics + late))
+        return topics
 
     def _topics_after(self, cursor: int, filter: Filter) -> Iterator[str]:
         """The topics that `filter` asks for and that an event was evicted of after `cursor`."""
@@ -179,8 +207,8 @@ class Evictions:
         newest = oldest[-1][1] if self._is_in_order else max([seq for _, seq in oldest])
         self.forgotten = max(self.forgotten, newest)
         for (topic, type), seq in oldest:
-            # They go in the order of their seq, so the newest of a topic or type is its last pair. Of late ones
-            # older pairs may be left: `forgotten` is beyond those.
+            # They go in the order of their seq, so the newest of a topic or type is its last pair. Where they are in
+            # no order older pairs may be left: `forgotten` is beyond those.
             if self._topics.get(topic) == seq:
                 del self._topics[topic]
             if self._types.get(type) == seq:
@@ -190,4 +218,4 @@ class Evictions:
 
     def __len__(self) -> int:
         """How many pairs are remembered."""
-        return len(self._pairs)
+        return len(self._pairs) + (len(self._late) if self._late is not None else 0)

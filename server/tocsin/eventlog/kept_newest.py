@@ -174,19 +174,20 @@ class KeptNewest:
     def pick(self, picking: Picking) -> bool:
         """Give `picking`, which has what is newer, the newest entries of each topic; whether all were looked at."""
         filter = picking.filter
+        # Some may have left the history since they were picked, and are counted.
+        known = {seq for seq in picking.seqs if seq in self._entries}
         names = None if filter.types else self._index.topics_of(filter, PICKED_TOPICS)
         if names is not None:
             for name in names:
                 left = picking.per_topic - picking.counts.get(name, 0)
                 if left > 0:
                     newest = self._index.newest_of(name, picking.per_topic, 0)
-                    # Some may have left the history since they were picked.
-                    picking.take_newest(name, [s for s in newest if s not in picking.seqs][-left:])
+                    picking.take_newest(name, [seq for seq in newest if seq not in known][-left:])
             return True
         for looks, entry in enumerate(self._below(1 << 62, filter, SCAN_LIMIT)):
             if looks == NEWEST_LIMIT:
                 return False
-            if entry.seq not in picking.seqs:
+            if entry.seq not in known:
                 picking.take(entry.seq, entry.type, entry.topics)
         return True
 

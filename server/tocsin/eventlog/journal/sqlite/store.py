@@ -318,7 +318,7 @@ class Store:
                 + ", ".join(["(?, ?, ?)"] * len(some)),
                 values,
             )
-        self.forgotten = max(self.forgotten, evictions.forgotten)
+        self.forgotten = max(self.forgotten, evictions.exact_from)
         text = db.execute(
             "SELECT json_group_array(json_array(place, seq, topic, type)) FROM"
             " (SELECT * FROM evicted WHERE place > ? ORDER BY place LIMIT ?)",
