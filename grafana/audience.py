@@ -177,6 +177,25 @@ HISTORY: list[Panel] = [
         height=6,
     ),
     Lines(
+        "What stays of topics though the history moved on?",
+        "Events that keep_newest keeps, what they count of keep_newest_bytes, and how many a second are let go because"
+        " all are more than that: their clients are told of a gap. Raise it, or keep fewer of each topic.",
+        [
+            Query("max by (instance) (tocsin_kept_newest_events{*})", "events, {{instance}}"),
+            Query(
+                "100 * max by (instance) (tocsin_kept_newest_bytes{*} / (tocsin_kept_newest_limit_bytes{*} > 0))",
+                "% of the bytes, {{instance}}",
+            ),
+            Query(
+                "sum by (instance) (rate(tocsin_kept_newest_evicted_total{*}[*]))",
+                "let go a second, {{instance}}",
+            ),
+        ],
+        "short",
+        width=24,
+        height=6,
+    ),
+    Lines(
         "How full is the window in memory?",
         "Events and bytes of the history that are in memory, each as a share of its limit. What is behind them is read"
         " from the journal, where there is one: see the panels beside and below.",
