@@ -163,7 +163,6 @@ PUBLISH: list[Panel] = [
         " event loop (row Process).",
         quantiles("tocsin_publish_duration_seconds", 0.5, 0.95, 0.99),
         "s",
-        width=12,
     ),
     Lines(
         "How large are events?",
@@ -171,7 +170,16 @@ PUBLISH: list[Panel] = [
         " rather than the thing.",
         quantiles("tocsin_event_size_bytes", 0.5, 0.99),
         "bytes",
-        width=12,
+    ),
+    Lines(
+        "How many topics end?",
+        "Topics that a final event ended a second, and how many of them are remembered: nothing is taken for those. When that"
+        " reaches ended_topics, the oldest are open again.",
+        [
+            Query("max(rate(tocsin_topics_ended_total{*}[*]))", "ended a second"),
+            Query("max(tocsin_ended_topics{*})", "remembered"),
+        ],
+        "short",
     ),
 ]
 
