@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -376,3 +377,29 @@ async def test_many_streams_of_one_topic_all_end() -> None:
         await eventually(lambda: not server.hub.streams)
         assert server.hub.counters.closed["ended"] == 120
         assert len(server.hub._fan_out) == 0
+
+
+async def test_ended_topic_is_read_from_the_journal_after_a_restart(tmp_path: Path) -> None:
+    file = {"journal": f"sqlite:{tmp_path / 'journal.db'}", "window_events": 2}
+    async with serving(**file) as server:
+        kept = await published(server, *[{"topic": "jobs/1"}] * 50)
+        kept += await published(server, {"topic": "jobs/1", "final": True})
+        await published(server, *[{"topic": "other"}] * 5)
+    async with serving(**file) as server:
+        whole = ["connection", *[f"step {id}" for id in kept], f"end jobs/1 {kept[-1]}"]
+        stream = await StreamClient.open(server, JOB)
+        assert brief(await stream.read_to_end()) == whole
+        stream = await StreamClient.open(server, JOB, **{"Last-Event-ID": kept[9]})
+        assert brief(await stream.read_to_end()) == ["connection", *whole[11:]]
+        stream = await StreamClient.open(server, JOB + "&last_per_topic=1")
+        assert brief(await stream.read_to_end()) == ["connection", *whole[-2:]]
+        stream = await StreamClient.open(server, JOB + "&type=other")
+        assert brief(await stream.read_to_end()) == ["connection", whole[-1]]
+        back = await StreamClient.open(server, JOB, **{"Last-Event-ID": kept[-1]})
+        assert back.status == 204
+        status, refused = await send(server, {"topic": "jobs/1"})
+        assert (status, refused["code"]) == (409, "topic_ended")
+        poller = Poller(server)
+        page = await poller.page(f"topic=jobs/1&after={kept[40]}&wait=60")
+        assert (ids(page), page["ended"]) == (kept[41:], True)
+        poller.close()
