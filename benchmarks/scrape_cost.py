@@ -23,7 +23,7 @@ from tornado.iostream import IOStream
 from tocsin import Hub, Settings
 from tocsin.core.filters import EVERYTHING
 from tocsin.http.access_log import AccessLog
-from tocsin.ops.metrics import make_registry
+from tocsin.ops.metrics import Source, make_registry
 
 SCRAPES = 50
 
@@ -61,7 +61,7 @@ async def scrape(clients: int) -> None:
     await hub.start()
     listener, child = connect(clients)
     await open_streams(hub, listener, clients)
-    registry = make_registry(hub, AccessLog().counts, AccessLog().lanes)
+    registry = make_registry(Source(hub, AccessLog().counts, AccessLog().lanes))
     for state in ("live", "lagging"):
         times_ms = []
         for _ in range(SCRAPES):

@@ -17,12 +17,14 @@ CLIENTS: list[Panel] = [
             Query("sum by (instance) (tocsin_polls{*})", "long polls of {{instance}}"),
         ],
         "short",
+        alerts=("TocsinMassDisconnect",),
     ),
     Lines(
         "Who comes, for the first time or back again?",
         "Streams opened a second. Many that resume without a deploy: something between hub and clients cuts streams.",
         rates("tocsin_streams_opened_total", "kind"),
         "cps",
+        alerts=("TocsinReconnectStorm",),
     ),
     Lines(
         "Why do streams end?",
@@ -41,6 +43,7 @@ CLIENTS: list[Panel] = [
             Query("sum(rate(tocsin_polls_refused_total{*}[*]))", "long polls"),
         ],
         "cps",
+        alerts=("TocsinStreamsRefused",),
     ),
     Heatmap(
         "How long do streams last?",
@@ -62,11 +65,15 @@ CLIENTS: list[Panel] = [
 SLOW_CLIENTS: list[Panel] = [
     Lines(
         "How many clients lag?",
-        "Streams behind the newest event: their socket didn't take all. A few for moments is normal; many for long is"
-        " the network, or more events than clients can read.",
-        [Query("sum by (instance) (tocsin_lagging_clients{*})", "{{instance}}")],
+        "Streams behind the newest event: their socket didn't take all. A few for moments is normal. Those without an"
+        " event for over ten seconds, and many of them for long, are the network, or more events than clients can read.",
+        [
+            Query("sum by (instance) (tocsin_lagging_clients{*})", "{{instance}}"),
+            Query("sum by (instance) (tocsin_lagging_long_clients{*})", "over 10 s, {{instance}}"),
+        ],
         "short",
         width=12,
+        alerts=("TocsinClientsLag",),
     ),
     Lines(
         "How far behind is the slowest?",
@@ -91,6 +98,7 @@ SLOW_CLIENTS: list[Panel] = [
         ],
         "cps",
         width=12,
+        alerts=("TocsinSlowClientsCut",),
     ),
     Lines(
         "Who leaves before an event reaches them?",
@@ -112,10 +120,11 @@ HISTORY: list[Panel] = [
     ),
     Lines(
         "What share of returns is told of a gap?",
-        "Above 5 % for a quarter of an hour TocsinReplayGaps fires. Compare how long clients are away with how far"
+        "Above 5 % for five minutes TocsinReplayGaps fires. Compare how long clients are away with how far"
         " the history reaches.",
         [share('tocsin_resumes_total{*,outcome="gap"}', "tocsin_resumes_total{*}", "with a gap")],
         "percentunit",
+        alerts=("TocsinReplayGaps",),
         highest=1,
         empty="nobody came back",
     ),
@@ -214,6 +223,14 @@ HISTORY: list[Panel] = [
         width=12,
     ),
     Lines(
+        "How many events are read behind the window?",
+        "Events a second that the journal gave for streams and pages, as they had left the window in memory. Much of it"
+        " for long: a larger window (window_events) would spare the disk.",
+        [Query("sum by (instance) (rate(tocsin_history_read_events_total{*}[*]))", "{{instance}}")],
+        "ops",
+        width=12,
+    ),
+    Lines(
         "Who waits for the journal?",
         "Streams whose next events left the window, and are read from the journal. After an outage of many clients a"
         " peak is right; many for long means that the disk is slow, or the window too small for how clients return.",
@@ -240,6 +257,7 @@ HISTORY: list[Panel] = [
             )
         ],
         "short",
-        width=12,
+        width=24,
+        height=6,
     ),
 ]

@@ -11,13 +11,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from grafana.audience import CLIENTS, HISTORY, SLOW_CLIENTS
-from grafana.inside import HTTP, PROCESS
+from grafana.inside import HTTP, JOURNAL, PROCESS, RIGHTS
 from grafana.panel import DATASOURCE, Json, Panel, Query
 from grafana.traffic import DELIVERY, OVERVIEW, PUBLISH
 
 FILE = Path(__file__).parent / "dashboards" / "tocsin.json"
 
 COLUMNS = 24
+
+RUNBOOKS = "https://example.com/tocsin/monitoring.md"
+"""Where docs/monitoring.md is to be read: `tocsin monitoring` puts the operator's own address there."""
 
 GRAFANAS_MARKS: Json = {
     "name": "Annotations & Alerts",
@@ -38,6 +41,8 @@ ROWS: dict[str, tuple[bool, list[Panel]]] = {
     "Slow clients": (False, SLOW_CLIENTS),
     "Replay and history": (False, HISTORY),
     "HTTP": (False, HTTP),
+    "Journal and nodes": (False, JOURNAL),
+    "Rights and limits": (False, RIGHTS),
     "Process": (False, PROCESS),
 }
 """Title to whether it is open, and its panels. Grafana asks nothing for a row that is closed."""
@@ -70,7 +75,7 @@ def dashboard() -> Json:
 def panels() -> Iterator[Json]:
     """All rows and panels in their places. A closed row holds its panels."""
     top = 0
-    numbers = iter(range(1, 1_000))
+    numbers = iter(range(1, 1_000))  # of rows; panels have theirs
     for title, (is_open, members) in ROWS.items():
         row = {
             "id": next(numbers),
@@ -80,7 +85,7 @@ def panels() -> Iterator[Json]:
             "gridPos": {"x": 0, "y": top, "w": COLUMNS, "h": 1},
         }
         placed = [
-            {"id": next(numbers), **panel.to_json(), "gridPos": place}
+            {**panel.to_json(), "gridPos": place}
             for panel, place in zip(members, places(members, top + 1), strict=True)
         ]
         yield row | {"panels": [] if is_open else placed}
@@ -116,6 +121,16 @@ def variables() -> Iterator[Json]:
         "multi": False,
         "includeAll": False,
         **always,
+    }
+    yield {
+        "name": "runbooks",
+        "label": "Where the runbook is",
+        "type": "constant",
+        "query": RUNBOOKS,
+        "current": {"selected": False, "text": RUNBOOKS, "value": RUNBOOKS},
+        **always,
+        "hide": 2,  # it is no choice
+        "skipUrlSync": True,
     }
     choices = {
         "job": ("Job", "label_values(tocsin_build_info, job)"),
@@ -167,7 +182,7 @@ def marks() -> Iterator[Json]:
     yield _mark(
         "Alerts",
         "red",
-        Query('ALERTS{alertname=~"Tocsin.+",alertstate="firing"}'),
+        Query('ALERTS{alertname=~"Tocsin.+",alertstate="firing",job=~"$job"}'),
         "{{alertname}} {{instance}}",
         "severity",
     )

@@ -94,11 +94,14 @@ class Lines(Panel):
     stacked: bool = False
     highest: float | None = None
     """Where the axis ends; None is up to the data."""
+    lowest: float | None = 0
+    """Where it begins; the same."""
 
     kind = "timeseries"
 
     def _defaults(self) -> Json:
         top = {} if self.highest is None else {"max": self.highest}
+        bottom = {} if self.lowest is None else {"min": self.lowest}
         custom = {
             "drawStyle": "line",
             "lineInterpolation": "linear",
@@ -113,7 +116,7 @@ class Lines(Panel):
             "axisPlacement": "auto",
             "scaleDistribution": {"type": "linear"},
         }
-        return {"min": 0, **top, "links": self._links(), "color": PALETTE, "custom": custom}
+        return {**bottom, **top, "links": self._links(), "color": PALETTE, "custom": custom}
 
     def _links(self) -> list[Json]:
         """From a hub's line to that hub's page."""

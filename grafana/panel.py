@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 Json = dict[str, Any]
 """An object of the dashboard's JSON."""
@@ -39,7 +40,12 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """A drawing without its place. `steps` are thresholds: a colour, and the value it begins at."""
+    """A drawing without its place.
+
+    Args:
+        steps: thresholds: a colour, and the value it begins at.
+        alerts: the rules that fire on what it shows; it links to what is to be done then.
+    """
 
     title: str
     description: str
@@ -49,18 +55,26 @@ class Panel:
     height: int = 8
     empty: str = "no data yet"
     steps: Mapping[str, float | None] = field(default_factory=lambda: {"green": None})
+    alerts: Sequence[str] = ()
 
     kind = ""
     format = "time_series"
     instant = False
 
+    @property
+    def id(self) -> int:
+        """A number of its own that stays when panels move: alerts link to it."""
+        return crc32(self.title.encode()) % 1_000_000 + 1_000
+
     def to_json(self) -> Json:
-        """The panel, without `id` and `gridPos`."""
+        """The panel, without `gridPos`."""
         return {
+            "id": self.id,
             "type": self.kind,
             "title": self.title,
             "description": self.description,
             "datasource": DATASOURCE,
+            "links": [_runbook(alert) for alert in self.alerts],
             "targets": [self._target(query, "ABCDEF"[n]) for n, query in enumerate(self.queries)],
             "fieldConfig": {
                 "defaults": {
@@ -100,3 +114,12 @@ class Panel:
     def _options(self) -> Json:
         """The options of this kind of panel."""
         raise NotImplementedError
+
+
+def _runbook(alert: str) -> Json:
+    """A link to the paragraph that says what to do."""
+    return {
+        "title": f"What to do: {alert}",
+        "url": f"${{runbooks}}#{alert.lower()}",
+        "targetBlank": True,
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana.kinds import Gauge, Heatmap, Lines, Stat, Trend
 from grafana.panel import Panel, Query
-from grafana.queries import buckets, quantiles, rates, share
+from grafana.queries import buckets, counted, quantiles, rates, share
 
 IN_TIME = share(
     'tocsin_delivery_latency_seconds_bucket{*,le="0.25"}',
@@ -15,8 +15,9 @@ IN_TIME = share(
 OVERVIEW: list[Panel] = [
     Stat(
         "Do clients get their events in time?",
-        "The share of live deliveries that reached their socket within 250 ms of the event's acceptance; the"
-        " objective is 99.9 %. Where it is less, look at the row Delivery, then at the event loop (row Process).",
+        "The share of deliveries that reached their socket within 250 ms of the event's receipt, those to clients that"
+        " lag too; the objective is 99.9 %. Where it is less, look at the row Delivery, then at Slow clients and at the"
+        " event loop (row Process).",
         [IN_TIME],
         "percentunit",
         empty="nothing delivered",
@@ -31,11 +32,8 @@ OVERVIEW: list[Panel] = [
         " cut as too slow: they lose nothing if they come back in time. Where gaps are told, look at the row"
         " Replay and history; a larger history helps.",
         [
-            Query("round(sum(increase(tocsin_gaps_total{*}[$__range])))", "gaps told"),
-            Query(
-                'round(sum(increase(tocsin_streams_closed_total{*,reason="slow"}[$__range])))',
-                "cut as too slow",
-            ),
+            counted("tocsin_gaps_total{*}", "gaps told"),
+            counted('tocsin_streams_closed_total{*,reason="slow"}', "cut as too slow"),
         ],
         "short",
         words={"none": (None, 0)},
@@ -43,32 +41,37 @@ OVERVIEW: list[Panel] = [
         colour="background",
         decimals=0,
         width=6,
+        alerts=("TocsinEventsLost",),
     ),
     Stat(
         "Does it work end to end?",
-        "Whether the hub's own canary, an event published and received over a real connection, came back within"
-        " its last three runs, on every hub. Where it says no, publish an event by hand and read it with curl.",
+        "On what share of the hubs the canary, an event published and received over a real connection, came back"
+        " within its last three runs. A hub that isn't up counts as one where it did not. Where it isn't all of them,"
+        " publish an event by hand and read it with curl.",
         [
             Query(
-                "max((time() - tocsin_canary_last_success_timestamp_seconds{*})"
-                " / (tocsin_canary_interval_seconds{*} > 0))",
-                "canary",
+                "(sum(tocsin_canary_age_seconds{*} <= bool (3 * tocsin_canary_interval_seconds{*} + 5)"
+                " and tocsin_canary_interval_seconds{*} > 0) or vector(0))"
+                " / (count(up{*}) - (count(tocsin_canary_interval_seconds{*} == 0) or vector(0)) > 0)",
+                "of the hubs",
             )
         ],
-        "none",
+        "percentunit",
         empty="the canary is off",
-        words={"yes": (None, 3), "no": (3, None)},
-        steps={"green": None, "red": 3},
+        words={"yes": (1, 1)},
+        steps={"red": None, "green": 1},
         colour="background",
+        decimals=0,
         width=6,
+        alerts=("TocsinCanaryFailing",),
     ),
     Stat(
         "Is any alert firing?",
-        "Tocsin's alerts that fire now, on any hub. Their names and what to do are in Prometheus under /alerts and"
+        "Tocsin's alerts that fire now, of the jobs chosen. Their names and what to do are in Prometheus under /alerts and"
         " in docs/monitoring.md.",
         [
             Query(
-                'count(ALERTS{alertname=~"Tocsin.+",alertstate="firing"}) or vector(0)',
+                'count(ALERTS{alertname=~"Tocsin.+",alertstate="firing",job=~"$job"}) or vector(0)',
                 "firing",
             )
         ],
@@ -86,6 +89,7 @@ OVERVIEW: list[Panel] = [
         [Query("sum(up{*})", "up"), Query("count(up{*})", "known")],
         "none",
         steps={"red": None, "green": 1},
+        alerts=("TocsinDown", "TocsinAbsent"),
     ),
     Trend(
         "How many clients are connected?",
@@ -102,10 +106,12 @@ OVERVIEW: list[Panel] = [
         [Query("max(tocsin_clients{*} / tocsin_clients_limit{*})", "of the limit")],
         "percentunit",
         steps={"green": None, "orange": 0.8, "red": 0.95},
+        alerts=("TocsinClientsNearLimit",),
     ),
     Trend(
         "How many events come in?",
-        "Events accepted a second. Where it is less than publishers send, look at what is refused (row Publish).",
+        "Events accepted a second, each by one hub. Where it is less than publishers send, look at what is refused (row"
+        " Publish).",
         [Query("sum(rate(tocsin_events_published_total{*}[*]))", "events")],
         "ops",
     ),
@@ -186,7 +192,7 @@ PUBLISH: list[Panel] = [
 DELIVERY: list[Panel] = [
     Lines(
         "Is the objective kept?",
-        "The share of live deliveries within 250 ms, and the objective that the alerts measure against"
+        "The share of deliveries within 250 ms, and the objective that the alerts measure against"
         " (tocsin:delivery_objective:ratio in rules.yml). Below the line the error budget is being spent.",
         [
             IN_TIME,
@@ -195,10 +201,25 @@ DELIVERY: list[Panel] = [
         "percentunit",
         highest=1,
         empty="nothing delivered",
+        alerts=(
+            "TocsinDeliverySlowFastBurn",
+            "TocsinDeliverySlowSlowBurn",
+            "TocsinDeliverySlowDayBurn",
+            "TocsinDeliverySlowThreeDayBurn",
+        ),
+    ),
+    Lines(
+        "How much of the error budget is left?",
+        "What may still be late of the deliveries of 30 days, as far back as Prometheus keeps: 100 % is all of it. At 0"
+        " the objective is missed, below it by how much: put off what can wait, and look after what makes them late.",
+        [Query('job:tocsin_delivery_budget_left:ratio{job=~"$job"}', "{{job}}")],
+        "percentunit",
+        lowest=None,
+        empty="nothing delivered",
     ),
     Lines(
         "How late do events reach clients?",
-        "From an event's acceptance to its bytes in the client's socket, over all live deliveries. If only the 99 %"
+        "From an event's receipt to its bytes in the client's socket, over all deliveries. If only the 99 %"
         " line is high, few clients or bursts are late; if the median is, the hub is overloaded.",
         quantiles("tocsin_delivery_latency_seconds", 0.5, 0.95, 0.99),
         "s",
@@ -230,11 +251,11 @@ DELIVERY: list[Panel] = [
     ),
     Lines(
         "How many clients is an event for?",
-        "The mean number of open streams whose filter took an event. Deliveries are this times the events.",
+        "The mean number of open streams, of all hubs, whose filter took an event. Deliveries are this times the events.",
         [
             share(
                 "tocsin_fanout_recipients_sum{*}",
-                "tocsin_fanout_recipients_count{*}",
+                "tocsin_events_published_total{*}",
                 "clients an event",
             )
         ],
@@ -243,8 +264,8 @@ DELIVERY: list[Panel] = [
     ),
     Lines(
         "How many events are for nobody?",
-        "The share of events that no open stream's filter took. If it should be none, compare the topics that are"
-        " published with those that are subscribed to.",
+        "The share of events that no open stream of a hub took; where hubs share a log, the mean over them. If it should"
+        " be none, compare the topics that are published with those that are subscribed to.",
         [
             share(
                 'tocsin_fanout_recipients_bucket{*,le="0.0"}',
@@ -270,13 +291,13 @@ DELIVERY: list[Panel] = [
         quantiles("tocsin_canary_latency_seconds", 0.5, 0.99),
         "s",
         empty="the canary is off",
+        width=12,
     ),
     Lines(
         "Do canary runs fail?",
         "Runs a second by outcome. Failed ones are logged with the reason; see TocsinCanaryFailing.",
         rates("tocsin_canary_runs_total", "outcome"),
         "ops",
-        width=24,
-        height=6,
+        width=12,
     ),
 ]

@@ -18,6 +18,11 @@ from typing import IO, Any
 from tests.patience import PATIENCE_S, wait_until
 from tests.tied import TIED
 
+LISTENS = (
+    r'^Tocsin listens at https?://\S+:(\d+)(?: |$)|"listens", "addresses": \["https?://[^"]+:(\d+)"'
+)
+"""What a hub says when it does: for people, or as JSON."""
+
 
 class HubProcess:
     """Starts on a free port, and is ready when the constructor returns. Its log goes to a file."""
@@ -31,7 +36,7 @@ class HubProcess:
         cwd: str | None = None,
     ) -> None:
         self._flags = flags
-        self._python = python
+        self.python = python
         self._cwd = cwd
         self._env = {k: v for k, v in os.environ.items() if not k.startswith("TOCSIN_")} | (
             env or {}
@@ -139,7 +144,7 @@ class HubProcess:
         seen = len(self.log())
         command = [
             *TIED,
-            self._python,
+            self.python,
             "-m",
             "tocsin",
             "serve",
@@ -150,14 +155,14 @@ class HubProcess:
         process = subprocess.Popen(
             command, stdout=self._log, stderr=self._log, text=True, env=self._env, cwd=self._cwd
         )
-        address = re.compile(r"^Tocsin listens at https?://\S+:(\d+)(?: |$)", re.MULTILINE)
+        address = re.compile(LISTENS, re.MULTILINE)
         wait_until(
             lambda: address.search(self.log()[seen:]) or process.poll() is not None,
             what="tocsin serve",
         )
         found = address.search(self.log()[seen:])
         assert found, f"tocsin serve did not start: {self.log()[seen:]}"
-        self.port = int(found[1])
+        self.port = int(found[1] or found[2])
         return process
 
 

@@ -56,7 +56,7 @@ from tocsin.http.tls import tls_of
 from tocsin.http.tornado_lane import rules
 from tocsin.hub.hub import Hub
 from tocsin.ops.canary import Canary
-from tocsin.ops.metrics import make_scrape
+from tocsin.ops.metrics import Source, make_scrape
 from tocsin.ops.simulator import Simulator
 from tocsin.settings import RESERVED_DESCRIPTORS, Settings
 from tocsin.supervised import Worker
@@ -174,7 +174,8 @@ class Wiring:
 
     def _metrics(self, *, asks_for_rights: bool = False) -> Route:
         log = self._access_log
-        scrape = make_scrape(self._hub, log.counts, log.lanes)
+        source = Source(self._hub, log.counts, log.lanes, self._limits, self.authentication)
+        scrape = make_scrape(source)
         token = self._hub.settings.metrics_token
         return MetricsRoute(scrape, token, asks_for_rights=asks_for_rights)
 
@@ -269,6 +270,7 @@ class Server:
             self._count_refused,
             max_header_bytes=self._settings.max_header_bytes,
             keep_alive_s=self._settings.keep_alive,
+            loop_lag=self.hub.loop_lag,
             end_of_turn=self.hub.end_of_turn,
         )
 
@@ -455,7 +457,7 @@ def _of_worker(settings: Settings, worker: Worker) -> Settings:
 def _tell_started(server: Server) -> None:
     """Say that the hub runs, and where: on standard output, in the log, and to the service manager."""
     settings = server.hub.settings
-    print(greeting(server.hosts, server.addresses), flush=True)
+    print(greeting(server.hosts, server.addresses, settings.log_format), flush=True)
     shown = " ".join(server.addresses)
     extra: dict[str, object] = {"address": shown, "clients_limit": server.hub.clients_limit}
     if server.metrics_port:

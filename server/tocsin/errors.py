@@ -46,6 +46,7 @@ CODES: dict[str, Code] = {
     "invalid_after": Code(400, "`after` is not a number in its range"),
     "invalid_before": Code(400, "`before` is no id"),
     "invalid_final": Code(400, "`final` is neither 0 nor 1"),
+    "invalid_sort": Code(400, "`sort` is not a word that is known"),
     "invalid_wait": Code(400, "`wait` is not a number in its range, or `after` is missing"),
     "invalid_number": Code(400, "`number` is not a number in its range"),
     "unauthorized": Code(401, "there are no credentials, or they are no good"),

@@ -18,7 +18,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 MAX_WAITING = 10_000
 MAX_ALIKE_PER_S = 100
-"""Lines of one text a second: ten thousand clients that leave at once are one fact."""
+"""Lines of one text a second, unless the settings say otherwise: ten thousand clients that leave at once are one fact."""
 
 MAX_WARNINGS_A_MINUTE = 10
 """Warnings of one text a minute: most can be brought about by strangers, as often as they like."""
@@ -87,9 +87,10 @@ class ThreadedHandler(logging.Handler):
     One write for many lines: a thread that woke for each would fight the loop for the interpreter.
     """
 
-    def __init__(self, sink: TextIO) -> None:
+    def __init__(self, sink: TextIO, alike_per_s: int = MAX_ALIKE_PER_S) -> None:
         super().__init__()
         self._sink = sink
+        self._alike_per_s = alike_per_s
         self._waiting: deque[str] = deque()
         self._dropped = 0
         self._held = 0
@@ -116,7 +117,7 @@ class ThreadedHandler(logging.Handler):
             UNWRITTEN["alike"] += 1
             return
         self._alike[text] += 1
-        if self._alike[text] <= MAX_ALIKE_PER_S:
+        if self._alike[text] <= self._alike_per_s:
             self._queue(record)
         else:
             UNWRITTEN["alike"] += 1
@@ -132,7 +133,7 @@ class ThreadedHandler(logging.Handler):
 
     def holds_back(self, text: str) -> bool:
         """Whether one more line of `text` (with its logger's name) is held back; counts it if so."""
-        if self._alike[text] < MAX_ALIKE_PER_S or int(time.time()) != self._second:
+        if self._alike[text] < self._alike_per_s or int(time.time()) != self._second:
             return False
         self._alike[text] += 1
         RECORDS["info"] += 1
@@ -140,7 +141,7 @@ class ThreadedHandler(logging.Handler):
         return True
 
     def _say_what_was_held_back(self) -> None:
-        self._held += sum(max(n - MAX_ALIKE_PER_S, 0) for n in self._alike.values())
+        self._held += sum(max(n - self._alike_per_s, 0) for n in self._alike.values())
         self._alike.clear()
         if not (self._held or self._dropped) or len(self._waiting) >= MAX_WAITING:
             return  # nothing to say, or no room to say it yet: the counts wait
@@ -203,11 +204,35 @@ def is_wanted(log: logging.Logger, text: str) -> bool:
     return not _configured or not _configured[0].holds_back(log.name + text)
 
 
-def configure(level: str, form: str, audit_level: str = "warning") -> None:
-    """Send the log to standard error, from `level` up, as ``text`` or ``json``; that of the audit from `audit_level` up."""
+_every = 1
+
+
+def is_sampled(number: int) -> bool:
+    """Whether ordinary lines of `number` are written: of a client's number, so that it has all of its lines or none."""
+    return number % _every == 0
+
+
+def configure(
+    level: str,
+    form: str,
+    audit_level: str = "warning",
+    sampling: float = 1.0,
+    alike_per_s: int = MAX_ALIKE_PER_S,
+) -> None:
+    """Send the log to standard error.
+
+    Args:
+        level: from which up.
+        form: ``text`` or ``json``.
+        audit_level: the same as `level`, of the audit.
+        sampling: share of ordinary lines that are written, above 0 and up to 1.
+        alike_per_s: lines of one text that are written in a second.
+    """
+    global _every
+    _every = max(round(1 / sampling), 1)
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # nor the caller's line: a third of a record
-    handler = ThreadedHandler(sys.stderr)
+    handler = ThreadedHandler(sys.stderr, alike_per_s)
     handler.setFormatter(_json_formatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

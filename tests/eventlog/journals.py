@@ -21,6 +21,7 @@ from tocsin.eventlog.journal import (
     Committed,
     Deliver,
     EndedTopics,
+    Figures,
     Journal,
     MemoryJournal,
     Opening,
@@ -203,6 +204,7 @@ class ListJournal:
     """A journal whose commits take turns of the loop, and fail while its store is broken."""
 
     nodes = None
+    figures = Figures()
 
     def __init__(self, store: ListStore) -> None:
         self.history = ListHistory(store)

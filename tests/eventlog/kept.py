@@ -13,6 +13,7 @@ from tocsin.eventlog.journal import (
     Append,
     Committed,
     Deliver,
+    Figures,
     History,
     Nodes,
     Opening,
@@ -108,6 +109,7 @@ class KeptJournal:
     """
 
     nodes: Nodes | None = None
+    figures = Figures()
 
     def __init__(self, max_events: int = 0) -> None:
         self.kept = KeptHistory(1_000)

@@ -15,7 +15,7 @@ from tocsin.access.principal import EVERYBODY
 from tocsin.http.access_log import AccessLog
 from tocsin.http.request import Request
 from tocsin.http.routes.health import StatsRoute
-from tocsin.ops.metrics import HubCollector
+from tocsin.ops.metrics import HubCollector, Source
 
 
 def stats(hub: Hub) -> Any:
@@ -26,7 +26,7 @@ def stats(hub: Hub) -> Any:
 
 def metrics(hub: Hub) -> dict[str, float]:
     registry = CollectorRegistry()
-    registry.register(HubCollector(hub, AccessLog().counts, AccessLog().lanes))
+    registry.register(HubCollector(Source(hub, AccessLog().counts, AccessLog().lanes)))
     return {
         "".join([sample.name, *sample.labels.values()]): sample.value
         for family in registry.collect()

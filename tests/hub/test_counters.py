@@ -33,7 +33,7 @@ def test_histograms_are_settled_after_some_hundred_events() -> None:
 
 def test_source_nobody_foresaw_is_counted_as_other() -> None:
     counters = Counters()
-    counters.count_published([event("plugin")], sizes=[60], recipients=[2])
+    counters.count_accepted([event("plugin").draft])
     assert counters.published == {"api": 0, "simulation": 0, "other": 1}
 
 

@@ -137,7 +137,8 @@ async def test_no_stream_hears_the_canary_and_no_count_knows_it() -> None:
 
 def everything_counted(hub: Hub) -> dict[str, object]:
     """All numbers of the hub but those of the canary, of time passing, and of the log's lines."""
-    apart = ("canary_s", "canary_runs", "canary_last_success", "loop_lag_s", "_samples")
+    apart = {"canary_s", "canary_runs", "canary_last_success", "canary_since"}
+    apart |= {"loop_lag_s", "loop_stalled_s", "_samples"}
     counted = {
         name: (value.counts[:], value.sum) if hasattr(value, "counts") else str(value)
         for name, value in vars(hub.counters).items()

@@ -23,7 +23,8 @@ from tocsin import Hub
 from tocsin.app import Server, Wiring
 from tocsin.http.access_log import HANDLERS, MAX_LABELS, AccessLog
 from tocsin.http.routes.base import NotFound
-from tocsin.ops.metrics import CATALOGUE, HubCollector
+from tocsin.ops.metrics import CATALOGUE, HubCollector, Source
+from tocsin.ops.metrics.catalogue import DATED
 
 # The library has no types for these.
 parse_text: Callable[[str], Iterable[Metric]] = parser.text_string_to_metric_families
@@ -77,7 +78,7 @@ async def test_both_formats_say_the_same() -> None:
         await publish(server, 10)
         await eventually(lambda: server.hub.counters.delivered_live == 10)
         registry = CollectorRegistry()
-        registry.register(HubCollector(server.hub, AccessLog().counts, AccessLog().lanes))
+        registry.register(HubCollector(Source(server.hub, AccessLog().counts, AccessLog().lanes)))
         plain = series(parse_text(generate_latest(registry).decode()))
         modern = series(parse_openmetrics(encode_openmetrics(registry).decode()))
     assert plain == modern
@@ -111,6 +112,7 @@ def test_families_are_those_of_the_catalogue_and_the_library(start_hub: StartHub
     found = {f.name for f in parse_text(scrape(start_hub())) if f.name.startswith("tocsin_")}
     # The text format knows no info: it is a gauge with its suffix in the name.
     expected = {f.name if f.kind == "info" else f.stem for f in CATALOGUE}
+    expected |= {name.removesuffix("total") + "created" for name in DATED}
     assert found == expected
 
 

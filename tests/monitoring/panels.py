@@ -48,6 +48,7 @@ def replaced(expr: str, *instances: str, span: str = "60s", rate: str = RATE_INT
     chosen = "(" + "|".join(instance.replace(".", r"\\.") for instance in instances) + ")"
     values = {
         "$__rate_interval": rate,
+        "$__range_s": str(int(span[:-1])),
         "$__range": span,
         "$instance": chosen,
         "$job": "tocsin",

@@ -51,7 +51,11 @@ EMPTY_WHEN_IDLE = {
     "How many events does a return replay?",
     "How long may a client be away?",
     "How long does a commit take?",
+    "When does the next key expire?",
 }
+
+ELSEWHERE = {"When does the next key expire?"}
+"""Panels that the busy hub has nothing for; test_rights.py has."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,9 @@ def by_title(panel: dict[str, Any]) -> str:
     return str(panel["title"])
 
 
-@pytest.mark.parametrize("panel", panels(), ids=by_title)
+@pytest.mark.parametrize(
+    "panel", [each for each in panels() if each["title"] not in ELSEWHERE], ids=by_title
+)
 def test_panel_has_figures_under_load(scene: Scene, panel: dict[str, Any]) -> None:
     for target in panel["targets"]:
         samples = scene.ask(target["expr"], scene.busy)

@@ -7,13 +7,19 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
 import yaml
 
+from grafana.dashboard import RUNBOOKS
+from tests.monitoring.panels import panels
 from tests.prometheus_process import hurried
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config" / "prometheus"
+DASHBOARD = "http://localhost:3001/d/tocsin"
+"""That of `make monitor`."""
+
 TESTS = sorted((CONFIG / "tests").glob("*.yml"))
 
 
@@ -62,13 +68,37 @@ def test_every_alert_is_tested_past_its_threshold_and_in_a_blip(alert: str) -> N
 @pytest.mark.parametrize("alert", alerts())
 def test_every_alert_says_what_it_is_and_where_to_read_on(alert: str) -> None:
     rule = alerts()[alert]
-    assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+    annotations = rule["annotations"]
+    assert set(annotations) == {"summary", "description", "runbook_url", "dashboard_url"}
     assert rule["labels"]["severity"] in ("critical", "warning")
-    assert rule["annotations"]["runbook"] == f"docs/monitoring.md#{alert.lower()}"
-    headings = re.findall(r"^### (.+)\n\n(.+)", document(), re.MULTILINE)
-    paragraphs = [text for heading, text in headings if heading == alert]
-    assert len(paragraphs) == 1
-    assert len(paragraphs[0]) > 80
+    assert annotations["runbook_url"] == f"{RUNBOOKS}#{alert.lower()}"
+    headings = re.findall(r"^### (.+)\n\n(.+)\n\n- (.+)\n- (.+)\n- (.+)", document(), re.MULTILINE)
+    ((_, what, ask, sign, do),) = [found for found in headings if found[0] == alert]
+    assert len(what) > 80
+    assert re.match(r"\*\*Ask:\*\* .*`.+`", ask)  # a query, or a command
+    assert sign.startswith("**Sign:** ")
+    assert do.startswith("**Do:** ")
+
+
+@pytest.mark.parametrize("alert", alerts())
+def test_every_alert_leads_to_a_panel_that_leads_to_its_paragraph(alert: str) -> None:
+    base, _, number = alerts()[alert]["annotations"]["dashboard_url"].partition("?viewPanel=")
+    assert base == DASHBOARD
+    (panel,) = [panel for panel in panels() if str(panel["id"]) == number]
+    links = [link["url"] for link in panel["links"]]
+    assert f"${{runbooks}}#{alert.lower()}" in links
+
+
+def test_every_link_of_a_panel_leads_to_a_paragraph() -> None:
+    links = [link["url"] for panel in panels() for link in panel["links"]]
+    assert sorted(links) == sorted(f"${{runbooks}}#{alert.lower()}" for alert in alerts())
+
+
+def test_queries_of_the_paragraphs_can_be_asked() -> None:
+    text = document().partition("## What to do")[2]
+    for ask in re.findall(r"^- \*\*Ask:\*\* (.+)$", text, re.MULTILINE):
+        for query in re.findall(r"`((?:\w+ by|\w+\(|job:|tocsin_|process_)[^`]*)`", ask):
+            promql_parser.parse(query)
 
 
 def document() -> str:
@@ -89,7 +119,7 @@ def test_no_alert_is_tested_that_is_gone() -> None:
         ("hubs", "for: 2m", "for: 0m"),
         ("clients", "> 0.8", "> 0.79"),
         ("clients", "> 0.8", "> 0.81"),
-        ("delivery", "and tocsin_canary_interval_seconds > 0", ""),
+        ("delivery", "tocsin_canary_interval_seconds + 5", "tocsin_canary_interval_seconds + 4"),
         ("idle", "tocsin_journal_up == 0", "tocsin_journal_up >= 0"),
     ],
 )

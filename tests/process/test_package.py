@@ -57,6 +57,11 @@ def test_wheel_holds_the_package_the_front_end_and_the_types_marker(dist: Path) 
     names = set(zipfile.ZipFile(next(dist.glob("*.whl"))).namelist())
     assert {"tocsin/py.typed", "tocsin/hub/hub.py"} <= names
     assert {f"tocsin/frontend/{name}" for name in FRONTEND} <= names
+    assert {
+        "tocsin/monitoring/prometheus/rules.yml",
+        "tocsin/monitoring/grafana/dashboards/tocsin.json",
+        "tocsin/monitoring/monitoring.md",
+    } <= names
     assert all(name.startswith(("tocsin/", "tocsin-")) for name in names)
 
 
@@ -65,6 +70,15 @@ def test_sdist_holds_what_it_is_built_from(dist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE", "README.md", "server/tocsin/hub/hub.py"} <= names
     assert {f"frontend/{name}" for name in FRONTEND} <= names
+
+
+def test_monitoring_is_written_out_from_the_installed_wheel(
+    installed: HubProcess, tmp_path: Path
+) -> None:
+    command = [installed.python, "-m", "tocsin", "monitoring", str(tmp_path / "m")]
+    subprocess.run(command, check=True, cwd=tmp_path, timeout=60)
+    assert (tmp_path / "m" / "rules.yml").is_file()
+    assert (tmp_path / "m" / "grafana" / "dashboards" / "tocsin.json").is_file()
 
 
 def test_page_and_all_it_names_come_from_the_installed_wheel(installed: HubProcess) -> None:

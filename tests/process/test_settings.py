@@ -78,6 +78,8 @@ VALUES: dict[str, object] = {
     "metrics_listen": "[::1]:9100",
     "log_level": "error",
     "log_format": "json",
+    "log_sampling": 0.5,
+    "log_alike": 7,
 }
 
 # What some of them mean something with only.

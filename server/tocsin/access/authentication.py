@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import secrets
 import time
@@ -77,6 +78,12 @@ class Authentication:
     def now(self) -> float:
         """The Unix time."""
         return self._clock()
+
+    @property
+    def key_expires_in_s(self) -> float:
+        """Seconds until the next API key expires; 0 where none does."""
+        at = self._keys.next_expiry(self.now)
+        return 0.0 if at == math.inf else at - self.now
 
     # --- from credentials to a principal --------------------------------------------------------
 

@@ -126,6 +126,11 @@ class KeyTable:
         """Whether `principal`, which this table or an earlier one gave, is still one of its own."""
         return self._by_digest.get(principal.digest) is principal
 
+    def next_expiry(self, now: float) -> float:
+        """The Unix time at which a key expires next, after `now`; infinite where none does."""
+        times = [principal.expires_at for principal in self._by_digest.values()]
+        return min([at for at in times if at > now], default=math.inf)
+
     def __len__(self) -> int:
         return len(self._by_digest)
 

@@ -33,6 +33,7 @@ class TokenBuckets:
         self._full_at: OrderedDict[str, float] = (
             OrderedDict()
         )  # all that there is to know of a bucket
+        self._emptiest_full_at = 0.0
 
     def wait_s(self, name: str, now: float) -> float:
         """How long until the bucket of `name` holds a token; 0 where it does."""
@@ -43,8 +44,14 @@ class TokenBuckets:
         full_at = max(self._full_at.get(name, now), now)
         self._full_at[name] = full_at + tokens / self._rate
         self._full_at.move_to_end(name)
+        # All buckets fill at the same pace: the one that will be full last is the emptiest until another is to be later.
+        self._emptiest_full_at = max(self._emptiest_full_at, self._full_at[name])
         if len(self._full_at) > MAX_BUCKETS:
             self._full_at.popitem(last=False)
+
+    def used(self, now: float) -> float:
+        """How empty the emptiest bucket is: 0 is full, at 1 its publisher waits."""
+        return min(max((self._emptiest_full_at - now) / BURST_S, 0.0), 1.0)
 
     def __len__(self) -> int:
         return len(self._full_at)
@@ -70,6 +77,11 @@ class PublishLimits:
     def are_set(self) -> bool:
         """Whether anything is limited."""
         return any((*self._of_principal, *self._of_address))
+
+    def used(self, now: float) -> dict[str, float]:
+        """Of each limit that is set, by its setting, how much the one who publishes most uses of theirs: 0 to 1."""
+        limits = (*self._of_principal, *self._of_address)
+        return {limit[0]: limit[1].used(now) for limit in limits if limit}
 
     def check(self, principal: str, address: str, now: float) -> None:
         """Judge another publish.

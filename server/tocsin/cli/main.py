@@ -134,6 +134,7 @@ MODULES = {
     "doctor": "tocsin.cli.doctor.command",
     "journal": "tocsin.cli.journal",
     "key": "tocsin.cli.keys",
+    "monitoring": "tocsin.cli.monitoring",
     "publish": "tocsin.cli.publish",
     "tail": "tocsin.cli.tail",
     "token": "tocsin.cli.token",
@@ -176,7 +177,13 @@ def serve(config: str | None, **flags: object) -> None:
     settings = _load(config, flags)
     if worker and settings.process_count == 1:  # read again, and changed meanwhile
         raise SettingsError("processes: 1: allowed: more than 1, until the supervisor is restarted")
-    logs.configure(settings.log_level, settings.log_format, settings.audit_level)
+    logs.configure(
+        settings.log_level,
+        settings.log_format,
+        settings.audit_level,
+        settings.log_sampling,
+        settings.log_alike,
+    )
     ignored = service_links(os.environ)
     if ignored:
         text = "ignored: what Kubernetes makes of a Service named tocsin (enableServiceLinks)"

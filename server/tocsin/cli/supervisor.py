@@ -188,7 +188,7 @@ class Supervisor:
             await self._replace_all()
 
     def _tell_started(self) -> None:
-        print(greeting(self._hosts, self._addresses), flush=True)
+        print(greeting(self._hosts, self._addresses, self._settings.log_format), flush=True)
         shown = " ".join(self._addresses)
         ports = [port_of(sockets[0]) for sockets in self._metrics if sockets]
         extra: dict[str, object] = {"address": shown, "processes": len(self._children)}

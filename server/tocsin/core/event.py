@@ -153,6 +153,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
         traceparent: the trace it belongs to (W3C Trace Context), as it was sent; empty if none.
         key: the publisher's idempotency key; empty if none.
         final: whether it ends its topics: nothing is published on them after it.
+        received: Unix time at which the hub had it, in seconds, by which its delivery is timed; 0 where that isn't
+            known. No part of its record.
 
     Raises:
         InvalidInput: the type or a topic is malformed or reserved, a topic stands there twice, there are
@@ -168,6 +170,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     traceparent: str = ""
     key: str = ""
     final: bool = False
+    received: float = 0.0
 
     def __post_init__(self) -> None:
         check_type(self.type)

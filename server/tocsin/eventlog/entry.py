@@ -11,10 +11,18 @@ from tocsin.core.wire import encode_event
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One event in the ring: its seq, what filters ask about, and its encoded `block`.
+    """One event in the ring.
 
     That of a final event holds, behind it, what tells its readers that its topics have ended: so it comes to them
     wherever they read the event, live or replayed, and at no cost for other events.
+
+    Attributes:
+        seq: its place in the log.
+        topic, type, more_topics: what filters ask about.
+        time: Unix time in seconds that the journal gave it.
+        block: it, encoded.
+        received: Unix time in seconds that its deliveries are timed from, as far as it is known; else 0.
+        traceparent: the trace it belongs to; empty if none.
     """
 
     seq: int
@@ -23,6 +31,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     time: float
     block: bytes
     more_topics: tuple[str, ...] = ()
+    received: float = 0.0
+    traceparent: str = ""
 
     @classmethod
     def of(cls, event: Event) -> Entry:
@@ -31,7 +41,16 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         block = encode_event(draft.type, draft.data, str(event.id))
         if draft.final:
             block += encode_ends(draft.topics, str(event.id))
-        return cls(event.id.seq, draft.topic, draft.type, event.time, block, draft.more_topics)
+        return cls(
+            event.id.seq,
+            draft.topic,
+            draft.type,
+            event.time,
+            block,
+            draft.more_topics,
+            draft.received,
+            draft.traceparent,
+        )
 
     @classmethod
     def of_all(cls, events: Sequence[Event]) -> list[Entry]:
@@ -48,6 +67,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
                 if not draft.final
                 else _encode_final(draft, id),
                 draft.more_topics,
+                draft.received,
+                draft.traceparent,
             )
             for event, id in zip(events, id_texts([event.id for event in events]), strict=True)
             for draft in (event.draft,)

@@ -7,6 +7,7 @@ say whether a given stream lost something. It knows no clock (callers bring `now
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -140,6 +141,13 @@ class RingBuffer:
     def floor(self) -> int:
         """The newest evicted seq: a cursor here or above has lost nothing. 0 before any eviction."""
         return self.head - len(self)
+
+    def newest_before(self, time: float) -> int:
+        """The newest seq that is kept of events older than the Unix time `time`; the floor where there is none."""
+        at = bisect_left(
+            self._entries, time, self._start, key=lambda entry: cast(Entry, entry).time
+        )
+        return self.floor + at - self._start
 
     @property
     def oldest(self) -> Entry | None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
+from itertools import count
 
+import msgspec
+
+from tocsin.core.tracing import trace_of
 from tocsin.http.request import Request
-from tocsin.logs import is_wanted
+from tocsin.logs import is_sampled, is_wanted
 
 log = logging.getLogger("tocsin.access")
 
@@ -17,7 +22,7 @@ Labels = tuple[str, str, str]
 
 RequestCounts = Counter[Labels]
 
-MAX_LABELS = 160
+MAX_LABELS = 130
 """Combinations counted by name; odder ones count as `OTHER`. A bound by construction."""
 
 OTHER: Labels = ("other", "other", "other")
@@ -77,6 +82,26 @@ STATUSES = {code: str(code) for code in (200, 204, 304, 400, 404, 422)}
 LANES = ("fast", "tornado")
 
 
+SHOWN_PATH = 256
+SHOWN_AGENT = 128
+
+
+class Told(msgspec.Struct):
+    """What of an answer is logged: what was published, or why not."""
+
+    id: str | None = None
+    ids: Sequence[str] = ()
+    event: str = ""
+    topic: str = ""
+    topics: Sequence[str] = ()
+    duplicate: bool = False
+    code: str = ""
+    field: str = ""
+
+
+_decode_told = msgspec.json.Decoder(Told).decode
+
+
 class AccessLog:
     """Counts each answered request by route, method and status, and by lane, and logs it.
 
@@ -86,27 +111,44 @@ class AccessLog:
     def __init__(self) -> None:
         self.counts: RequestCounts = Counter(dict.fromkeys(EXPECTED, 0))
         self.lanes = dict.fromkeys(LANES, 0)
+        self._numbers = count()
 
-    def note(self, request: Request, route: str, status: int, duration_s: float, lane: str) -> None:
-        """`request` was answered with `status` by `route`, over `lane`; server errors are logged as errors."""
+    def note(
+        self,
+        request: Request,
+        route: str,
+        status: int,
+        duration_s: float,
+        lane: str,
+        body: bytes = b"",
+    ) -> None:
+        """`request` was answered with `status` and `body` by `route`, over `lane`; server errors are logged as errors.
+
+        Of what went well so many lines are written as the setting says; of what didn't, all.
+        """
         labels = (route, request.method, STATUSES.get(status) or str(status))
         if labels not in self.counts:
             labels = self._labels(labels)
         self.counts[labels] += 1
         self.lanes[lane] += 1
         level = _level(route, status)
+        if status < 400 and not is_sampled(next(self._numbers)):
+            return
         if is_wanted(log, "request") if level == logging.INFO else log.isEnabledFor(level):
-            log.log(
-                level,
-                "request",
-                extra={
-                    "method": labels[1],
-                    "path": request.path[:256],
-                    "status": status,
-                    "duration_s": round(duration_s, 6),
-                    "remote": request.peer,
-                },
-            )
+            extra: dict[str, object] = {
+                "method": labels[1],
+                "path": request.path[:SHOWN_PATH],
+                "status": status,
+                "duration_s": round(duration_s, 6),
+                "remote": request.peer,
+            }
+            if request.principal.name:
+                extra["principal"] = request.principal.name
+            if status >= 400 or route in _POSTED:
+                extra |= _told(body)
+            if route in _POSTED:
+                extra |= _of_publisher(request)
+            log.log(level, "request", extra=extra)
 
     def _labels(self, labels: Labels) -> Labels:
         """What counts as something new: itself with a known method, as long as there is room."""
@@ -119,3 +161,26 @@ def _level(route: str, status: int) -> int:
     if status >= 500 and status != 503:
         return logging.ERROR
     return logging.DEBUG if route in QUIET and status < 400 else logging.INFO
+
+
+def _told(body: bytes) -> dict[str, object]:
+    """What `body`, an answer, says of what was published, or of what is wrong; nothing where it is no such answer."""
+    try:
+        told = _decode_told(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    shown: dict[str, object] = {"code": told.code, "field": told.field, "id": told.id}
+    if told.ids:  # of a batch, whose ids follow one another
+        shown |= {"id": told.ids[0], "last_id": told.ids[-1], "events": len(told.ids)}
+    shown |= {"type": told.event, "topic": ",".join(told.topics) or told.topic}
+    shown["duplicate"] = told.duplicate
+    return {name: value for name, value in shown.items() if value}
+
+
+def _of_publisher(request: Request) -> dict[str, object]:
+    """The trace and the agent of a request that publishes, as far as it names them."""
+    shown = {
+        "trace": trace_of(request.headers.get("traceparent", "")),
+        "agent": request.headers.get("user-agent", "")[:SHOWN_AGENT],
+    }
+    return {name: value for name, value in shown.items() if value}

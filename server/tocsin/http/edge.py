@@ -246,12 +246,15 @@ class Edge:
         else:
             log.error("uncaught exception in %s %s", request.method, request.path, exc_info=error)
 
-    def note(self, request: Request, status: int, duration_s: float, lane: str) -> None:
-        """Count and log that `request` was answered; what fails in that harms no answer."""
+    def note(
+        self, request: Request, status: int, duration_s: float, lane: str, body: bytes
+    ) -> None:
+        """Count and log that `request` was answered with `body`; what fails in that harms no answer."""
         if request.is_internal:
             return
         try:
-            self.access_log.note(request, self.route(request.path).name, status, duration_s, lane)
+            name = self.route(request.path).name
+            self.access_log.note(request, name, status, duration_s, lane, body)
         except Exception:  # the answer has left, and says what happened
             log.exception("a request was answered, but not logged")
 

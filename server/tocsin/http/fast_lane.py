@@ -30,6 +30,7 @@ from tocsin.http.http1 import (
     with_header,
 )
 from tocsin.http.later import Later
+from tocsin.http.listening import received
 from tocsin.http.open_stream import OpenStream
 from tocsin.http.patience import (
     BEGINNING_BYTES,
@@ -40,6 +41,7 @@ from tocsin.http.patience import (
 )
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Result, closing
+from tocsin.hub.loop_lag import LoopLag
 from tocsin.sockets import Sockets
 
 log = logging.getLogger("tocsin.http")
@@ -78,6 +80,7 @@ class Owner(Protocol):
     sockets: Sockets
     max_header_bytes: int
     is_stopping: bool
+    loop_lag: LoopLag
 
     def on_over(self, connection: FastConnection) -> None:
         """The connection is closed, a stream's, or Tornado's."""
@@ -116,6 +119,7 @@ class FastConnection:
         "_owner",
         "_peer",
         "_pending",
+        "_received",
         "_sockets",
         "_taken",
         "_thrown_away",
@@ -141,6 +145,7 @@ class FastConnection:
         self._is_internal = is_internal
         self._loop = asyncio.get_running_loop()
         self._held: bytes | bytearray = b""  # read, and not yet taken
+        self._received = 0.0  # Unix time at which the system had it, where the loop was late
         self._looked = 0  # bytes of it in which the end of the head isn't
         self._head: Head | None = None  # of the request whose body is waited for
         self._admitted = False  # whether that body may come in
@@ -171,7 +176,10 @@ class FastConnection:
                 self._unwatch()
             return
         try:
-            data = self.socket.recv(READ_BYTES)
+            if self._owner.loop_lag.is_late:
+                data, self._received = received(self.socket, READ_BYTES)
+            else:
+                data, self._received = self.socket.recv(READ_BYTES), 0.0
         except BlockingIOError:
             self._watch()
             return
@@ -314,6 +322,7 @@ class FastConnection:
             head.media_type,
             head.version,
             self._is_internal,
+            received=self._received,
         )
 
     def _forget_request(self) -> None:
@@ -398,7 +407,7 @@ class FastConnection:
         is_head = request.method == "HEAD"
         data = encode_answer(answer, of_every, int(time.time()), is_head, self._keeps_alive)
         self._write(data)
-        edge.note(request, answer.status, time.perf_counter() - began, "fast")
+        edge.note(request, answer.status, time.perf_counter() - began, "fast", answer.body)
 
     def _open(self, opening: OpenStream) -> None:
         self._unwatch()

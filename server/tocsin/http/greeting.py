@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from shlex import quote
 
@@ -18,8 +19,14 @@ def address_for_clients(host: str, port: int, *, is_tls: bool) -> str:
     return f"{'https' if is_tls else 'http'}://{_shown(host)}:{port}" if port else host
 
 
-def greeting(hosts: Iterable[str], addresses: Sequence[str]) -> str:
-    """A line for each host, with its address for clients, one that publishes, and where the API is described."""
+def greeting(hosts: Iterable[str], addresses: Sequence[str], form: str = "text") -> str:
+    """A line for each host, with its address for clients, one that publishes, and where the API is described.
+
+    Where the log's form is ``json``, the addresses as one line of it: who collects both outputs can parse all of it.
+    """
+    if form == "json":
+        line = {"level": "INFO", "logger": "tocsin", "message": "listens", "addresses": addresses}
+        return json.dumps(line)
     lines = [
         f"Tocsin listens at {address}{EVERY.get(host, '')}"
         for host, address in zip(hosts, addresses, strict=True)

@@ -20,6 +20,7 @@ from tocsin.http.fast_lane import ANSWERED_FIRST, FastConnection, State
 from tocsin.http.patience import HEAD_S
 from tocsin.http.tls import HANDSHAKE_S, Tls
 from tocsin.http.tornado_lane import rules
+from tocsin.hub.loop_lag import LoopLag
 from tocsin.hub.turns import Turn
 from tocsin.sockets import EndOfTurn, Sockets
 from tocsin.tornado_internals import SteadyCallback, has_head, iostream_with, secured
@@ -60,6 +61,7 @@ class Listener:
         on_refused: told of each that was closed at once for want of room.
         max_header_bytes: of one request's head.
         keep_alive_s: how long a connection may wait for its next request.
+        loop_lag: how late the loop is: what is read then came in before.
         end_of_turn: when what came in during a turn of the loop is seen to, if something waits for that.
 
     Attributes:
@@ -74,9 +76,11 @@ class Listener:
         *,
         max_header_bytes: int,
         keep_alive_s: float,
+        loop_lag: LoopLag,
         end_of_turn: EndOfTurn | None = None,
     ) -> None:
         self.edge = edge
+        self.loop_lag = loop_lag
         self.max_header_bytes = max_header_bytes
         self.is_stopping = False
         self._room = room

@@ -55,6 +55,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
         peer: the client's address.
         is_for_events: whether the client takes an event stream: else it is told by a status that there is none now.
         recent: what it gets first; None is nothing.
+        agent: what the client says that it is.
     """
 
     hub: Hub
@@ -70,6 +71,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
     peer: str = ""
     is_for_events: bool = True
     recent: Recent | None = None
+    agent: str = ""
 
     def open(self, connection: socket.socket | IOStream) -> Stream | ClosingStream:
         """Open it over `connection`, which the hub owns from here on.
@@ -96,6 +98,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
                 address=self.peer,
                 reader=self.reader,
                 recent=self.recent,
+                agent=self.agent,
             )
         except Busy as busy:
             if not self.is_for_events:

@@ -39,6 +39,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         version: `HTTP/1.1` or `HTTP/1.0`.
         is_internal: whether the hub itself sent it, over a connection of its own.
         principal: who sent it; nobody, until the edge knows.
+        received: Unix time at which the system had its last bytes, where that was long ago; else 0.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     version: str = "HTTP/1.1"
     is_internal: bool = False
     principal: Principal = NOBODY
+    received: float = 0.0
 
     @property
     def announced_bytes(self) -> int:

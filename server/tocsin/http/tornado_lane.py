@@ -66,6 +66,10 @@ class EdgeHandler(WithoutQuery):
         self._is_refused = False
         self._is_over = False
         self._status = 0  # of the answer, until it is noted
+        self._told = b""  # its body
+        self._noted = (
+            self._head
+        )  # the request as the log shows it: with its principal, as soon as that is known
         self._began = time.perf_counter()
         self._deadline: asyncio.TimerHandle | None = None
         self._later: Later | None = None  # whose answer need not be made if the client leaves
@@ -139,7 +143,7 @@ class EdgeHandler(WithoutQuery):
         if self._is_refused:
             self.finish()
             return
-        request = request_of(self.request, self._edge, bytes(self._body))
+        request = self._noted = request_of(self.request, self._edge, bytes(self._body))
         self._let_go()
         self._began = time.perf_counter()
         result = self._edge.answer(request)
@@ -158,6 +162,7 @@ class EdgeHandler(WithoutQuery):
     def _put(self, answer: Answer) -> None:
         """Set status, fields and body of the answer, in the order of the other lane."""
         self._status = answer.status
+        self._told = answer.body
         self.clear()
         for name in ("Server", "Content-Type", "Date"):  # Tornado's own
             self.clear_header(name)
@@ -210,7 +215,7 @@ class EdgeHandler(WithoutQuery):
         """Count and log the answer, once."""
         if self._status:
             duration_s = time.perf_counter() - self._began
-            self._edge.note(self._head, self._status, duration_s, "tornado")
+            self._edge.note(self._noted, self._status, duration_s, "tornado", self._told)
             self._status = 0
 
     def on_connection_close(self) -> None:

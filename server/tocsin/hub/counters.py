@@ -16,7 +16,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from tocsin.core.event import Event
+from tocsin.core.event import Draft, Event
 from tocsin.eventlog.resume import Resume
 
 CLOSE_REASONS = (
@@ -69,6 +69,12 @@ MAX_TYPES = 32
 RATE_WINDOW_S = 10
 SETTLE_EVERY = 256
 """Published events after which the histograms are settled: 0.2 ms at a time, and never a long pause."""
+
+DELIVERY_BOUNDS_S = (
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2.5, 5),
+    *(10, 30, 60, 300),
+)
+"""Close around the objective, 0.25 s, and up to what a client that reads slowly is late by."""
 
 LATENCY_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 DURATION_BOUNDS_S = (1, 10, 30, 60, 300, 1_800, 3_600, 14_400, 86_400)
@@ -169,6 +175,7 @@ class Counters:
     def _count_publishing(self) -> None:
         self.published = dict.fromkeys(SOURCES, 0)
         self.published_by_type = dict.fromkeys((*TYPES, "other"), 0)
+        self.log_events = 0
         self.published_again = 0
         self.topics_ended = 0
         self.hook_fallbacks = dict.fromkeys(HOOK_FALLBACKS, 0)
@@ -181,6 +188,7 @@ class Counters:
         self.recipients = Histogram(COUNT_BOUNDS)
         self.journal_commit_s = Histogram(LATENCY_BOUNDS_S)
         self.journal_errors = 0
+        self.history_read_events = 0
         self.history_reads = dict.fromkeys(READ_OUTCOMES, 0)
         self.history_read_s = Histogram(LATENCY_BOUNDS_S)
         self.journal_resets = dict.fromkeys(JOURNAL_RESETS, 0)
@@ -190,7 +198,7 @@ class Counters:
         self.delivered_catchup = 0
         self.delivered_replay = 0
         self.undelivered = dict.fromkeys(CLOSE_REASONS, 0)
-        self.latency_s = Histogram(LATENCY_BOUNDS_S)
+        self.latency_s = Histogram(DELIVERY_BOUNDS_S)
         self.fanout_s = Histogram(LATENCY_BOUNDS_S)
         self.sent_bytes = dict.fromkeys(BYTE_KINDS, 0)
         self.heartbeats = 0
@@ -204,10 +212,12 @@ class Counters:
 
     def _count_work(self) -> None:
         self.loop_lag_s = Histogram(LATENCY_BOUNDS_S)
+        self.loop_stalled_s = 0.0
         self.scrape_s = 0.0
         self.canary_s = Histogram(LATENCY_BOUNDS_S)
         self.canary_runs = dict.fromkeys(CANARY_OUTCOMES, 0)
         self.canary_last_success = 0.0
+        self.canary_since = 0.0  # its last success or its start, by the machine's monotonic clock
         self.canary_interval_s = 0.0
 
     @property
@@ -218,21 +228,25 @@ class Counters:
     def count_published(
         self, events: Sequence[Event], sizes: Sequence[int], recipients: Sequence[int]
     ) -> None:
-        """`events` entered the log: of each its encoded bytes, and for how many open streams it is."""
-        by_source, by_type = self.published, self.published_by_type
-        kinds: dict[tuple[str, str], int] = {}
-        for event in events:
-            kind = (event.draft.source, event.draft.type)
-            kinds[kind] = kinds.get(kind, 0) + 1
-        for (source, type), count in kinds.items():
-            by_source[source if source in by_source else "other"] += count
-            by_type[type if type in by_type else self._name_for(type)] += count
+        """`events` entered the log, whoever published them: of each its encoded bytes, and for how many open streams it is."""
+        self.log_events += len(events)
         self.last_event_time = events[-1].time
         self.event_bytes.observe_each(sizes)
         self.recipients.observe_each(recipients)
         self._unsettled += len(events)
         if self._unsettled >= SETTLE_EVERY:
             self._settle()
+
+    def count_accepted(self, drafts: Iterable[Draft]) -> None:
+        """Count `drafts`, which this process took, and which are in the log now."""
+        by_source, by_type = self.published, self.published_by_type
+        kinds: dict[tuple[str, str], int] = {}
+        for draft in drafts:
+            kind = (draft.source, draft.type)
+            kinds[kind] = kinds.get(kind, 0) + 1
+        for (source, type), count in kinds.items():
+            by_source[source if source in by_source else "other"] += count
+            by_type[type if type in by_type else self._name_for(type)] += count
 
     def _settle(self) -> None:
         self._unsettled = 0
@@ -251,10 +265,22 @@ class Counters:
         self.delivered_live += streams * events
         self.sent_bytes["event"] += streams * size
 
-    def count_read(self, events: int, live: int, size: int) -> None:
-        """A stream was sent `events` from the ring, `live` of them published since it opened."""
+    def count_read(
+        self, events: int, live: int, size: int, now: float, times: Sequence[float]
+    ) -> None:
+        """A stream was sent `events` from the log, `live` of them published since it opened.
+
+        Args:
+            events: how many.
+            live: how many of them, the last ones, were meant for it when they were published.
+            size: of all, in bytes.
+            now: Unix time.
+            times: since when the hub had them, ascending.
+        """
         self.delivered_catchup += live
         self.delivered_replay += events - live
+        if live:
+            self.latency_s.observe_since(now, times[-live:], 1)
         self.sent_bytes["event"] += size
 
     def count_opened(self, is_resumed: bool) -> None:
@@ -279,7 +305,7 @@ class Counters:
     def sample(self, now: float) -> None:
         """Note the totals for the rates, and settle; to be called about once a second."""
         self._settle()
-        self._samples.append((now, sum(self.published.values()), self.delivered))
+        self._samples.append((now, self.log_events, self.delivered))
 
     def rates(self) -> dict[str, float]:
         """Events published and delivered a second, over the last ten seconds."""

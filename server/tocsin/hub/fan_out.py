@@ -83,6 +83,11 @@ class FanOut:
         """How many groups there are."""
         return len(self._groups)
 
+    @property
+    def entries(self) -> int:
+        """How many entries the index has."""
+        return len(self._index)
+
     # --- groups -----------------------------------------------------------------------------------
 
     def entries_with(self, filter: Filter, chunked: bool) -> int:
@@ -280,7 +285,7 @@ class FanOut:
         count = deliver_all(group.live, payload, base, group.mark)
         group.counters.count_live(count, 1, len(payload))
         if group.counters is self._counters:  # an internal stream's deliveries are nobody's latency
-            self._delivery_latency.note_one(entry.time, count)
+            self._delivery_latency.note_one(entry.received or entry.time, count)
         self._in_slice += count
 
     def _sends_to(self, group: Group[Stream]) -> Iterator[None]:

@@ -19,11 +19,15 @@ Member = TypeVar("Member")
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
-    """Bytes for a socket, framed; the cursor they lead to; how many events they hold."""
+    """Bytes for a socket, framed; the cursor they lead to; how many events they hold.
+
+    `times` are those from which these are timed, ascending; none where somebody else sees to that.
+    """
 
     payload: bytes
     cursor: int
     events: int
+    times: Sequence[float] = ()
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):
@@ -118,10 +122,10 @@ class Group(Generic[Member]):
             return False
         return self.filter.matches(entry.topic, entry.type, entry.more_topics)
 
-    def piece(self, entries: Sequence[Entry], cursor: int) -> Piece:
-        """`entries` as one framed piece that leads to `cursor`."""
+    def piece(self, entries: Sequence[Entry], cursor: int, times: Sequence[float] = ()) -> Piece:
+        """`entries` as one framed piece that leads to `cursor`; `times` are theirs, where the piece is to tell them."""
         payload = b"".join([entry.block for entry in entries])
-        return Piece(self.framed(payload), cursor, len(entries))
+        return Piece(self.framed(payload), cursor, len(entries), times)
 
     def framed(self, payload: bytes) -> bytes:
         """`payload` as the body of these streams carries it."""
@@ -142,6 +146,14 @@ class Group(Generic[Member]):
         )
 
 
+def times_of(entries: Sequence[Entry]) -> list[float]:
+    """Unix times from which deliveries of `entries` are timed, ascending."""
+    times = [entry.received or entry.time for entry in entries]
+    # They ascend but for what waited while the loop stood still, and what came in by another process.
+    times.sort()
+    return times
+
+
 class Batch:
     """What one pass sends to one group: `steps`, of bounded pieces; the last one leads to `cursor`.
 
@@ -150,7 +162,7 @@ class Batch:
 
     def __init__(self, group: Group[Any], entries: Sequence[Entry], cursor: int) -> None:
         self.group = group
-        self.times = [entry.time for entry in entries]
+        self.times = times_of(entries)
         self._entries = entries
         self._cursor = cursor
         self._by_cursor: dict[int, list[Piece]] = {}

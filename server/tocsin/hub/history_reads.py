@@ -34,7 +34,7 @@ PICKED_BYTES = 64 * 1024
 MAX_WAITING = 64
 """Reads that wait for their turn; who comes then is to come back."""
 
-Result = TypeVar("Result")
+Result = TypeVar("Result", Page, Sequence[Event])
 
 
 class HistoryReads:
@@ -116,11 +116,12 @@ class HistoryReads:
             self._turns.release()
 
     async def _counted(self, read: Callable[[], Awaitable[Result]]) -> Result:
-        began, outcome = perf_counter(), "failed"
+        began, outcome, read_events = perf_counter(), "failed", 0
         try:
             async with asyncio.timeout(READ_S):
                 result = await read()
             outcome = "ok"
+            read_events = len(result.events if isinstance(result, Page) else result)
         except TimeoutError:
             message = f"the journal gave no answer within {READ_S:g} s"
             raise Unavailable(message, code="journal_down", retry_after_s=2) from None
@@ -130,6 +131,7 @@ class HistoryReads:
         finally:
             if outcome:
                 self._counters.history_reads[outcome] += 1
+                self._counters.history_read_events += read_events
                 self._counters.history_read_s.observe(perf_counter() - began)
         return result
 

@@ -46,6 +46,7 @@ class Hub(HubStatus):
         settings: as given.
         clients_limit: how many streams may be open at once.
         counters: what has happened so far.
+        loop_lag: how late the loop is.
         history_reads: of pages, for who asks for one; streams read apart from it.
         recent_events: searched for pages, in the same way.
     """
@@ -61,7 +62,10 @@ class Hub(HubStatus):
         self.clients_limit = client_limit(settings)
         self.counters = counters = Counters()
         journal = journal or MemoryJournal(clock)
-        publishing = Publishing(settings, journal, counters, clock, monotonic, self._reset)
+        self.loop_lag = LoopLag(counters)
+        publishing = Publishing(
+            settings, journal, counters, clock, monotonic, self._reset, self.loop_lag
+        )
         limit = self.clients_limit
         subscriptions = Subscriptions(settings, publishing, counters, clock, limit)
         super().__init__(publishing, subscriptions, clock)
@@ -74,7 +78,7 @@ class Hub(HubStatus):
         self._timers: Sequence[SteadyCallback | LoopLag] = [
             SteadyCallback(subscriptions.send_heartbeats, settings.heartbeat * 1000),
             SteadyCallback(subscriptions.tick, 1000),
-            LoopLag(counters.loop_lag_s),
+            self.loop_lag,
         ]
 
     # --- life -------------------------------------------------------------------------------------
@@ -110,14 +114,18 @@ class Hub(HubStatus):
 
     # --- what others do with it ---------------------------------------------------------------------
 
-    def enqueue(self, drafts: Sequence[Draft], once: Once | None, answer: Answer) -> None:
+    def enqueue(
+        self, drafts: Sequence[Draft], once: Once | None, answer: Answer, received: float = 0.0
+    ) -> None:
         """Append `drafts` to the log as one, as `Publishing.append` says and raises."""
-        self._publishing.append(drafts, once, answer)
+        self._publishing.append(drafts, once, answer, received)
 
-    def append(self, drafts: Sequence[Draft], once: Once | None = None) -> asyncio.Future[Receipts]:
+    def append(
+        self, drafts: Sequence[Draft], once: Once | None = None, received: float = 0.0
+    ) -> asyncio.Future[Receipts]:
         """The same for who can wait: the future holds the receipts. Who cancels it gives up the answer only."""
         answer: asyncio.Future[Receipts] = asyncio.get_running_loop().create_future()
-        self.enqueue(drafts, once, partial(_settle, answer))
+        self.enqueue(drafts, once, partial(_settle, answer), received)
         return answer
 
     async def publish(self, *drafts: Draft) -> Sequence[Receipt]:
@@ -145,6 +153,7 @@ class Hub(HubStatus):
         address: str = "",
         reader: Reader | None = None,
         recent: Recent | None = None,
+        agent: str = "",
     ) -> Stream:
         """Open a stream over a connection, and send its opening, as `Subscriptions.open` says.
 
@@ -163,6 +172,7 @@ class Hub(HubStatus):
             address,
             reader,
             recent,
+            agent,
         )
 
     def has_all(self, filter: Filter, last_event_id: str | Sequence[str]) -> bool:

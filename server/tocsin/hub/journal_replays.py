@@ -20,7 +20,7 @@ from tocsin.core.filters import Filter
 from tocsin.errors import Unavailable
 from tocsin.eventlog.entry import Entry
 from tocsin.eventlog.recent import Selection
-from tocsin.hub.group import PIECE_BYTES, Group, Piece
+from tocsin.hub.group import PIECE_BYTES, Group, Piece, times_of
 from tocsin.hub.history_reads import HistoryReads, committed, near
 from tocsin.hub.publishing import Publishing
 from tocsin.hub.replay_cache import ReplayCache
@@ -159,7 +159,7 @@ class JournalReplays:
             events, end = committed(page, ring)
             self._check_whole(events, cursor, end, group.filter)
             entries = Entry.of_all(events) if events else []
-        piece = group.piece(entries, end)
+        piece = group.piece(entries, end, times_of(entries))
         self._replay_cache.keep(group, cursor, piece)
         return Found(piece, [entry.seq for entry in entries])
 
@@ -195,7 +195,7 @@ class JournalReplays:
         else:
             raise Lost
         end = selection.end if entries[-1].seq == seqs[-1] else entries[-1].seq
-        piece = group.piece(entries, end)
+        piece = group.piece(entries, end, times_of(entries))
         self._replay_cache.keep(group, cursor, piece, selection)
         return Found(piece, [entry.seq for entry in entries])
 

@@ -69,6 +69,11 @@ class Polls:
         self._due: deque[Poll] = deque()
         self._is_over = False
 
+    @property
+    def used(self) -> float:
+        """What share of those that there may be there are."""
+        return self._open / self._limit if self._limit else 0.0
+
     def __len__(self) -> int:
         """How many wait."""
         return self._open

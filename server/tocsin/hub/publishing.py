@@ -21,6 +21,7 @@ from tocsin.eventlog.journal import (
     Committed,
     Ended,
     EndedTopics,
+    Figures,
     History,
     Journal,
     Nodes,
@@ -34,6 +35,7 @@ from tocsin.eventlog.retention import retention_of
 from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.counters import Counters
 from tocsin.hub.fan_out import FanOut
+from tocsin.hub.loop_lag import LoopLag
 from tocsin.hub.polls import Polls
 from tocsin.settings import Settings
 from tocsin.sockets import EndOfTurn
@@ -79,14 +81,16 @@ class AppendGroup:
         appends: in the order of the calls.
         answers: one for each of them.
         bytes: of their data.
+        received: Unix time at which the first of them came in, as far as the loop knows.
     """
 
-    __slots__ = ("answers", "appends", "bytes")
+    __slots__ = ("answers", "appends", "bytes", "received")
 
     def __init__(self) -> None:
         self.appends: list[Append] = []
         self.answers: list[Answer] = []
         self.bytes = 0
+        self.received = 0.0
 
 
 class Delivered(NamedTuple):
@@ -107,6 +111,7 @@ class Publishing:
         clock: Unix time in seconds.
         monotonic: seconds of a clock that can't be set, by which events age.
         on_reset: called when a new log begins while running, after the ring is the new log's.
+        loop_lag: knows since when the loop is late.
 
     Attributes:
         ring: the window over the log; another one after each reset.
@@ -131,7 +136,9 @@ class Publishing:
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         on_reset: Callable[[], None],
+        loop_lag: LoopLag,
     ) -> None:
+        self._loop_lag = loop_lag
         self._settings = settings
         self._journal = journal
         self._counters = counters
@@ -202,11 +209,18 @@ class Publishing:
         return self._journal.history
 
     @property
+    def figures(self) -> Figures:
+        """How the journal is."""
+        return self._journal.figures
+
+    @property
     def nodes(self) -> Nodes | None:
         """The other processes of the log; None where there can be none."""
         return self._journal.nodes
 
-    def append(self, drafts: Sequence[Draft], once: Once | None, answer: Answer) -> None:
+    def append(
+        self, drafts: Sequence[Draft], once: Once | None, answer: Answer, received: float = 0.0
+    ) -> None:
         """Append `drafts` to the log as one. `answer` is called later, once, and must not raise.
 
         What is asked for during a turn of the loop is handed to the journal in one go, at its end: an event
@@ -216,6 +230,7 @@ class Publishing:
             drafts: at least one.
             once: the publisher's idempotency key; None if there is none.
             answer: told what came of it.
+            received: Unix time at which they came in, in seconds; 0 is now, or since when the loop is late.
 
         Raises:
             Unavailable: nothing was published, and `answer` is not called.
@@ -225,6 +240,7 @@ class Publishing:
             if self.is_over:  # a journal that takes nothing says itself why, with its own status
                 self._check_ready()
             self.end_of_turn.call(self._commit)
+            group.received = self._clock() - self._loop_lag.late_s
         size = len(drafts[0].data)
         if len(drafts) > 1:
             size = sum([len(draft.data) for draft in drafts])
@@ -232,6 +248,9 @@ class Publishing:
             message = f"events of {MAX_WAITING_BYTES} bytes wait for the journal already"
             raise Unavailable(message, code="busy")
         group.bytes += size
+        received = received or group.received
+        for draft in drafts:
+            msgspec.structs.force_setattr(draft, "received", received)
         group.appends.append(Append(drafts, once))
         group.answers.append(answer)
 
@@ -307,6 +326,11 @@ class Publishing:
         """Take committed events into the ring, and to the groups that they are for."""
         if not events or self.failure.done():
             return
+        if self._journal.nodes is not None:
+            # The journal's clock isn't this machine's. So deliveries are timed from when this process had the event.
+            now = self._clock()
+            for event in events:
+                msgspec.structs.force_setattr(event.draft, "received", now)
         try:
             entries = Entry.of_all(events)
             self.ring.append(entries, self._monotonic())
@@ -355,7 +379,21 @@ class Publishing:
             self._end(group, error)
         else:
             self._counters.journal_commit_s.observe(perf_counter() - began)
+            self._count_accepted(group, outcomes)
             self._end(group, [self._receipts(outcome) for outcome in outcomes])
+
+    def _count_accepted(self, group: AppendGroup, outcomes: Sequence[Outcome]) -> None:
+        try:
+            self._counters.count_accepted(
+                [
+                    draft
+                    for append, outcome in zip(group.appends, outcomes, strict=True)
+                    if isinstance(outcome, Committed) and not outcome.is_duplicate
+                    for draft in append.drafts
+                ]
+            )
+        except Exception:  # as in `_deliver`
+            log.exception("counting failed, of what was published all the same")
 
     def _receipts(self, outcome: Outcome) -> Receipts | Exception:
         if not isinstance(outcome, Committed):

@@ -52,5 +52,9 @@ class Expiries:
             heapq.heapify(self._due)
         return due
 
+    def count_until(self, until: float, streams: dict[int, Stream]) -> int:
+        """How many of the open `streams` end by the Unix time `until`."""
+        return sum([at <= until and number in streams for at, number in self._due])
+
     def __len__(self) -> int:
         return len(self._due)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tocsin.eventlog.recent import Selection
 from tocsin.eventlog.ring import RingBuffer
-from tocsin.hub.group import PIECE_BYTES, Group, Piece
+from tocsin.hub.group import PIECE_BYTES, Group, Piece, times_of
 
 MAX_BYTES = 8 * 1024 * 1024
 """Of the pieces kept: a storm of clients that all return to different places must not fill the memory."""
@@ -37,7 +37,7 @@ class ReplayCache:
         if known is not None:
             return known
         reading = ring.read(cursor, group.filter, max_bytes=PIECE_BYTES)
-        piece = group.piece(reading.entries, reading.cursor)
+        piece = group.piece(reading.entries, reading.cursor, times_of(reading.entries))
         self.keep(group, cursor, piece)
         return piece
 

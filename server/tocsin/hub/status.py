@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tocsin.core.event import EventId
 from tocsin.core.filters import Filter
-from tocsin.eventlog.journal import EndedTopics, History
+from tocsin.eventlog.journal import EndedTopics, Figures, History
 from tocsin.eventlog.kept_newest import KeptNewest
 from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.polls import Polls
@@ -18,6 +18,9 @@ from tocsin.hub.stream import Stream
 from tocsin.hub.subscriptions import Subscriptions
 from tocsin.hub.welcome import iso_time
 from tocsin.sockets import EndOfTurn
+
+EXPIRING_S = 600.0
+"""What counts as soon for credentials of open streams."""
 
 
 class Kept(NamedTuple):
@@ -107,6 +110,11 @@ class HubStatus:
         return not self.not_ready
 
     @property
+    def journal_figures(self) -> Figures:
+        """How the journal is, for who watches it."""
+        return self._publishing.figures
+
+    @property
     def is_journal_up(self) -> bool:
         """Whether the journal would try an append now."""
         return self._publishing.is_journal_up
@@ -121,6 +129,23 @@ class HubStatus:
         """Events between the cursor of the slowest lagging stream and the head; only those are walked."""
         slowest = min((stream.cursor for stream in self.lagging), default=self.ring.head)
         return self.ring.head - slowest
+
+    def lagging_longer_than(self, seconds: float) -> int:
+        """How many streams have been without an event for so long that is kept in memory; only those that lag are walked."""
+        if not self.lagging:
+            return 0
+        oldest_late = self.ring.newest_before(self._clock() - seconds)
+        return sum([stream.cursor < oldest_late for stream in self.lagging])
+
+    @property
+    def streams_expiring(self) -> int:
+        """How many open streams end within `EXPIRING_S`, because their readers' credentials do."""
+        return self._subscriptions.expiring(EXPIRING_S)
+
+    @property
+    def limits_used(self) -> dict[str, float]:
+        """How much is used of what bounds one principal's or address' streams, all patterns and all polls: 0 to 1."""
+        return self._subscriptions.limits_used() | {"max_polls": self.polls.used}
 
     @property
     def head(self) -> EventId:

@@ -32,6 +32,14 @@ class StreamLimits:
             return "address"
         return ""
 
+    @property
+    def used(self) -> dict[str, float]:
+        """Of each limit, by its setting, what share the one who has most uses of theirs; 0 where there is no limit."""
+        return {
+            "max_clients_per_principal": _share(self._of_principals, "", self._per_principal),
+            "max_clients_per_address": _share(self._of_addresses, "", self._per_address),
+        }
+
     def add(self, number: int, principal: str, address: str) -> None:
         """Count a stream that was opened, the client's number being `number`."""
         if not (self._per_principal or self._per_address):
@@ -50,3 +58,10 @@ class StreamLimits:
             counts[name] -= 1
             if not counts[name]:
                 del counts[name]
+
+
+def _share(counts: Counter[str], nobody: str, limit: int) -> float:
+    """What share of `limit` the one who has most has; `nobody` doesn't count."""
+    if not limit:
+        return 0.0
+    return max([count for name, count in counts.items() if name != nobody], default=0) / limit

@@ -17,7 +17,7 @@ from tocsin.eventlog.recent import Selection
 from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.ahead import Ahead
 from tocsin.hub.counters import Counters
-from tocsin.hub.group import PIECE_BYTES, Piece
+from tocsin.hub.group import PIECE_BYTES, Piece, times_of
 from tocsin.hub.history_reads import HistoryReads
 from tocsin.hub.journal_replays import MAX_READS, Found, JournalReplays, Lost
 from tocsin.hub.publishing import Publishing
@@ -29,7 +29,7 @@ from tocsin.hub.stream import Stream
 from tocsin.hub.stream_limits import StreamLimits
 from tocsin.hub.turns import Turn
 from tocsin.hub.welcome import encode_busy, encode_ended, encode_presence, iso_time
-from tocsin.logs import is_wanted
+from tocsin.logs import is_sampled, is_wanted
 from tocsin.settings import Settings
 from tocsin.sockets import Sockets
 
@@ -43,6 +43,9 @@ GOLDEN_RATIO = 0.6180339887498949
 
 LAST_WORDS_S = 3.0
 """How long a client has to take the last bytes of a stream that it may not have any more."""
+
+LOSING = frozenset({"slow", "error", "journal", "revoked"})
+"""Reasons for the end of a stream that are logged in any case."""
 
 log = logging.getLogger("tocsin.streams")
 
@@ -111,6 +114,15 @@ class Streams:
         """A jittered reconnection time, in milliseconds."""
         return jittered_retry_ms(self._settings.retry, spread)
 
+    def expiring(self, seconds: float) -> int:
+        """How many streams end within so many seconds because their readers' credentials do."""
+        return self._expiries.count_until(self._clock() + seconds, self.streams)
+
+    def limits_used(self) -> dict[str, float]:
+        """How much is used of what bounds streams, by the setting: 0 to 1."""
+        patterns = self._fan_out.entries / self._settings.max_patterns
+        return self._limits.used | {"max_patterns": patterns}
+
     # --- what a stream asks of its log ------------------------------------------------------------
 
     def piece_after(self, stream: Stream) -> Piece | None:
@@ -170,7 +182,8 @@ class Streams:
                 self._replays.add(stream)
             return None
         is_last = at + len(entries) == len(seqs)
-        piece = group.piece(entries, selection.end if is_last else entries[-1].seq)
+        end = selection.end if is_last else entries[-1].seq
+        piece = group.piece(entries, end, times_of(entries))
         self._replay_cache.keep(group, cursor, piece, selection)
         return piece
 
@@ -248,7 +261,9 @@ class Streams:
         """Count what the stream read from the log, apart for before and after it opened."""
         live_events = stream.live_events
         before = max(stream.sent_events - piece.events - stream.replays, 0) if live_events else 0
-        self._counters.count_read(piece.events, live_events - before, len(piece.payload))
+        self._counters.count_read(
+            piece.events, live_events - before, len(piece.payload), self._clock(), piece.times
+        )
 
     def on_ready(self, stream: Stream) -> None:
         """Let the stream go on in one of the loop's next turns; at the head there is nothing to wait for."""
@@ -302,7 +317,8 @@ class Streams:
         self._fan_out.leave(stream.group)
         duration_s = asyncio.get_running_loop().time() - stream.opened_at
         self._counters.count_closed(reason, duration_s, undelivered)
-        if is_wanted(log, "stream closed"):
+        is_shown = reason in LOSING or is_sampled(stream.number)
+        if is_shown and is_wanted(log, "stream closed"):
             self._log_closed(stream, reason, duration_s)
 
     def _advance(self) -> None:
@@ -499,5 +515,6 @@ class Streams:
                 "events": stream.sent_events,
                 "bytes": stream.sent_bytes,
                 "clients": len(self.streams),
+                "cursor": str(self._publishing.ring.id_at(stream.cursor)),
             },
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from tornado.iostream import IOStream
@@ -31,16 +31,24 @@ from tocsin.hub.readers import Reader
 from tocsin.hub.stream import Stream
 from tocsin.hub.streams import Streams, log
 from tocsin.hub.welcome import encode_ended, encode_welcome, iso_time
-from tocsin.logs import is_wanted
+from tocsin.logs import is_sampled, is_wanted
 from tocsin.settings import Settings
+
+SHOWN = 5
+"""Topics, types and ids of one client that a line names."""
+
+SHOWN_CHARACTERS = 128
+"""Of what a client says of itself."""
 
 
 class Asked(NamedTuple):
-    """What a client asked for whose stream waits for its place: see `Subscriptions.open`."""
+    """What a client asked for, and who it is: see `Subscriptions.open`."""
 
     last_event_id: str | Sequence[str]
     ignored: Sequence[str]
     recent: Recent | None
+    address: str
+    agent: str
 
 
 class Subscriptions(Streams):
@@ -102,6 +110,7 @@ class Subscriptions(Streams):
         address: str = "",
         reader: Reader | None = None,
         recent: Recent | None = None,
+        agent: str = "",
     ) -> Stream:
         """Open a stream over a connection, and send its opening.
 
@@ -122,6 +131,7 @@ class Subscriptions(Streams):
             address: that it counts for; an empty one isn't limited.
             reader: who asks, and for how long; None where everybody may do everything.
             recent: what it gets first if it has nothing of this log; None is nothing.
+            agent: what the client says that it is, for the log.
 
         Raises:
             Busy: no stream is opened now; the connection is as it was, and still the caller's.
@@ -130,12 +140,16 @@ class Subscriptions(Streams):
         reason = self.refuses(filter, chunked) or self._limits.refuses(name, address)
         if reason:
             self._counters.rejected[reason] += 1
+            if is_wanted(log, "stream refused"):
+                extra: dict[str, object] = {"reason": reason, "principal": name}
+                extra |= _shown(filter, Asked(last_event_id, ignored, recent, address, agent))
+                log.info("stream refused", extra=extra)
             raise Busy(reason, self.retry_ms(3.0))
         whose = (reader, address)
         ahead = self._id_ahead(last_event_id)
         resume = None if ahead else self._resolve(last_event_id, filter, recent)
+        asked = Asked(last_event_id, ignored, recent, address, agent)
         if resume is None:
-            asked = Asked(last_event_id, ignored, recent)
             return self._open_waiting(
                 connection, filter, asked, ahead, head, chunked, presence, whose
             )
@@ -154,7 +168,7 @@ class Subscriptions(Streams):
         stream.selection = resume.selection
         self._counters.count_opened(resume.resumed)
         try:
-            self._note(stream, resume)
+            self._note(stream, resume, asked)
             self._start(stream, head + group.framed(opening))
         except BaseException:
             stream.close("error")
@@ -259,7 +273,7 @@ class Subscriptions(Streams):
 
         self._recent_events.add(stream, stream.group.filter, asked.recent, begin)
 
-    def _note(self, stream: Stream, resume: Resume) -> None:
+    def _note(self, stream: Stream, resume: Resume, asked: Asked) -> None:
         """Note where a stream begins that was just resolved."""
         kept = self._kept
         is_sparse = bool(kept.kept_newest) and resume.selection is None
@@ -267,8 +281,9 @@ class Subscriptions(Streams):
         stream.looked_to = min(resume.cursor, kept.floor) if is_sparse else kept.floor
         stream.replays = -1 if resume.replayed is None else resume.replayed
         self._counters.count_resumed(resume)
-        if is_wanted(log, "stream opened"):
-            self._log_opened(stream, resume)
+        is_shown = resume.gap is not None or is_sampled(stream.number)
+        if is_shown and is_wanted(log, "stream opened"):
+            self._log_opened(stream, resume, asked)
 
     def _arrive(self, stream: Stream, asked: Asked, found: Selection | None = None) -> None:
         """Tell a stream that has waited where it begins: this process has its id, or won't have it; or `found` is there."""
@@ -286,7 +301,7 @@ class Subscriptions(Streams):
         stream.group = self._fan_out.join(filter, chunked, self._counters)
         stream.place(resume.cursor, self._publishing.ring.head)
         stream.selection = resume.selection
-        self._note(stream, resume)
+        self._note(stream, resume, asked)
         clients = self.clients
         welcome = self._welcome(
             resume, stream.number, clients, asked.ignored, filter, stream.reader
@@ -349,8 +364,12 @@ class Subscriptions(Streams):
             reads_everything=reader is None or reader.reads_everything,
         )
 
-    def _log_opened(self, stream: Stream, resume: Resume) -> None:
+    def _log_opened(self, stream: Stream, resume: Resume, asked: Asked) -> None:
         extra: dict[str, object] = {"client": stream.number, "clients": len(self.streams)}
+        if stream.reader and stream.reader.name:
+            extra["principal"] = stream.reader.name
+        extra |= _shown(stream.group.filter, asked)
+        extra["cursor"] = str(self._publishing.ring.id_at(resume.cursor))
         if resume.resumed:
             extra["replayed"] = resume.replayed
         if resume.gap:
@@ -361,3 +380,24 @@ class Subscriptions(Streams):
 def _is_of(filter: Filter, final: Final) -> bool:
     """Whether a final event is of the types that `filter` asks for."""
     return not filter.types or final.type in filter.types
+
+
+def _shown(filter: Filter, asked: Asked) -> dict[str, object]:
+    """What a client asked for, for the log; what it may say at any length is cut."""
+    ids = asked.last_event_id
+    ids = (ids,) if isinstance(ids, str) else ids
+    shown = {
+        "address": asked.address,
+        "topics": _some(filter.patterns),
+        "types": _some(filter.types),
+        "last_id": ",".join(ids[:SHOWN])[:SHOWN_CHARACTERS],
+        "agent": asked.agent[:SHOWN_CHARACTERS],
+    }
+    return {name: value for name, value in shown.items() if value}
+
+
+def _some(names: Collection[str]) -> str:
+    """The first of `names`, and how many more there are."""
+    found = sorted(names)
+    rest = len(found) - SHOWN
+    return ",".join(found[:SHOWN]) + (f",+{rest}" if rest > 0 else "")

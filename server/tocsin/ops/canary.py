@@ -56,6 +56,7 @@ class Canary:
     def start(self) -> None:
         """Run from now on, on the running loop."""
         self._counters.canary_interval_s = self._interval_s
+        self._counters.canary_since = time.monotonic()
         self._flight = asyncio.ensure_future(self._run_on())
 
     async def stop(self) -> None:
@@ -83,6 +84,7 @@ class Canary:
         self._counters.canary_runs["ok"] += 1
         self._counters.canary_s.observe(latency_s)
         self._counters.canary_last_success = time.time()
+        self._counters.canary_since = time.monotonic()
 
     def _note_failure(self, error: Exception) -> None:
         self._counters.canary_runs["failed"] += 1

@@ -382,6 +382,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     log_format: Annotated[
         Literal["text", "json"], Meta(description="Form of the log lines, on standard error.")
     ] = "text"
+    log_sampling: Annotated[
+        Annotated[float, Meta(gt=0, le=1)],
+        Meta(
+            description="Share of streams and requests that are logged; what is refused, fails or loses is in any case."
+        ),
+    ] = 1.0
+    log_alike: Annotated[
+        Annotated[int, Meta(ge=1, le=100_000)],
+        Meta(description="Lines of one text that are logged in a second; of the rest, how many."),
+    ] = 100
 
     def __post_init__(self) -> None:
         self._put_addresses_in_one_spelling()
@@ -578,6 +588,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "The stop": ("drain_delay", "drain_timeout"),
     "Running it": (
         *("processes", "hooks", "simulate", "canary", "log_level", "log_format", "audit_level"),
+        *("log_sampling", "log_alike"),
     ),
 }
 """The settings as help shows them; those in no group come behind the others."""

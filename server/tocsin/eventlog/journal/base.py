@@ -142,6 +142,24 @@ class History(Protocol):
         """
 
 
+class Figures(msgspec.Struct, frozen=True):
+    """How a journal is, for who watches it; what it doesn't have is 0.
+
+    Attributes:
+        file_bytes: that its files take.
+        disk_free_bytes: left for them on their disk.
+        reconnects: how often it has lost its server and found it again, or opened its file anew.
+        tail_lag_events: in the log, and not here yet, as the last look showed.
+        tail_age_s: since that look.
+    """
+
+    file_bytes: int = 0
+    disk_free_bytes: int = 0
+    reconnects: int = 0
+    tail_lag_events: int = 0
+    tail_age_s: float = 0.0
+
+
 class Nodes(Protocol):
     """The processes that share a log. What is known of the others is what they last said: up to a second old.
 
@@ -176,12 +194,15 @@ class Journal(Protocol):
     Attributes:
         history: what it keeps beside the window in memory; None where the window is all there is.
         nodes: who else has the log; None where nobody can.
+        figures: how it is. No I/O: what takes some is up to some seconds old.
     """
 
     @property
     def history(self) -> History | None: ...  # noqa: D102
     @property
     def nodes(self) -> Nodes | None: ...  # noqa: D102
+    @property
+    def figures(self) -> Figures: ...  # noqa: D102
 
     async def start(self, deliver: Deliver, reset: Reset, window: Window) -> Opening:
         """Open the log and return its newest events, as many as `window` holds; later ones go to `deliver`.

@@ -16,6 +16,7 @@ from tocsin.eventlog.journal.base import (
     Append,
     Committed,
     Deliver,
+    Figures,
     Once,
     Opening,
     Outcome,
@@ -41,6 +42,7 @@ class MemoryJournal:
 
     history = None
     nodes = None
+    figures = Figures()
 
     def __init__(
         self,

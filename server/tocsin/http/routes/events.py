@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from tocsin.access.principal import EVERYBODY
@@ -40,6 +41,9 @@ from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
 from tocsin.hub.hub import Hub
 from tocsin.hub.welcome import EVENTS
+from tocsin.logs import is_wanted
+
+log = logging.getLogger("tocsin.streams")
 
 EVENT_SCHEMA = {
     "type": "object",
@@ -158,6 +162,7 @@ class EventsRoute(Route):
             request.peer,
             takes_events(request.headers.get("accept", "")),
             recent,
+            request.headers.get("user-agent", ""),
         )
 
     def _asked(self, request: Request) -> Question:
@@ -190,6 +195,9 @@ class EventsRoute(Route):
         """
         if not takes_events(request.headers.get("accept", "")):
             return of_error(error)
+        if is_wanted(log, "stream refused"):
+            extra = {"reason": error.code, "address": request.peer}
+            log.info("stream refused", extra=extra)
         of_every_answer = self._origins.headers(request)
         answer = come_back(error.code, self._hub.retry_ms(3.0), of_every_answer, int(time.time()))
         return ClosingStream(answer.head) if request.method == "HEAD" else answer

@@ -250,7 +250,7 @@ class StatsRoute(Route):
             history=history,
             window=Window(len(ring), ring.bytes, settings.window_events, settings.window_bytes),
             kept_newest=self._kept_newest(),
-            published=sum(counters.published.values()),
+            published=counters.log_events,
             delivered=counters.delivered,
             rates=counters.rates(),
             latency_p99=counters.latency_s.quantile(0.99),

@@ -142,6 +142,7 @@ class HistoryEvent(msgspec.Struct, omit_defaults=True):
         data: what streams get as its data: JSON where it is JSON, else a text.
         topics: all of its topics, where there are several.
         final: true where it ended them.
+        traceparent: of the POST that published it (W3C Trace Context), where it had one.
     """
 
     id: str
@@ -151,6 +152,7 @@ class HistoryEvent(msgspec.Struct, omit_defaults=True):
     data: Any
     topics: tuple[str, ...] = ()
     final: bool = False
+    traceparent: str = ""
 
 
 class HistoryPage(msgspec.Struct, omit_defaults=True):
@@ -593,6 +595,7 @@ def _event(ring: RingBuffer, entry: Entry) -> HistoryEvent:
         _as_json(entry.data),
         entry.topics if entry.more_topics else (),
         entry.final,
+        entry.traceparent,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hmac
 from collections.abc import Callable
 
@@ -9,9 +10,14 @@ from tocsin.http.answer import Answer, refusal
 from tocsin.http.operation import Operation, Reply
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
+from tocsin.http.routes.pages import takes_gzip
 
 Scrape = Callable[[str], tuple[bytes, str]]
 """Takes the value of `Accept`; returns the metrics and their content type."""
+
+GZIP_LEVEL = 1
+
+VARY = (("Vary", "Accept-Encoding"),)
 
 CHALLENGE = (("Www-Authenticate", 'Bearer realm="metrics"'),)
 
@@ -56,7 +62,11 @@ class MetricsRoute(Route):
                 return refusal(401, message, "unauthorized", headers=CHALLENGE)
             request.principal.check_admin()
         text, content_type = self._scrape(request.headers.get("accept", ""))
-        return Answer(200, text, content_type)
+        if not takes_gzip(request.headers.get("accept-encoding", "")):
+            return Answer(200, text, content_type, VARY)
+        # At the lowest level: a fifth of the time of the highest, for a tenth more bytes.
+        body = gzip.compress(text, GZIP_LEVEL, mtime=0)
+        return Answer(200, body, content_type, (*VARY, ("Content-Encoding", "gzip")))
 
     def is_open_to(self, request: Request) -> bool:
         """Whether `request` bears the token of the metrics, or none is asked for."""

@@ -33,6 +33,7 @@ from tocsin.core.publish_body import (
     read_internal,
 )
 from tocsin.core.strict_json import MAX_DIGITS
+from tocsin.core.tracing import trace_of
 from tocsin.errors import (
     Forbidden,
     InvalidInput,
@@ -50,6 +51,8 @@ from tocsin.http.request import CLOUD_EVENT, JSON, NDJSON, Request
 from tocsin.http.routes.base import Route, closing, too_large
 from tocsin.hub.hub import Hub
 from tocsin.hub.publishing import Receipt, Receipts
+
+TRACEPARENT = "traceparent"
 
 KEY_HEADER = "Idempotency-Key"
 KEY_FIELD = KEY_HEADER.lower()
@@ -258,9 +261,10 @@ class PublishRoute(Route):
                 drafts = read.value
                 self.count_batch(drafts, request)
                 sign(drafts, request.principal, True)
+                keep_trace(drafts, request)
                 once = _once(request, drafts, is_batch=True)
                 try:
-                    receipts = await self._hub.append(drafts, once)
+                    receipts = await self._hub.append(drafts, once, request.received)
                 except TopicEnded as error:
                     raise error.at(error.place) from None
                 return self._published(drafts, True, began, request, receipts)
@@ -276,9 +280,10 @@ class PublishRoute(Route):
     ) -> Later:
         """Publish `drafts`; `began` is when the request was taken, by `perf_counter`."""
         sign(drafts, request.principal, is_batch)
+        keep_trace(drafts, request)
         later = Later(partial(self._published, drafts, is_batch, began, request))
         answer = partial(_give_of_batch, later) if is_batch else later.give
-        self._hub.enqueue(drafts, _once(request, drafts, is_batch), answer)
+        self._hub.enqueue(drafts, _once(request, drafts, is_batch), answer, request.received)
         return later
 
     def _published(
@@ -409,6 +414,14 @@ def sign(drafts: Sequence[Draft], principal: Principal, is_batch: bool) -> None:
             except InvalidInput as error:
                 raise error.at(index) if is_batch else error from None
         msgspec.structs.force_setattr(draft, "principal", name)
+
+
+def keep_trace(drafts: Sequence[Draft], request: Request) -> None:
+    """Keep in `drafts`, which nobody has seen yet, the trace that `request` belongs to, if it says so."""
+    traceparent = request.headers.get(TRACEPARENT)
+    if traceparent and trace_of(traceparent):
+        for draft in drafts:
+            msgspec.structs.force_setattr(draft, "traceparent", traceparent)
 
 
 def note_in_audit(request: Request, drafts: Sequence[Draft], receipts: Sequence[Receipt]) -> None:

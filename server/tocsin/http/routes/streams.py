@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from bisect import bisect_right
 
 import msgspec
 
+from tocsin.errors import InvalidInput
 from tocsin.http.answer import Answer, of_json, refusal
-from tocsin.http.operation import Operation, Reply
-from tocsin.http.parameters import Parameters, WholeNumber, names_of
+from tocsin.http.operation import Operation, Parameter, Reply
+from tocsin.http.parameters import Parameters, WholeNumber, names_of, not_both
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
 from tocsin.hub.hub import Hub
@@ -28,7 +30,14 @@ NUMBER = msgspec.structs.replace(
     WholeNumber.of("number", "That of the stream.", "1", least=1, most=MAX_NUMBER),
     is_required=True,
 )
-KNOWN = names_of([AFTER, LIMIT, NUMBER])
+SORT = Parameter(
+    name="sort",
+    summary="`lag`: those that are behind, the furthest first, in one page.",
+    example="lag",
+    schema={"enum": ["lag"]},
+    codes=("invalid_sort", "conflicting_parameters"),
+)
+KNOWN = names_of([AFTER, LIMIT, NUMBER, SORT])
 
 
 class ShownStream(msgspec.Struct):
@@ -70,14 +79,14 @@ class StreamsPage(msgspec.Struct):
 
 
 class StreamsRoute(Route):
-    """GET lists open streams by their number, DELETE with `number` ends one. Both ask for the right `admin`."""
+    """GET lists open streams by their number or by how far they are behind, DELETE with `number` ends one. Both ask for the right `admin`."""
 
     name = "streams"
     operations = (
         Operation(
             method="GET",
             summary="Who is connected",
-            parameters=(AFTER, LIMIT),
+            parameters=(AFTER, LIMIT, SORT),
             replies=(Reply(summary="A page of them.", shape=StreamsPage),),
             needs="admin",
         ),
@@ -107,14 +116,28 @@ class StreamsRoute(Route):
         parameters = Parameters.read(request, KNOWN)
         if request.method == "DELETE":
             return self._end(parameters)
-        limit, after = LIMIT.read(parameters), AFTER.read(parameters)
+        limit = LIMIT.read(parameters)
         streams = self._hub.streams
+        if "sort" in parameters.values:
+            return self._furthest_behind(parameters, limit)
+        after = AFTER.read(parameters)
         numbers = list(streams)  # in the order they opened, which is that of their numbers
         first = bisect_right(numbers, after)
         page = numbers[first : first + limit]
         shown = [self._shown(streams[number]) for number in page]
         is_last = first + limit >= len(numbers)
         return of_json(StreamsPage(shown, len(numbers), None if is_last else page[-1]))
+
+    def _furthest_behind(self, parameters: Parameters, limit: int) -> Answer:
+        """The streams that lag, those first that are furthest behind; the others have a lag of 0."""
+        if parameters.last("sort") != "lag":
+            message = "sort must be lag: without it streams come by their number"
+            raise InvalidInput(message, code="invalid_sort", field="sort", status=400)
+        if "after" in parameters.values:
+            raise not_both("sort", "after")
+        slowest = heapq.nsmallest(limit, self._hub.lagging, key=lambda stream: stream.cursor)
+        shown = [self._shown(stream) for stream in slowest]
+        return of_json(StreamsPage(shown, len(self._hub.streams), None))
 
     def _end(self, parameters: Parameters) -> Answer:
         number = NUMBER.read(parameters)

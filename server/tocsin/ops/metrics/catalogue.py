@@ -8,6 +8,7 @@ of series is bounded whatever clients send.
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,6 +16,8 @@ from typing import Literal
 import tornado
 
 from tocsin import logs
+from tocsin.access.authentication import Authentication
+from tocsin.access.limits import PublishLimits
 from tocsin.hub import counters
 from tocsin.hub.counters import Histogram
 from tocsin.hub.hub import Hub
@@ -24,20 +27,39 @@ Kind = Literal["gauge", "counter", "histogram", "info"]
 SUFFIXES: dict[Kind, str] = {"gauge": "", "counter": "_total", "histogram": "", "info": "_info"}
 
 
+UNITS = ("seconds", "bytes", "ratio")
+
+DATED = frozenset({"tocsin_resumes_total", "tocsin_gaps_total"})
+"""Counters of loss, which say since when they count (`_created`). Not all do: each is a series more."""
+
 RequestCounts = Mapping[tuple[str, str, str], int]
 """Answered requests by handler, method and status code."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What metrics are read from: the hub, and the counts of its HTTP requests, also by lane."""
+    """What metrics are read from: the hub, the counts of its HTTP requests, also by lane, and who may do what."""
 
     hub: Hub
     requests: RequestCounts
     lanes: Mapping[str, int]
+    limits: PublishLimits | None = None
+    authentication: Authentication | None = None
 
 
-Labelled = Mapping[str, int] | Mapping[str, str] | Mapping[tuple[str, str, str], int]
+LIMITS = (
+    *("publish_rate_per_principal", "publish_rate_per_address"),
+    *("publish_bytes_per_principal", "publish_bytes_per_address"),
+    *("max_clients_per_principal", "max_clients_per_address", "max_patterns", "max_polls"),
+)
+"""Settings that bound what one client, or all of them together, may ask for; `max_clients` has metrics of its own."""
+
+LONG_LAG_S = 10.0
+"""What is long for a client to be without an event: well above what a burst takes."""
+
+Labelled = (
+    Mapping[str, int] | Mapping[str, float] | Mapping[str, str] | Mapping[tuple[str, str, str], int]
+)
 Value = float | Histogram | Labelled
 
 
@@ -62,6 +84,12 @@ class Family:
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
+    def unit(self) -> str:
+        """What it is in, as OpenMetrics says it; empty for what is counted."""
+        last = self.stem.rpartition("_")[2]
+        return last if last in UNITS else ""
+
+    @property
     def stem(self) -> str:
         """The name without the suffix that its type adds."""
         return self.name.removesuffix(SUFFIXES[self.kind])
@@ -75,6 +103,7 @@ LOST = "Who lost something?"
 HISTORY = "How far does the history reach?"
 END_TO_END = "Does it work from end to end?"
 JOURNAL = "Does the journal keep up?"
+RIGHTS = "Who is refused, or will be soon?"
 PROCESS = "How is the process?"
 
 
@@ -85,6 +114,20 @@ def _delivered(source: Source) -> Labelled:
         "catchup": counts.delivered_catchup,
         "replay": counts.delivered_replay,
     }
+
+
+def _canary_age(source: Source) -> float:
+    counts = source.hub.counters
+    return time.monotonic() - counts.canary_since if counts.canary_interval_s else 0.0
+
+
+def _limits_used(source: Source) -> Labelled:
+    used = source.limits.used(time.monotonic()) if source.limits else {}
+    return dict.fromkeys(LIMITS, 0.0) | used | source.hub.limits_used
+
+
+def _key_expires(source: Source) -> float:
+    return source.authentication.key_expires_in_s if source.authentication else 0.0
 
 
 def _build(_: Source) -> Labelled:
@@ -170,7 +213,7 @@ CATALOGUE: tuple[Family, ...] = (
     Family(
         "tocsin_events_published_total",
         "counter",
-        "Events accepted, by who made them.",
+        "Events that this process took, by who made them; those that other processes of the log took count there.",
         PUBLISHED,
         lambda s: s.hub.counters.published,
         {"source": counters.SOURCES},
@@ -178,10 +221,17 @@ CATALOGUE: tuple[Family, ...] = (
     Family(
         "tocsin_events_published_by_type_total",
         "counter",
-        f"Events accepted, by the first {counters.MAX_TYPES} types seen; the rest are `other`.",
+        f"The same by the first {counters.MAX_TYPES} types seen; the rest are `other`.",
         PUBLISHED,
         lambda s: s.hub.counters.published_by_type,
         {"type": (*counters.TYPES, "other")},
+    ),
+    Family(
+        "tocsin_log_events_total",
+        "counter",
+        "Events by which the log has grown since this process began, whichever process took them.",
+        PUBLISHED,
+        lambda s: s.hub.counters.log_events,
     ),
     Family(
         "tocsin_publish_rejected_total",
@@ -274,14 +324,14 @@ CATALOGUE: tuple[Family, ...] = (
     Family(
         "tocsin_delivery_latency_seconds",
         "histogram",
-        "From an event's acceptance to a live stream's socket; each delivery counts.",
+        "From the receipt of an event to the socket of a stream that was open by then, live or catchup; each delivery counts.",
         DELIVERED,
         lambda s: s.hub.counters.latency_s,
     ),
     Family(
         "tocsin_fanout_duration_seconds",
         "histogram",
-        "From an event's acceptance until the last live stream of its filter was sent it.",
+        "From the receipt of an event until the last live stream of its filter was sent it.",
         DELIVERED,
         lambda s: s.hub.counters.fanout_s,
     ),
@@ -306,6 +356,13 @@ CATALOGUE: tuple[Family, ...] = (
         "Streams behind the head.",
         SLOW,
         lambda s: len(s.hub.lagging),
+    ),
+    Family(
+        "tocsin_lagging_long_clients",
+        "gauge",
+        f"Of these, the ones without an event that is over {LONG_LAG_S:g} s old.",
+        SLOW,
+        lambda s: s.hub.lagging_longer_than(LONG_LAG_S),
     ),
     Family(
         "tocsin_lag_events_max",
@@ -451,11 +508,11 @@ CATALOGUE: tuple[Family, ...] = (
         lambda s: s.hub.counters.canary_s,
     ),
     Family(
-        "tocsin_canary_last_success_timestamp_seconds",
+        "tocsin_canary_age_seconds",
         "gauge",
-        "Unix time at which the canary last got its event; 0 before the first.",
+        "Since the canary last got its event, or began, by a clock that nobody sets; 0 where it is off.",
         END_TO_END,
-        lambda s: s.hub.counters.canary_last_success,
+        _canary_age,
     ),
     Family(
         "tocsin_canary_interval_seconds",
@@ -516,6 +573,13 @@ CATALOGUE: tuple[Family, ...] = (
         lambda s: s.hub.counters.history_read_s,
     ),
     Family(
+        "tocsin_history_read_events_total",
+        "counter",
+        "Events that these reads found.",
+        JOURNAL,
+        lambda s: s.hub.counters.history_read_events,
+    ),
+    Family(
         "tocsin_history_waiting_clients",
         "gauge",
         "Streams that wait for such a read, or for an event that only another process has yet.",
@@ -531,6 +595,78 @@ CATALOGUE: tuple[Family, ...] = (
         {"reason": counters.JOURNAL_RESETS},
     ),
     Family(
+        "tocsin_journal_reconnects_total",
+        "counter",
+        "Times that the journal was lost and found again: its server, or its file.",
+        JOURNAL,
+        lambda s: s.hub.journal_figures.reconnects,
+    ),
+    Family(
+        "tocsin_journal_tail_lag_events",
+        "gauge",
+        "Events in a shared log that this process has not read, at its last look, once a second.",
+        JOURNAL,
+        lambda s: s.hub.journal_figures.tail_lag_events,
+    ),
+    Family(
+        "tocsin_journal_tail_age_seconds",
+        "gauge",
+        "Since that look; 0 where the log isn't shared.",
+        JOURNAL,
+        lambda s: s.hub.journal_figures.tail_age_s,
+    ),
+    Family(
+        "tocsin_journal_file_bytes",
+        "gauge",
+        "What the journal's files take; 0 where it has none.",
+        JOURNAL,
+        lambda s: s.hub.journal_figures.file_bytes,
+    ),
+    Family(
+        "tocsin_journal_disk_free_bytes",
+        "gauge",
+        "What is left on their disk; 0 where there is none.",
+        JOURNAL,
+        lambda s: s.hub.journal_figures.disk_free_bytes,
+    ),
+    Family(
+        "tocsin_limit_used_ratio",
+        "gauge",
+        "How much of a limit is used, by the setting: of one for each principal or address, by who uses most of theirs.",
+        RIGHTS,
+        _limits_used,
+        {"limit": LIMITS},
+    ),
+    Family(
+        "tocsin_access_refused_total",
+        "counter",
+        "Requests refused for their credentials, or for want of a right.",
+        RIGHTS,
+        lambda s: s.hub.counters.refused,
+        {"reason": counters.REFUSAL_REASONS},
+    ),
+    Family(
+        "tocsin_streams_expiring",
+        "gauge",
+        "Open streams that end within ten minutes, as their readers' credentials do.",
+        RIGHTS,
+        lambda s: s.hub.streams_expiring,
+    ),
+    Family(
+        "tocsin_key_expires_seconds",
+        "gauge",
+        "Until the next API key expires; 0 where none does.",
+        RIGHTS,
+        _key_expires,
+    ),
+    Family(
+        "tocsin_event_loop_stalled_seconds_total",
+        "counter",
+        "Seconds in which the event loop did nothing of what was due, in stalls of over 100 ms.",
+        PROCESS,
+        lambda s: s.hub.counters.loop_stalled_s,
+    ),
+    Family(
         "tocsin_event_loop_lag_seconds",
         "histogram",
         "How late a call was that is due every 250 ms.",
@@ -544,14 +680,6 @@ CATALOGUE: tuple[Family, ...] = (
         PROCESS,
         lambda s: s.requests,
         {"handler": (), "method": (), "code": ()},
-    ),
-    Family(
-        "tocsin_access_refused_total",
-        "counter",
-        "Requests refused for their credentials, or for want of a right.",
-        PROCESS,
-        lambda s: s.hub.counters.refused,
-        {"reason": counters.REFUSAL_REASONS},
     ),
     Family(
         "tocsin_http_lane_requests_total",

@@ -21,32 +21,31 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from tocsin.hub.counters import Histogram
-from tocsin.hub.hub import Hub
-from tocsin.ops.metrics.catalogue import CATALOGUE, Family, RequestCounts, Source, Value
-from tocsin.ops.metrics.process import ProcessCollector
+from tocsin.ops.metrics.catalogue import CATALOGUE, DATED, Family, Source, Value
+from tocsin.ops.metrics.process import ProcessCollector, start_time
 
 Scrape = Callable[[str], tuple[bytes, str]]
 
 
-def make_registry(hub: Hub, requests: RequestCounts, lanes: Mapping[str, int]) -> CollectorRegistry:
+def make_registry(source: Source) -> CollectorRegistry:
     """A registry of its own, so that two hubs in one process don't meet in the global one."""
     registry = CollectorRegistry()
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     registry.register(ProcessCollector())
-    registry.register(HubCollector(hub, requests, lanes))
+    registry.register(HubCollector(source))
     return registry
 
 
-def make_scrape(hub: Hub, requests: RequestCounts, lanes: Mapping[str, int]) -> Scrape:
-    """What a scrape of `hub` is answered: takes `Accept`, returns the text and its content type."""
-    registry = make_registry(hub, requests, lanes)
+def make_scrape(source: Source) -> Scrape:
+    """What a scrape of `source` is answered: takes `Accept`, returns the text and its content type."""
+    registry = make_registry(source)
 
     def scrape(accept: str) -> tuple[bytes, str]:
         encoder, content_type = choose_encoder(accept)
         began = perf_counter()
         text = encoder(registry)
-        hub.counters.scrape_s = perf_counter() - began
+        source.hub.counters.scrape_s = perf_counter() - began
         return text, content_type
 
     return scrape
@@ -55,8 +54,9 @@ def make_scrape(hub: Hub, requests: RequestCounts, lanes: Mapping[str, int]) -> 
 class HubCollector(Collector):
     """Yields every family of the catalogue, each known label value included, from the start."""
 
-    def __init__(self, hub: Hub, requests: RequestCounts, lanes: Mapping[str, int]) -> None:
-        self._source = Source(hub, requests, lanes)
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._created = start_time()
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: or registering would collect."""
@@ -65,22 +65,40 @@ class HubCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """All families, read now."""
         for family in CATALOGUE:
-            yield as_metric(family, family.read(self._source))
+            yield as_metric(family, family.read(self._source), self._created)
 
 
-def as_metric(family: Family, value: Value) -> Metric:
-    """`value`, as `family` was read, in the form that the client library encodes."""
+def as_metric(family: Family, value: Value, created: float) -> Metric:
+    """`value`, as `family` was read, in the form that the client library encodes; `created` is when the process began."""
     if isinstance(value, Histogram):
         return _histogram(family, value)
     if family.kind == "info":
         return InfoMetricFamily(family.stem, family.help, value=_texts(value))
-    make = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    if family.kind == "counter":
+        return _counter(family, value, created if family.name in DATED else None)
     if not isinstance(value, Mapping):
-        return make(family.stem, family.help, value=value)
-    metric = make(family.stem, family.help, labels=tuple(family.labels))
+        return GaugeMetricFamily(family.stem, family.help, value=value, unit=family.unit)
+    metric = GaugeMetricFamily(
+        family.stem, family.help, labels=tuple(family.labels), unit=family.unit
+    )
     for labels, count in value.items():
-        metric.add_metric((labels,) if isinstance(labels, str) else labels, float(count))
+        metric.add_metric(_label_values(labels), float(count))
     return metric
+
+
+def _counter(family: Family, value: Value, created: float | None) -> Metric:
+    metric = CounterMetricFamily(
+        family.stem, family.help, labels=tuple(family.labels), created=created, unit=family.unit
+    )
+    values = value.items() if isinstance(value, Mapping) else [((), value)]
+    for labels, count in values:
+        assert isinstance(count, int | float)
+        metric.add_metric(_label_values(labels), float(count), created=created)
+    return metric
+
+
+def _label_values(labels: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (labels,) if isinstance(labels, str) else labels
 
 
 def _texts(value: Value) -> dict[str, str]:
@@ -89,7 +107,7 @@ def _texts(value: Value) -> dict[str, str]:
 
 
 def _histogram(family: Family, histogram: Histogram) -> Metric:
-    metric = HistogramMetricFamily(family.stem, family.help)
+    metric = HistogramMetricFamily(family.stem, family.help, unit=family.unit)
     bounds = [*(str(float(bound)) for bound in histogram.bounds), "+Inf"]
     totals = accumulate(histogram.counts)
     metric.add_metric((), list(zip(bounds, totals, strict=True)), sum_value=histogram.sum)

@@ -37,7 +37,9 @@ class ProcessCollector(Collector):
         yield _gauge("virtual_memory_bytes", "Virtual memory.", int(virtual) * page)
         yield _gauge("resident_memory_bytes", "Memory that is in RAM.", int(resident) * page)
         yield _gauge("start_time_seconds", "Unix time at which the process began.", self._started)
-        yield CounterMetricFamily("process_cpu_seconds", cpu, value=time.process_time())
+        yield CounterMetricFamily(
+            "process_cpu_seconds", cpu, value=time.process_time(), unit="seconds"
+        )
         yield _gauge("open_fds", "Open descriptors.", open_descriptors())
         yield _gauge("max_fds", "Open descriptors at most.", limit)
 
@@ -62,4 +64,6 @@ def start_time() -> float:
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"process_{name}", text, value=value)
+    unit = name.rpartition("_")[2]
+    unit = unit if unit in ("seconds", "bytes") else ""
+    return GaugeMetricFamily(f"process_{name}", text, value=value, unit=unit)

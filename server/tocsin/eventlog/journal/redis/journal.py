@@ -13,7 +13,15 @@ from contextlib import suppress
 
 from tocsin.core.record import RecordError
 from tocsin.errors import SettingsError, Unavailable
-from tocsin.eventlog.journal.base import Append, Deliver, Opening, Outcome, Reset, Window
+from tocsin.eventlog.journal.base import (
+    Append,
+    Deliver,
+    Figures,
+    Opening,
+    Outcome,
+    Reset,
+    Window,
+)
 from tocsin.eventlog.journal.redis.address import parse_address
 from tocsin.eventlog.journal.redis.appends import Appends
 from tocsin.eventlog.journal.redis.checks import check_server
@@ -81,6 +89,14 @@ class RedisJournal:
     def status(self) -> str:
         """Empty while an append would be tried, else why not."""
         return self.tail.fault
+
+    @property
+    def figures(self) -> Figures:
+        """How this node's end of the log is."""
+        tail = self.tail
+        return Figures(
+            reconnects=tail.reconnects, tail_lag_events=tail.lag_events, tail_age_s=tail.age_s
+        )
 
     async def start(self, deliver: Deliver, reset: Reset, window: Window) -> Opening:
         """Connect, check the server, and load the newest events.

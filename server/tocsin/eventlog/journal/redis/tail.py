@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from time import monotonic
 
 from tocsin.core.event import Event, EventId
 from tocsin.core.record import RecordError
@@ -53,6 +54,8 @@ class Tail:
     Attributes:
         head: how far this node has read and delivered.
         fault: why the log can't be followed now, or takes no events; empty if all is well.
+        lag_events: by how much the log was further than this node, at the last look.
+        reconnects: how often Redis was lost and found again.
         holes: how often events were gone before this node read them.
         link: the link it reads on.
     """
@@ -66,7 +69,10 @@ class Tail:
     ) -> None:
         self.head = Head()
         self.fault = "the journal is not started"
+        self.lag_events = 0
+        self.reconnects = 0
         self.holes = 0
+        self._looked_at = 0.0
         self.link = store.link(TIMEOUT_S)
         self._store = store
         self._history = history
@@ -85,7 +91,13 @@ class Tail:
         self._deliver, self._reset, self._window = deliver, reset, window
         opening = await self._take_up(await self._store.look(self.link, self.head))
         self.fault = ""
+        self._looked_at = monotonic()
         return opening
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since this node last saw how far the log is; 0 before it was opened."""
+        return monotonic() - self._looked_at if self._looked_at else 0.0
 
     async def follow(self) -> None:
         """Deliver what comes, until cancelled; what goes wrong is tried again."""
@@ -118,8 +130,11 @@ class Tail:
             await self._begin_anew(state)
             state = await self._store.look(self.link, self.head)
         self._history.note(state)
+        self._looked_at = monotonic()
+        self.lag_events = state.head.seq - self.head.id.seq
         fault = WAITS if state.verdict == "waits" else ""
         if self.fault and not fault:
+            self.reconnects += 1
             log.info("the journal is up again")
         self.fault = fault
         self._on_moved()

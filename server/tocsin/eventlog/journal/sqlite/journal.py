@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tocsin.errors import Unavailable
-from tocsin.eventlog.journal.base import Append, Deliver, Opening, Outcome, Reset, Window
+from tocsin.eventlog.journal.base import (
+    Append,
+    Deliver,
+    Figures,
+    Opening,
+    Outcome,
+    Reset,
+    Window,
+)
 from tocsin.eventlog.journal.sqlite.file import prepare
 from tocsin.eventlog.journal.sqlite.history import SqliteHistory
 from tocsin.eventlog.journal.sqlite.limits import Limits
@@ -17,6 +27,9 @@ from tocsin.eventlog.journal.sqlite.reader import Reader
 from tocsin.eventlog.journal.sqlite.store import Evicted
 from tocsin.eventlog.journal.sqlite.writer import Ends, Group, Opened, State, Writer, Written
 from tocsin.eventlog.kept_newest import KeptNewest
+
+LOOK_EVERY_S = 5.0
+"""How old what is known of the disk may be; the look is made in a thread, as a disk may not answer."""
 
 
 class SqliteJournal:
@@ -50,6 +63,10 @@ class SqliteJournal:
             "the journal is not started", code="journal_down"
         )
         self.history: SqliteHistory | None = None
+        self._reconnects = 0
+        self._file_bytes = self._disk_free_bytes = 0
+        self._looked_at = 0.0
+        self._look: asyncio.Future[None] | None = None
         self._lock: FileLock | None = None
         self._writer: Writer
         self._reader: Reader
@@ -101,7 +118,32 @@ class SqliteJournal:
         self.history = SqliteHistory(self._reader, evictions, state.floor, state.head, newest)
         self._note(state, Evicted((), kept_newest))
         self._down = None
+        await asyncio.to_thread(self._look_at_disk)
         return opening
+
+    @property
+    def figures(self) -> Figures:
+        """How it is; what is said of the disk is from the last call that is `LOOK_EVERY_S` ago, or from this one."""
+        is_due = time.monotonic() - self._looked_at > LOOK_EVERY_S
+        if is_due and self._lock and (self._look is None or self._look.done()):
+            self._look = self._loop.run_in_executor(None, self._look_at_disk)
+        return Figures(
+            file_bytes=self._file_bytes,
+            disk_free_bytes=self._disk_free_bytes,
+            reconnects=self._reconnects,
+        )
+
+    def _look_at_disk(self) -> None:
+        """Note how large the files are, and what is left for them; in a thread."""
+        size = 0
+        for suffix in ("", "-wal"):
+            with suppress(OSError):
+                size += os.stat(f"{self._path}{suffix}").st_size
+        with suppress(OSError):
+            disk = os.statvfs(self._path.parent)
+            self._disk_free_bytes = disk.f_bavail * disk.f_frsize
+        self._file_bytes = size
+        self._looked_at = time.monotonic()
 
     def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
         """Hand a group to the writer; it is committed with whatever else waits then."""
@@ -173,6 +215,7 @@ class SqliteJournal:
         assert self.history
         self._note(state, self.history.changed_to(evicted))
         self._down = None
+        self._reconnects += 1
 
     def _note(self, state: State, evicted: Evicted) -> None:
         assert self.history
