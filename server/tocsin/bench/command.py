@@ -6,6 +6,7 @@ import secrets
 import sys
 from typing import TextIO
 
+from tocsin.bench.hub_latency import HubLatency
 from tocsin.bench.latency import Latencies
 from tocsin.bench.load import Load, Outcome, Progress
 from tocsin.bench.target import hub_at
@@ -45,23 +46,24 @@ def bench(
     line = ProgressLine(progress)
     line.show(f"opening {clients:,} streams")
     topic = f"bench/{secrets.token_hex(4)}"
+    target = hub_at(url)
     try:
         with Load(
-            hub_at(url),
+            target,
             clients,
             publishers,
             message_bytes=message_bytes,
             topics=[topic],
             on_progress=lambda now: line.show(progress_text(now, seconds)),
         ) as load:
-            if rate:
-                outcome = load.at_rate(rate, seconds)
-            else:
+            if not rate:
                 load.warm_up(WARM_UP_S)
-                outcome = load.at_once(seconds)
+            before = HubLatency.at(target)
+            outcome = load.at_rate(rate, seconds) if rate else load.at_once(seconds)
+            after = HubLatency.at(target)
     finally:
         line.clear()
-    out.write(summary(outcome, clients, publishers))
+    out.write(summary(outcome, clients, publishers, before, after))
     return outcome
 
 
@@ -90,8 +92,14 @@ def progress_text(now: Progress, seconds: float) -> str:
     )
 
 
-def summary(outcome: Outcome, clients: int, publishers: int) -> str:
-    """What was measured, some lines for people."""
+def summary(
+    outcome: Outcome,
+    clients: int,
+    publishers: int,
+    before: HubLatency | None = None,
+    after: HubLatency | None = None,
+) -> str:
+    """What was measured, some lines for people; beside it what the hub says of the time from `before` to `after`."""
     lines = [
         f"{clients:,} streams, {publishers:,} publishers, {outcome.seconds:.1f} s",
         f"published    {outcome.published:,} events, {outcome.published_per_s:,.0f}/s",
@@ -100,6 +108,7 @@ def summary(outcome: Outcome, clients: int, publishers: int) -> str:
         "latency, ms         p50       p90       p99       max",
         _row("to the last", outcome.fan_out),
         _row("to each", outcome.delivery),
+        *_own_row(before, after),
         _row("of answers", outcome.answer),
     ]
     lines += [f"error        {count:,} x {what}" for what, count in outcome.errors.items()]
@@ -108,6 +117,15 @@ def summary(outcome: Outcome, clients: int, publishers: int) -> str:
             f"note         the generator used {outcome.busy:.0%} of a core: it may be the limit"
         )
     return "\n".join(lines) + "\n"
+
+
+def _own_row(before: HubLatency | None, after: HubLatency | None) -> list[str]:
+    """What the hub says: from the receipt to the socket, so less than "to each" by the ways there and back."""
+    if before is None or after is None:
+        return []
+    if after.why_not or before.why_not:
+        return [f"the hub's     is not to be had: {after.why_not or before.why_not}"]
+    return [_row("the hub's", after.since(before))]
 
 
 def _row(name: str, latencies: Latencies) -> str:
