@@ -207,8 +207,10 @@ def test_events_that_wait_for_slow_readers_are_late_and_the_readers_alert() -> N
 def test_stall_counts_for_the_events_that_came_in_meanwhile_and_in_seconds() -> None:
     with (
         closing(HubProcess("--canary", "0")) as hub,
+        closing(PrometheusProcess(hub, hurry=20)) as prometheus,  # half a minute of the ten
         closing(Timed(hub.port, 3)) as readers,
     ):
+        prometheus.wait_for_scrapes(hub, count=2)
         with published_steadily(hub, per_s=40):
             for _ in range(2):
                 time.sleep(0.5)
@@ -225,6 +227,7 @@ def test_stall_counts_for_the_events_that_came_in_meanwhile_and_in_seconds() -> 
         assert late == pytest.approx(seen, rel=0.15)
         stalled_s = hub.metric("tocsin_event_loop_stalled_seconds_total")
         assert 3 < stalled_s < 60  # two of 2 s, less up to 250 ms each; more on a busy machine
+        wait_until(lambda: "TocsinEventLoopStalled" in prometheus.firing(), what="the alert")
 
 
 # --- losses, starts and ends ------------------------------------------------------------------------------
