@@ -8,6 +8,7 @@ What metrics cost while events are delivered is a row of `run.py`, "metrics".
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import os
 import resource
@@ -23,6 +24,7 @@ from tornado.iostream import IOStream
 from tocsin import Hub, Settings
 from tocsin.core.filters import EVERYTHING
 from tocsin.http.access_log import AccessLog
+from tocsin.http.routes.metrics import GZIP_LEVEL
 from tocsin.ops.metrics import Source, make_registry
 
 SCRAPES = 50
@@ -65,13 +67,13 @@ async def scrape(clients: int) -> None:
     for state in ("live", "lagging"):
         times_ms = []
         for _ in range(SCRAPES):
-            began = time.perf_counter()
-            generate_latest(registry)
-            times_ms.append((time.perf_counter() - began) * 1000)
+            began = time.process_time()  # what else the machine does is no part of it
+            gzip.compress(generate_latest(registry), GZIP_LEVEL, mtime=0)
+            times_ms.append((time.process_time() - began) * 1000)
         median, worst = statistics.median(times_ms), max(times_ms)
         print(f"a scrape, {clients} streams {state:8} median {median:.2f} ms, worst {worst:.2f} ms")
         for stream in tuple(hub.streams.values()):
-            hub.on_lagging(stream)
+            hub.lagging[stream] = None
     os.kill(child, signal.SIGKILL)
     os._exit(0)  # ten thousand open sockets have nothing more to say
 

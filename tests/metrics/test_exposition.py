@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
+import time
 import urllib.request
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -180,6 +182,45 @@ def flood_with_odd_requests(port: int) -> None:
         fields = f"Host: localhost\r\nLast-Event-ID: {id}\r\n"
         answer = exchange(port, f"GET /events HTTP/1.1\r\n{fields}\r\n".encode("latin-1"))
         assert answer.status == 200
+
+
+def test_scraper_that_takes_gzip_gets_it(start_hub: StartHub) -> None:
+    hub = start_hub("--canary", "0")
+    plain = urllib.request.Request(hub.url + "/metrics")
+    packed = urllib.request.Request(hub.url + "/metrics", headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(packed, timeout=10) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert "Accept-Encoding" in answer.headers["Vary"]
+        body = answer.read()
+    with urllib.request.urlopen(plain, timeout=10) as answer:
+        assert answer.headers["Content-Encoding"] is None
+        text = answer.read()
+    names = {line.split()[2] for line in text.splitlines() if line.startswith(b"# TYPE")}
+    unpacked = gzip.decompress(body)
+    assert {
+        line.split()[2] for line in unpacked.splitlines() if line.startswith(b"# TYPE")
+    } == names
+    assert len(body) < len(unpacked) / 4
+
+
+def test_units_are_told_and_loss_says_since_when_it_counts(start_hub: StartHub) -> None:
+    families = {f.name: f for f in parse_openmetrics(scrape(start_hub(), OPENMETRICS))}
+    for name, family in families.items():
+        unit = name.rpartition("_")[2]
+        if name.startswith("tocsin_") and unit in ("seconds", "bytes", "ratio"):
+            assert family.unit == unit
+    created = [s.value for s in families["tocsin_gaps"].samples if s.name.endswith("_created")]
+    assert len(created) == 3
+    assert all(0 <= time.time() - at < 600 for at in created)
+
+
+def test_buckets_are_close_around_the_objective_and_reach_beyond_it(start_hub: StartHub) -> None:
+    (family,) = [
+        f for f in parse_text(scrape(start_hub())) if f.name == "tocsin_delivery_latency_seconds"
+    ]
+    bounds = [float(s.labels["le"]) for s in family.samples if s.name.endswith("_bucket")]
+    assert {0.1, 0.15, 0.2, 0.25, 0.5} < set(bounds)
+    assert {10, 60, 300} < set(bounds)
 
 
 async def test_counters_never_fall() -> None:
