@@ -73,7 +73,7 @@ def test_stalls_of_4_s_in_every_30_s_are_late_for_the_hub_as_for_its_clients() -
                 hub.signal(signal.SIGCONT)
                 fired |= prometheus.firing()
         published = int(hub.metric('tocsin_events_published_total{source="api"}'))
-        wait_until(lambda: len(readers.late) == 10 * published, what="all events")
+        wait_until(lambda: len(readers.late) == 10 * published, 400, what="all events")
         late, count = late_by_hub(hub)
         seen = sum(each > LATE_S for each in readers.late)
         stalled_s = hub.metric("tocsin_event_loop_stalled_seconds_total")
@@ -101,7 +101,7 @@ def test_readers_of_half_the_pace_are_late_for_the_hub_and_alert() -> None:
             if number % 20 == 0:
                 fired |= prometheus.firing()
         readers.bytes_per_s = None
-        wait_until(lambda: len(readers.late) == 10 * number, what="all events")
+        wait_until(lambda: len(readers.late) == 10 * number, 400, what="all events")
         late, count = late_by_hub(hub)
         seen = sum(each > LATE_S for each in readers.late)
         print(
