@@ -36,6 +36,12 @@ def test_any_event_comes_back_as_it_was(data: bytes, label: str, time: float, se
     assert decode_record(encode_record(event)) == event
 
 
+def test_event_whose_type_was_reserved_later_is_read_under_another() -> None:
+    fields = msgspec.msgpack.decode(RECORD_1)
+    fields[fields.index("tick")] = "end"
+    assert decode_record(msgspec.msgpack.encode(fields)).draft.type == "end-"
+
+
 @pytest.mark.parametrize(
     ("record", "words"),
     [

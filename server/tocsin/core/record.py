@@ -72,6 +72,10 @@ def encode_record(event: Event) -> bytes:
     )
 
 
+RENAMED = {"end": "end-"}
+"""Types that publishers could use before the hub had a meaning for them, as they are read from older records."""
+
+
 def decode_record(record: bytes) -> Event:
     """The event that `record` holds.
 
@@ -116,7 +120,7 @@ def _event(record: _Record, epoch: int | None = None) -> Event:
         raise RecordError("not the record of an event: it has no topic")
     topic, *more_topics = record.topics
     draft = Draft(
-        record.type,
+        RENAMED.get(record.type, record.type),
         record.data,
         topic,
         record.source,
