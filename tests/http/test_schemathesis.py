@@ -80,7 +80,7 @@ def test_hub_answers_what_is_described(tmp_path: Path) -> None:
 @pytest.mark.soak
 def test_hub_answers_what_is_described_many_times(tmp_path: Path) -> None:
     with full_hub() as hub:
-        run(hub, tmp_path, 500)
+        run(hub, tmp_path, 200)
 
 
 @pytest.mark.soak
@@ -88,4 +88,4 @@ def test_hub_with_rights_answers_what_is_described(tmp_path: Path) -> None:
     keys = KeyFile(tmp_path)
     header = keys.add("all", publish=["*"], subscribe=["*"], end=["*"], admin=True)
     with full_hub("--keys", keys.path, "--anonymous-subscribe", "*") as hub:
-        run(hub, tmp_path, 200, "--header", header)
+        run(hub, tmp_path, 100, "--header", header)
