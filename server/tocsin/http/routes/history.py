@@ -1,14 +1,8 @@
-"""``GET /api/history``: what is kept, as JSON, for pages and scripts that don't stream.
-
-It comes from the window in memory, and what is behind it from the journal. An answer is all of one log, whatever
-begins while it is made.
-"""
+"""``GET /api/history``: what is kept, as JSON, for pages and scripts that don't stream."""
 
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
-from collections.abc import Sequence
 from functools import partial
 from time import monotonic, time
 from typing import Any, NamedTuple
@@ -21,10 +15,8 @@ from tocsin.core.event import ID_SCHEMA, EventId
 from tocsin.core.filters import Filter
 from tocsin.core.strict_json import DECODE_ERRORS
 from tocsin.errors import InvalidInput, Unavailable
-from tocsin.eventlog.journal import History
-from tocsin.eventlog.recent import Recent
-from tocsin.eventlog.resume import Gap, id_ahead, oldest_kept, resolve
-from tocsin.eventlog.ring import NEWEST_LIMIT, Entry, RingBuffer
+from tocsin.eventlog.resume import Gap, id_ahead, oldest_kept
+from tocsin.eventlog.ring import Entry, RingBuffer
 from tocsin.http.answer import Answer, of_json
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.credentials import TICKET
@@ -45,7 +37,7 @@ from tocsin.http.parameters import (
 from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
 from tocsin.hub.ahead import AHEAD_S, LOOK_S
-from tocsin.hub.history_reads import committed, near
+from tocsin.hub.history_pages import PAGE_BYTES, HistoryPages, Page, size
 from tocsin.hub.hub import Hub
 
 AFTER = "after"
@@ -79,56 +71,11 @@ PARAMETERS = (
 )
 KNOWN = names_of(PARAMETERS) | {TICKET}
 
-PAGE_BYTES = 1024 * 1024
-"""Encoded bytes after which a page ends, whatever its `limit`: one event more at most."""
-
-READ_BYTES = 64 * 1024
-"""Of events that are read from the journal at once: encoding them takes a millisecond of the loop."""
-
-READ_ENTRIES = 200
-"""Of the window that are taken at once."""
-
-SEARCHED = 10_000
-"""Events that every search for the newest before an id looks at, in the window and in each journal."""
-
 KNOWN_ANSWERS = 64
 KNOWN_ANSWER_BYTES = 64 * 1024
 """Answers of requests that waited, for others that waited for the same."""
 
-PAGE_S = 5.0
-"""Seconds of reading after which a page ends: a filter may let next to nothing through of a long history."""
-
-
 _check = msgspec.json.Decoder(msgspec.Raw).decode
-
-
-class Page(msgspec.Struct, frozen=True):
-    """A part of a log.
-
-    Attributes:
-        ring: the window over the log.
-        entries: in the log's order.
-        more: whether others that match are kept, behind these or left out of them.
-        cursor: the seq that a page begins after to go on; None for the newest page.
-        gap: what is missing before these.
-        end: the seq to go on after, to get what comes next; for a page after an id its cursor.
-        is_before: whether it was asked for by the id that it ends before.
-        previous: the seq to ask before, to get what comes before such a page; None where nothing is kept.
-    """
-
-    ring: RingBuffer
-    entries: list[Entry]
-    more: bool
-    cursor: int | None = None
-    gap: Gap | None = None
-    end: int = 0
-    is_before: bool = False
-    previous: int | None = None
-
-    @property
-    def has_nothing(self) -> bool:
-        """Whether there is nothing to tell a client that would rather wait."""
-        return not self.entries and self.gap is None and not self.more
 
 
 class HistoryEvent(msgspec.Struct, omit_defaults=True):
@@ -216,6 +163,7 @@ class HistoryRoute(Route):
 
     def __init__(self, hub: Hub, answers: ByteBudget) -> None:
         self._hub = hub
+        self._pages = HistoryPages(hub)
         self._answers = answers
         self._encoding = asyncio.Lock()
         self._known: dict[tuple[object, ...], Answer] = {}
@@ -269,18 +217,18 @@ class HistoryRoute(Route):
         after = parameters.last(AFTER)
         reads_everything = request.principal.reads_everything
         if PER_TOPIC in parameters.values:
-            page = await self._recent_page(filter, PER_TOPIC_COUNT.read(parameters), limit)
+            page = await self._pages.recent(filter, PER_TOPIC_COUNT.read(parameters), limit)
         elif before:
-            page = await self._page_before(before, filter, limit)
+            page = await self._pages.before(before, filter, limit)
         elif after:
             await self._until_here(after)
-            page = await self._page_after(after, filter, limit)
+            page = await self._pages.after(after, filter, limit)
             if wait_s and page.has_nothing and not self._hub.ended_topics.cover(filter):
                 question = Question(page, parameters, filter, limit, reads_everything)
                 self._wait(question, wait_s, request, later)
                 return PUT_OFF
         else:
-            page = await self._newest_page(filter, limit)
+            page = await self._pages.newest(filter, limit)
         return await self._encode(page, parameters, filter, reads_everything)
 
     async def _encode(
@@ -331,7 +279,7 @@ class HistoryRoute(Route):
     def _known_answer(self, question: Question) -> Answer | None:
         """The answer that was made for others who waited for the same, if nothing came since."""
         ring = self._hub.ring
-        state = (ring, ring.head, ring.floor, self._kept(ring).floor)
+        state = (ring, ring.head, ring.floor, self._pages.kept(ring).floor)
         if self._known_of != state or len(self._known) > KNOWN_ANSWERS:
             self._known_of, self._known = state, {}
         return self._known.get(self._key(question))
@@ -355,12 +303,12 @@ class HistoryRoute(Route):
         ring, key = self._hub.ring, self._key(question)
         is_same = ring is waited.ring
         after = str(ring.id_at(waited.end)) if is_same else parameters.last(AFTER)
-        page = await self._page_after(after, filter, limit)
-        if _size(page.entries) > KNOWN_ANSWER_BYTES:
+        page = await self._pages.after(after, filter, limit)
+        if size(page.entries) > KNOWN_ANSWER_BYTES:
             return await self._encode(page, parameters, filter, reads_everything)
         self._check_room()
         answer = self._encoded(page, parameters, filter, reads_everything)
-        if self._known_of == (ring, ring.head, ring.floor, self._kept(ring).floor):
+        if self._known_of == (ring, ring.head, ring.floor, self._pages.kept(ring).floor):
             self._known[key] = answer
         return answer
 
@@ -374,7 +322,7 @@ class HistoryRoute(Route):
         self, page: Page, parameters: Parameters, filter: Filter, reads_everything: bool
     ) -> Answer:
         ring = page.ring
-        history = None if self._kept(ring) is ring else self._hub.history
+        history = None if self._pages.kept(ring) is ring else self._hub.history
         oldest = oldest_kept(ring, history) if reads_everything else None
         answer = HistoryPage(
             events=[_event(ring, entry) for entry in page.entries],
@@ -397,175 +345,6 @@ class HistoryRoute(Route):
         if not page.is_before:
             return UNSET
         return None if page.previous is None else str(page.ring.id_at(page.previous))
-
-    async def _newest_page(self, filter: Filter, limit: int) -> Page:
-        """The newest entries."""
-        ring = self._hub.ring
-        head = ring.head
-        entries = await self._newest(ring, filter, limit, head + 1)
-        older, _ = self._before_floor(ring, entries, filter, limit, head + 1)
-        entries = older + entries
-        is_cut = len(entries) < limit and _size(entries) >= PAGE_BYTES
-        return Page(ring, entries, is_cut, end=head)
-
-    async def _page_before(self, before: EventId, filter: Filter, limit: int) -> Page:
-        """The newest entries with an id below `before`."""
-        ring = self._hub.ring
-        end = ring.head + 1
-        if before <= ring.id_at(ring.head):
-            end = before.seq if before.epoch == ring.epoch else 0
-        entries = await self._newest(ring, filter, limit, end)
-        previous: int | None
-        if len(entries) == limit or _size(entries) >= PAGE_BYTES:
-            previous = entries[0].seq
-        else:  # so far it was searched, at least; what was found further back comes with the next page
-            previous = end - SEARCHED
-            entries = [entry for entry in entries if entry.seq >= end - SEARCHED]
-        if previous <= self._kept(ring).floor + 1:
-            older, previous = self._before_floor(ring, entries, filter, limit, end)
-            entries = older + entries
-        is_more = previous is not None
-        return Page(ring, entries, is_more, end=max(end - 1, 0), is_before=True, previous=previous)
-
-    async def _newest(self, ring: RingBuffer, filter: Filter, limit: int, end: int) -> list[Entry]:
-        """The newest entries below `end`; what the window lacks is read from the journal."""
-        history = self._hub.history
-        entries = ring.newest(filter, limit, max_bytes=PAGE_BYTES, before=end)
-        room = PAGE_BYTES - _size(entries)
-        if history and len(entries) < limit and room > 0 and history.floor < ring.floor:
-            # The window was searched to its end, unless it is longer than what one search looks at.
-            searched = ring.floor + 1 if len(ring) <= NEWEST_LIMIT else _first_seq(entries, ring)
-            events = await self._hub.history_reads.newest(
-                filter, limit - len(entries), max_bytes=room, before=min(searched, end)
-            )
-            if all(event.id.epoch == ring.epoch for event in events):
-                entries = Entry.of_all(events) + entries
-        return entries
-
-    def _before_floor(
-        self, ring: RingBuffer, entries: Sequence[Entry], filter: Filter, limit: int, end: int
-    ) -> tuple[list[Entry], int | None]:
-        """What stays below the log and comes before `entries`, or before `end` where there are none.
-
-        With them they are `limit` at most. The seq is the one to ask before, to get what is older; None where nothing is.
-        """
-        newest = self._kept(ring).kept_newest
-        end = entries[0].seq if entries else end
-        left, room = limit - len(entries), PAGE_BYTES - _size(entries)
-        if newest and left > 0 and room > 0:
-            return newest.before(end, filter, left, room)
-        oldest = newest.oldest if newest else None
-        return [], end if oldest is not None and oldest < end else None
-
-    async def _recent_page(self, filter: Filter, per_topic: int, limit: int) -> Page:
-        """The newest entries of each topic; of these the newest, where they are too many for one page."""
-        ring = self._hub.ring
-        recent_events = self._hub.recent_events
-        selection = await recent_events.search(filter, Recent(per_topic=per_topic))
-        seqs = (selection.seqs or ())[-limit:]
-        is_cut = selection.is_truncated or len(seqs) < selection.count
-        entries: list[Entry] = []
-        cursor, room = selection.cursor, PAGE_BYTES
-        while seqs and cursor < seqs[-1]:
-            found, cursor = await self._next_selected(ring, filter, seqs, cursor)
-            entries += found
-            room -= _size(found)
-            while room < 0 and len(entries) > 1:
-                is_cut = True
-                room += len(entries.pop(0).block)
-        return Page(ring, entries, is_cut, end=selection.end)
-
-    async def _next_selected(
-        self, ring: RingBuffer, filter: Filter, seqs: Sequence[int], cursor: int
-    ) -> tuple[Sequence[Entry], int]:
-        """The entries of some of `seqs`, the first after `cursor`, and the cursor behind them; what is gone is left out."""
-        at, newest = bisect_right(seqs, cursor), self._kept(ring).kept_newest
-        if seqs[at] > ring.floor or (newest and newest.get(seqs[at])):
-            some = seqs[at : at + READ_ENTRIES]
-            if seqs[at] <= ring.floor:
-                some = some[: bisect_right(some, self._kept(ring).floor)]
-            found = [ring.kept(seq) or (newest and newest.get(seq)) for seq in some]
-            return [entry for entry in found if entry], some[-1]
-        some = near(seqs, cursor, ring.floor)
-        if self._is_lost(ring, some[0] - 1, filter):
-            return (), some[-1]
-        events = await self._hub.history_reads.picked(ring, filter, some)
-        return Entry.of_all(events), events[-1].id.seq if events else some[-1]
-
-    async def _page_after(self, after: str, filter: Filter, limit: int) -> Page:
-        """At most `limit` entries after the id `after`; the loop has its turn between two looks at the log."""
-        ring, ends_at = self._hub.ring, monotonic() + PAGE_S
-        resume = resolve(after, ring, filter, self._hub.history)
-        cursor = resume.cursor
-        entries: list[Entry] = []
-        room = PAGE_BYTES
-        while cursor < ring.head and len(entries) < limit and room > 0 and monotonic() < ends_at:
-            if cursor > resume.cursor:
-                await asyncio.sleep(0)
-                if self._is_lost(ring, cursor, filter):  # who asks for what is behind is told
-                    break
-            found, end = await self._next(ring, cursor, filter, limit - len(entries), room)
-            if end <= cursor:
-                break
-            entries += found
-            room -= _size(found)
-            cursor = end
-        is_more = self._is_more(ring, cursor, filter)
-        return Page(ring, entries, is_more, cursor, resume.gap, cursor)
-
-    async def _next(
-        self, ring: RingBuffer, cursor: int, filter: Filter, limit: int, room: int
-    ) -> tuple[Sequence[Entry], int]:
-        """What one look finds after `cursor`, and the cursor behind it; the same cursor if it is lost."""
-        below = self._next_below_floor(ring, cursor, filter, limit, room)
-        if below:
-            return below
-        if self._hub.history is None or not ring.has_lost(cursor, filter):
-            reading = ring.read(cursor, filter, max_bytes=room, max_events=limit)
-            return reading.entries, reading.cursor
-        page = await self._hub.history_reads.read(
-            cursor, filter, max_events=limit, max_bytes=min(room, READ_BYTES)
-        )
-        if self._is_lost(ring, cursor, filter):
-            return (), cursor
-        below = self._next_below_floor(ring, cursor, filter, limit, room)
-        if below:  # it left the history while that was read
-            return below
-        events, end = committed(page, ring)
-        return Entry.of_all(events), end
-
-    def _next_below_floor(
-        self, ring: RingBuffer, cursor: int, filter: Filter, limit: int, room: int
-    ) -> tuple[Sequence[Entry], int] | None:
-        """What comes next after `cursor` of what stays below the log, and the cursor behind it; None where nothing does."""
-        kept = self._kept(ring)
-        if cursor >= kept.floor or not kept.kept_newest:
-            return None
-        entries, looked_to = kept.kept_newest.read(cursor, filter, max_bytes=room, max_events=limit)
-        if not entries and looked_to is None:
-            return None
-        return entries, kept.floor if looked_to is None else looked_to
-
-    def _kept(self, ring: RingBuffer) -> History | RingBuffer:
-        """All that is kept of the log of `ring`; of an earlier log, only `ring` is known."""
-        history = self._hub.history
-        return history if history and self._hub.ring is ring else ring
-
-    def _is_lost(self, ring: RingBuffer, cursor: int, filter: Filter) -> bool:
-        """Whether something after `cursor` is gone, or the log of `ring` is."""
-        if self._hub.ring is not ring:
-            return self._hub.history is not None or ring.has_lost(cursor, filter)
-        return (self._hub.history or ring).has_lost(cursor, filter)
-
-    def _is_more(self, ring: RingBuffer, cursor: int, filter: Filter) -> bool:
-        """Whether something after `cursor` is kept, or nobody knows that none is."""
-        kept = self._kept(ring)
-        newest, floor = kept.kept_newest, kept.floor
-        if newest and newest.clear_to(cursor, filter, floor) < floor:
-            return True
-        if self._hub.history and ring.has_lost(cursor, filter):
-            return True
-        return ring.count(cursor, filter) != 0
 
 
 def _before_of(parameters: Parameters) -> EventId | None:
@@ -607,11 +386,3 @@ def _as_json(data: bytes) -> msgspec.Raw | str:
     except DECODE_ERRORS:
         return data.decode(errors="replace")
     return msgspec.Raw(data)
-
-
-def _first_seq(entries: list[Entry], ring: RingBuffer) -> int:
-    return entries[0].seq if entries else ring.head + 1
-
-
-def _size(entries: Sequence[Entry]) -> int:
-    return sum([len(entry.block) for entry in entries])
