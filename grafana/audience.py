@@ -260,4 +260,21 @@ HISTORY: list[Panel] = [
         width=24,
         height=6,
     ),
+    Lines(
+        "How full is what is kept of each topic?",
+        "The newest event of topics that outlives the history (keep_newest): how many, their bytes and the most they may"
+        " take, and how many leave a second for want of room. If they leave, raise keep_newest_bytes.",
+        [
+            Query("max by (instance) (tocsin_kept_newest_events{*})", "events, {{instance}}"),
+            Query("max by (instance) (tocsin_kept_newest_bytes{*})", "bytes, {{instance}}"),
+            Query("max by (instance) (tocsin_kept_newest_limit_bytes{*})", "limit of {{instance}}"),
+            Query(
+                "sum by (instance) (rate(tocsin_kept_newest_evicted_total{*}[*]))",
+                "leave a second, {{instance}}",
+            ),
+        ],
+        "short",
+        width=24,
+        height=6,
+    ),
 ]

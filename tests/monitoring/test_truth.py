@@ -94,10 +94,18 @@ class Timed:
         port: of the hub.
         count: of clients.
         bytes_per_s: that each of them reads; None as fast as they come.
+        held_bytes: that the kernel holds for each of them, or twice that.
     """
 
-    def __init__(self, port: int, count: int, bytes_per_s: float | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        count: int,
+        bytes_per_s: float | None = None,
+        held_bytes: int = 4_096,
+    ) -> None:
         self.bytes_per_s = bytes_per_s
+        self._held_bytes = held_bytes
         self.late: list[float] = []
         self._over = threading.Event()
         self._threads = [
@@ -116,7 +124,7 @@ class Timed:
 
     def _read(self, port: int) -> None:
         with socket.socket() as client:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._held_bytes)
             client.connect(("127.0.0.1", port))
             client.settimeout(0.05)
             client.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -89,7 +89,7 @@ def test_readers_of_half_the_pace_are_late_for_the_hub_and_alert() -> None:
     with (
         closing(HubProcess("--canary", "0", "--history-bytes", str(2**28))) as hub,
         closing(PrometheusProcess(hub, interval_s=15)) as prometheus,
-        closing(Timed(hub.port, 10, bytes_per_s=20_000)) as readers,
+        closing(Timed(hub.port, 10, bytes_per_s=20_000, held_bytes=65_536)) as readers,
     ):
         fired: set[str] = set()
         began = time.monotonic()
