@@ -197,7 +197,7 @@ async def test_pages_from_next_to_next_are_the_whole_log() -> None:
 async def test_page_that_takes_too_long_ends_and_says_where_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tocsin.http.routes.history.PAGE_S", 0.0)
+    monkeypatch.setattr("tocsin.hub.history_pages.PAGE_S", 0.0)
     async with running(KeptJournal(), **window_of(10)) as hub:
         await hub.publish(*drafts(50))
         found = await page(hub, "after=earliest")
