@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 INSTALLED_RELEASE := $(VENV)/installed-release
 # What the tests start for real. nodejs, npm and Go are taken as they are where they exist.
-DEBIAN := chromium-headless-shell firefox-esr prometheus nginx-light systemd openssl strace haproxy faketime redis-server
+DEBIAN := chromium-headless-shell firefox-esr prometheus nginx-light systemd openssl strace haproxy faketime redis-server jq
 # What `make soak` starts beside them: the other proxies of config/proxies/, bad clients, networks of their own.
 DEBIAN_SOAK := caddy varnish apache2 slowhttptest iproute2 nftables golang-go buildah podman runc netavark debootstrap php-cli
 # The files whose tests take longest come first (tests/conftest.py), not those with the most tests: else the last

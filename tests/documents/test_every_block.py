@@ -29,6 +29,8 @@ ROWS = [
     ("docs/journals.md", "", "tests/documents/test_serve.py"),
     ("docs/metrics.md", "tocsin_fanout", "tests/metrics/test_conservation.py"),
     ("docs/monitoring.md", "make monitor", "tests/monitoring/test_monitor.py"),
+    ("docs/monitoring.md", "tocsin monitoring", "tests/monitoring/test_written_out.py"),
+    ("docs/monitoring.md", "jq -c", "tests/documents/test_log_queries.py"),
     ("docs/monitoring.md", "promtool", "tests/monitoring/test_rules.py"),
     ("docs/production.md", "tocsin serve", "tests/process/test_processes.py"),
     ("docs/production.md", "", "tests/documents/test_production.py"),
