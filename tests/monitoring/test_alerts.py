@@ -1,7 +1,7 @@
 """Alerts in a real Prometheus: what they are for is done to real hubs, and they fire, and clear.
 
 The project's rules run a hundred and twenty times faster. Some alerts are left to promtool's tests, as they look at
-hours and days, and some to test_truth.py and test_rights.py, which do to hubs what these are for.
+hours and days, and some to test_truth.py, test_losses.py and test_rights.py, which do to hubs what these are for.
 """
 
 from __future__ import annotations
