@@ -2,10 +2,11 @@
 
 /** @import { Rights } from "./access.js" */
 /** @import { Feed } from "./feed/feed.js" */
-/** @import { Horizon } from "./feed/horizon.js" */
+/** @import { HubFacts } from "./feed/hub-facts.js" */
 /** @import { Latency } from "./feed/latency.js" */
 /** @import { Notices } from "./feed/notices.js" */
 /** @import { Pace } from "./feed/pace.js" */
+/** @import { Past } from "./feed/past.js" */
 /** @import { Reading } from "./feed/reading.js" */
 /** @import { LinkState } from "../client/v1/protocol.js" */
 /** @import { Words } from "./words/fr.js" */
@@ -16,12 +17,16 @@
  * @property {LinkState} stream
  * @property {Feed} feed
  * @property {Reading} reading
+ * @property {Past} past what of the history was asked for
+ * @property {boolean} away whether the feed is scrolled, or the keyboard is in it
  * @property {boolean} paused by the person; a view may also be held because it is scrolled
  * @property {Notices} notices
  * @property {Pace} pace
  * @property {Latency} latency
- * @property {Horizon | null} horizon null until the hub has told
+ * @property {HubFacts | null} facts null until the hub has told
  * @property {Rights | null} rights null until the hub has told, or where it doesn't
+ * @property {boolean} toastsOn
+ * @property {"comfortable" | "compact"} density of the rows
  * @property {Language} language
  * @property {Words} words
  * @property {"auto" | "light" | "dark"} theme

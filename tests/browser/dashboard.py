@@ -27,9 +27,14 @@ class Served(Protocol):
 
 
 class Dashboard:
-    """The page in the words of its reader."""
+    """The page in the words of its reader.
 
-    def __init__(self, page: Page, hub: Served, path: str = "/") -> None:
+    Args:
+        past: whether it opens with the newest events, as for everybody; without them what earlier tests
+            published on a shared hub isn't there.
+    """
+
+    def __init__(self, page: Page, hub: Served, path: str = "/", *, past: bool = False) -> None:
         self.page = page
         self.status = page.locator(".status")
         self.connect = page.locator("[data-act=connect]")
@@ -48,7 +53,26 @@ class Dashboard:
         self.detail = page.locator("#detail")
         self.help = page.locator("#help")
         self.menu = page.locator(".menu summary")
+        if not past:
+            path += ("&" if "?" in path else "?") + "last=0"
         page.goto(hub.url + path)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the form stands open beside the feed."""
+        return (self.page.viewport_size or {"width": 0})["width"] >= 960
+
+    def stop(self) -> None:
+        """Press the button that disconnects; on a narrow screen it is in the menu."""
+        if not self.disconnect.is_visible():
+            self.menu.click()
+        self.disconnect.click()
+        self.wait_look("stopped")
+
+    def open_form(self) -> None:
+        """Have the form in sight, whatever the width."""
+        if not self.message.is_visible():
+            self.page.locator("[data-act=compose]").click()
 
     def number(self, name: str) -> Locator:
         return self.page.locator(f"[data-number={name}]")
@@ -67,8 +91,10 @@ class Dashboard:
         expect(self.status).to_have_attribute("data-look", look)
 
 
-def open_dashboard(page: Page, hub: HubProcess, path: str = "/") -> Dashboard:
+def open_dashboard(
+    page: Page, hub: HubProcess, path: str = "/", *, past: bool = False
+) -> Dashboard:
     """The page, once it is live."""
-    dashboard = Dashboard(page, hub, path)
+    dashboard = Dashboard(page, hub, path, past=past)
     dashboard.wait_live()
     return dashboard

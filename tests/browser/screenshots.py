@@ -18,7 +18,7 @@ from tests.hub_process import HubProcess
 FOLDER = Path("screenshots")
 WIDTHS = (320, 768, 1280, 1920)
 THEMES = ("light", "dark")
-TOASTS_GONE_MS = 3_600
+TOASTS_GONE_MS = 5_000
 
 
 def take_pictures(name: str, browser: Browser) -> None:

@@ -103,8 +103,7 @@ def gap(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
     hub = start_hub("--history-events", "4")
     dashboard = open_dashboard(page, hub)
     publish_examples(hub)
-    dashboard.disconnect.click()
-    dashboard.wait_look("stopped")
+    dashboard.stop()
     publish_examples(hub, 2)
     dashboard.connect.click()
     expect(dashboard.gaps).to_contain_text("10")
@@ -146,8 +145,7 @@ def offline(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
 
 def stopped(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
     dashboard = open_dashboard(page, start_hub())
-    dashboard.disconnect.click()
-    dashboard.wait_look("stopped")
+    dashboard.stop()
     yield dashboard
 
 
@@ -185,8 +183,7 @@ def menu(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
 
 def form_error(page: Page, start_hub: StartHub) -> Iterator[Dashboard]:
     dashboard = open_dashboard(page, start_hub())
-    if not dashboard.send.is_visible():
-        page.locator(".publish summary").click()
+    dashboard.open_form()
     dashboard.send.click()
     expect(dashboard.error).to_be_visible()
     yield dashboard

@@ -169,6 +169,9 @@ def test_forced_colours_keep_what_colours_said(hub: HubProcess, page: Page) -> N
     dashboard = open_dashboard(page, hub)
     publish_examples(hub)
     expect(dashboard.events).to_have_count(7)
+    hub.publish("notification", "Serious", data={"severity": "critical"})
     border = "element => getComputedStyle(element).borderTopWidth"
-    assert dashboard.rows.first.locator(".badge").evaluate(border) == "1px"
+    assert page.locator(".severity").first.evaluate(border) == "1px"
+    dot = "element => getComputedStyle(element, '::before').forcedColorAdjust"
+    assert dashboard.rows.first.locator(".badge").evaluate(dot) == "none"
     expect(dashboard.status).to_contain_text("Connected")

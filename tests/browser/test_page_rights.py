@@ -84,7 +84,7 @@ def test_page_shows_what_its_key_may_read_and_says_what_it_may_not_do(
         assert dashboard.messages() == ["for this page"]
         expect(dashboard.send).to_be_disabled()
         expect(page.locator(".form-denied")).to_contain_text("may not publish on the topic")
-        expect(dashboard.number("horizon")).to_have_text("–")
+        expect(dashboard.number("history")).to_have_text("–")
         open_access(page)
         expect(page.locator(".access-rights")).to_have_text(
             "You may read: ci/*, news.You may publish nothing."

@@ -1,5 +1,6 @@
 // A line of things: appended at one end, let go at the other. Things have numbers, which never change:
-// `first` is the oldest one's, `end` the next one's; the size and the slot derive from them.
+// `first` is the oldest one's, `end` the next one's; the size and the slot derive from them. What is put
+// before the oldest one gets lower numbers, also below 0.
 
 /** @template T */
 export class Deque {
@@ -22,6 +23,13 @@ export class Deque {
   /** @param {T} thing */
   append(thing) {
     this.slots.push(thing);
+  }
+
+  /** Puts things before the oldest one. @param {readonly T[]} things oldest first */
+  prepend(things) {
+    this.slots = [...things, ...this.toArray()];
+    this.first -= things.length;
+    this.base = this.first;
   }
 
   /** @param {number} number from `first` up to, not with, `end` */

@@ -13,6 +13,10 @@ import { countOf, readObject } from "../../client/v1/json.js";
  * @property {string} message
  * @property {number} time when it was published, milliseconds since 1970
  * @property {number} at when it arrived in this browser
+ * @property {boolean} live whether it came as it was published; else it was sent again, or asked for later, and
+ *   `at` says nothing
+ * @property {"" | "warning" | "error"} level how serious its data says it is
+ * @property {string} severity in the publisher's own word, where there is a level
  * @property {string} source "" when the event names none
  * @property {number | null} count
  * @property {string} topic
@@ -33,6 +37,8 @@ import { countOf, readObject } from "../../client/v1/json.js";
  * @property {boolean} resumed whether it asked to go on from where an earlier stream was cut
  * @property {number} replayed how many events follow that were missed meanwhile
  * @property {boolean} whole whether they are all of them; otherwise a gap follows
+ * @property {string} id where in the log the stream goes on
+ * @property {boolean} opening whether it is the first one of this page
  * @property {string} raw
  */
 
@@ -49,7 +55,18 @@ import { countOf, readObject } from "../../client/v1/json.js";
  * @property {string} raw
  */
 
-/** @typedef {EventEntry | WelcomeEntry | GapEntry} Entry */
+/**
+ * Where the page left events out, because it keeps only so many: the hub has them.
+ * @typedef {object} CutEntry
+ * @property {"cut"} kind
+ * @property {number} key
+ * @property {string} type
+ * @property {number} time
+ * @property {number} missed
+ * @property {string} raw
+ */
+
+/** @typedef {EventEntry | WelcomeEntry | GapEntry | CutEntry} Entry */
 
 export const DEFAULT_TOPIC = "default";
 
@@ -60,6 +77,8 @@ export const DEFAULT_TOPIC = "default";
  */
 export function eventEntry(event, key) {
   const payload = readObject(event.data) ?? { message: event.data };
+  const severity = severityOf(payload.data);
+  const level = levelOf(severity);
   return {
     kind: "event",
     key,
@@ -68,6 +87,9 @@ export function eventEntry(event, key) {
     message: textOf(payload.message),
     time: timeOf(payload.timestamp, event.at),
     at: event.at,
+    live: !event.replayed,
+    level,
+    severity: level && severity,
     source: textOf(payload.source),
     count: countOf(payload.count),
     topic: textOf(payload.topic) || DEFAULT_TOPIC,
@@ -94,6 +116,8 @@ export function welcomeEntry(event, key) {
     resumed: payload.resumed === true,
     replayed: countOf(payload.replayed) ?? 0,
     whole: payload.missed === 0,
+    id: event.id,
+    opening: false,
     raw: event.data,
   };
 }
@@ -116,6 +140,30 @@ export function gapEntry(event, key, after) {
     missed: countOf(payload.missed),
     raw: event.data,
   };
+}
+
+/** @param {number} missed @param {number} time @param {number} key @returns {CutEntry} */
+export function cutEntry(missed, time, key) {
+  return { kind: "cut", key, type: "cut", time, missed, raw: "" };
+}
+
+/** Longer than any word for a severity. */
+const MOST_SEVERITY = 20;
+
+/** What an event's data calls its severity. @param {unknown} data */
+function severityOf(data) {
+  const { severity, level } = /** @type {Record<string, unknown>} */ (data ?? {});
+  const word = severity ?? level;
+  return typeof word === "string" && word.length <= MOST_SEVERITY ? word : "";
+}
+
+// The words of syslog, of the usual loggers, of Prometheus and of OpenTelemetry; a number means something else to each.
+const ERROR = /^(emerg|alert|crit|fatal|err|severe|page|high|major)/i;
+const WARNING = /^(warn|minor|medium)/i;
+
+/** @param {string} severity @returns {EventEntry["level"]} */
+function levelOf(severity) {
+  return ERROR.test(severity) ? "error" : WARNING.test(severity) ? "warning" : "";
 }
 
 /** @param {unknown} value a message that is no string is shown as the JSON that it was */

@@ -1,7 +1,7 @@
 // Entries as text to take along: JSON, NDJSON, CSV, and the command that publishes an event again.
 // Pure. Whoever pastes or opens it must get exactly what was received, and nothing that runs.
 
-/** @import { Entry, EventEntry } from "./entry.js" */
+/** @import { Entry } from "./entry.js" */
 import { readObject } from "../../client/v1/json.js";
 import { hiddenCharacters } from "./text.js";
 
@@ -14,6 +14,7 @@ const COLUMNS = ["id", "time", "type", "topic", "source", "count", "message", "d
  */
 export function recordOf(entry) {
   const time = new Date(entry.time).toISOString();
+  if (entry.kind === "cut") return { type: entry.type, time, missed: entry.missed };
   if (entry.kind !== "event") return { type: entry.type, time, ...readObject(entry.raw) };
   const { id, type, topic, source, count, message } = entry;
   const { data } = readObject(entry.raw) ?? {};
@@ -34,7 +35,7 @@ export function ndjsonOf(entries) {
 export function csvOf(entries) {
   const lines = entries.map((entry) => {
     const record = recordOf(entry);
-    const message = entry.kind === "gap" ? `${record.reason}: ${record.missed ?? "?"}` : record.message;
+    const message = entry.kind === "event" ? record.message : `${record.reason ?? entry.type}: ${record.missed ?? "?"}`;
     return COLUMNS.map((column) => csvCell(column === "message" ? message : record[column])).join(",");
   });
   return `\uFEFF${[COLUMNS.join(","), ...lines].join("\r\n")}\r\n`;
@@ -52,13 +53,12 @@ function csvCell(value) {
 }
 
 /**
- * The command that publishes the event again, for a POSIX shell.
- * @param {EventEntry} entry
+ * The command that publishes an event, for a POSIX shell.
+ * @param {{type: string, message: string, topic?: string, data?: unknown}} event
  * @param {string} url of the hub's notify route
  */
-export function curlOf(entry, url) {
-  const { data } = readObject(entry.raw) ?? {};
-  const body = JSON.stringify({ type: entry.type, message: entry.message, topic: entry.topic, data });
+export function curlOf({ type, message, topic, data }, url) {
+  const body = JSON.stringify({ type, message, topic, data });
   const header = shellQuote("Content-Type: application/json");
   return `curl -X POST ${shellQuote(url)} -H ${header} -d ${shellQuote(escapeHidden(body))}`;
 }
@@ -75,4 +75,11 @@ function escapeHidden(json) {
       return `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`;
     }).join(""),
   );
+}
+
+/** What publishes an entry again. @param {Entry} entry */
+export function draftOf(entry) {
+  if (entry.kind !== "event") return null;
+  const { data } = readObject(entry.raw) ?? {};
+  return { type: entry.type, message: entry.message, topic: entry.topic, data };
 }

@@ -1,7 +1,7 @@
 // What the page knows: the newest entries and the numbers. It grows by one event at a time,
 // and knows no document and no network.
 
-/** @import { Entry } from "./entry.js" */
+/** @import { Entry, EventEntry } from "./entry.js" */
 /** @import { ReceivedEvent } from "../../client/v1/protocol.js" */
 import { countOf, readObject } from "../../client/v1/json.js";
 import { Deque } from "./deque.js";
@@ -20,9 +20,17 @@ export class Feed {
     /** @type {Deque<Entry>} */
     this.entries = new Deque();
     this.characters = 0;
-    /** Published events that this page received, and how many of them it has let go again. */
-    this.received = 0;
+    /** Published events that it was given, and how many of them it has let go again. */
+    this.taken = 0;
     this.letGo = 0;
+    /** How many of them came while the page was open. */
+    this.received = 0;
+    /** How many had come when the hub last told of its history. */
+    this.receivedThen = 0;
+    /** The newest event. @type {EventEntry | null} */
+    this.latest = null;
+    /** Where in the log the last stream began. */
+    this.cursor = "";
     /** @type {number | null} this page's number at the hub */
     this.client = null;
     /** @type {number | null} how many clients the hub has */
@@ -53,6 +61,21 @@ export class Feed {
       return null;
     }
     return this.keep(this.entryOf(event));
+  }
+
+  /** How many events are kept. */
+  get events() {
+    return this.taken - this.letGo;
+  }
+
+  /** The oldest event that is kept, if there is any. @returns {EventEntry | undefined} */
+  get oldestEvent() {
+    const { entries } = this;
+    for (let number = entries.first; number < entries.end; number += 1) {
+      const entry = entries.at(number);
+      if (entry.kind === "event") return entry;
+    }
+    return undefined;
   }
 
   /**
@@ -92,11 +115,13 @@ export class Feed {
       const welcome = welcomeEntry(event, key);
       this.client = welcome.client;
       this.clients = welcome.clients;
+      this.cursor = welcome.id;
       return welcome;
     }
     const entry = eventEntry(event, key);
-    this.received += 1;
+    this.taken += 1;
     this.lastTime = entry.time;
+    this.latest = entry;
     this.offer("type", entry.type);
     this.offer("source", entry.source);
     this.offer("topic", entry.topic);

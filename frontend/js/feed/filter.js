@@ -5,8 +5,9 @@
 import { readObject } from "../../client/v1/json.js";
 
 /**
- * `type`, `source` and `topic` are names, or beginnings of names ended by `*` as in the hub's own
- * filters; `text` holds words that must all occur, in any order. "" asks for nothing.
+ * `type`, `source` and `topic` are names, or beginnings of names ended by `*` as in the hub's own filters;
+ * several are separated by commas, and one of them must fit. `text` holds words that must all occur, in any
+ * order; words in quotes stand together, and what a hyphen precedes must not occur. "" asks for nothing.
  * @typedef {{text: string, type: string, source: string, topic: string}} Filter
  */
 
@@ -52,6 +53,23 @@ export function sameFilter(one, other) {
   return FIELDS.every((field) => one[field] === other[field]);
 }
 
+/** The names in a field. @param {string} text */
+export function namesOf(text) {
+  return text.split(",").map((name) => name.trim()).filter(Boolean);
+}
+
+/**
+ * What of a filter the hub's history understands, as parameters; it lets through what the filter does, and more.
+ * @param {Filter} filter
+ */
+export function parametersOf(filter) {
+  const parameters = new URLSearchParams();
+  for (const topic of namesOf(filter.topic)) parameters.append("topic", topic);
+  const types = namesOf(filter.type); // beginnings of types are unknown to the hub
+  if (types.every((type) => !type.endsWith("*"))) for (const type of types) parameters.append("type", type);
+  return parameters;
+}
+
 /**
  * @param {Filter} filter
  * @returns {(entry: Entry) => boolean} a gap is always on view: what is missing may have matched
@@ -60,14 +78,31 @@ export function matcherOf(filter) {
   if (isEverything(filter)) return () => true;
   const names = [nameTest("type", filter), nameTest("source", filter), nameTest("topic", filter)];
   const tests = names.filter((test) => test !== null);
-  const words = fold(filter.text).split(/\s+/).filter(Boolean);
+  const { wanted, unwanted } = wordsOf(filter.text);
   return (entry) => {
-    if (entry.kind !== "event") return entry.kind === "gap";
-    return (
-      tests.every((test) => test(entry)) &&
-      (words.length === 0 || words.every((word) => haystackOf(entry).includes(word)))
-    );
+    if (entry.kind !== "event") return entry.kind !== "welcome" || entry.opening;
+    if (!tests.every((test) => test(entry))) return false;
+    if (wanted.length + unwanted.length === 0) return true;
+    const haystack = haystackOf(entry);
+    return wanted.every((word) => haystack.includes(word)) && !unwanted.some((word) => haystack.includes(word));
   };
+}
+
+/** A word, or several in quotes, with or without a hyphen before; a quote that isn't closed is none. */
+const WORDS = /(-?)(?:"([^"]+)"|(\S+))/g;
+
+/** @param {string} text */
+function wordsOf(text) {
+  /** @type {string[]} */
+  const wanted = [];
+  /** @type {string[]} */
+  const unwanted = [];
+  for (const [whole, hyphen, phrase, word] of fold(text).matchAll(WORDS)) {
+    const looked = phrase ?? word;
+    if (hyphen && looked) unwanted.push(looked);
+    else wanted.push(looked || whole);
+  }
+  return { wanted, unwanted };
 }
 
 /**
@@ -76,11 +111,11 @@ export function matcherOf(filter) {
  * @returns {((entry: EventEntry) => boolean) | null}
  */
 function nameTest(field, filter) {
-  const wanted = filter[field].trim();
-  if (wanted === "") return null;
-  if (!wanted.endsWith("*")) return (entry) => entry[field] === wanted;
-  const start = wanted.slice(0, -1);
-  return (entry) => entry[field].startsWith(start);
+  const wanted = namesOf(filter[field]);
+  if (wanted.length === 0) return null;
+  const names = new Set(wanted.filter((name) => !name.endsWith("*")));
+  const starts = wanted.filter((name) => name.endsWith("*")).map((name) => name.slice(0, -1));
+  return (entry) => names.has(entry[field]) || starts.some((start) => entry[field].startsWith(start));
 }
 
 /** All that words are looked for in; made at the first search and kept. @param {EventEntry} entry */

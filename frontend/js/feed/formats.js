@@ -10,6 +10,11 @@ export function localTime(time, now, language) {
   return clock(language, !isSameDay(time, now)).format(time);
 }
 
+/** The same with milliseconds. @param {number} time @param {number} now @param {string} language */
+export function exactTime(time, now, language) {
+  return clock(language, !isSameDay(time, now), 3).format(time);
+}
+
 /** @param {number} time @param {number} now */
 function isSameDay(time, now) {
   if (now < today.start || now >= today.end) {
@@ -33,22 +38,14 @@ export function rate(value, language) {
   return wholeNumber(value < 10 ? Math.round(value * 10) / 10 : Math.round(value), language);
 }
 
-/** A span in the largest unit that says enough, rounded down: it promises nothing more. @param {number} seconds @param {string} language */
-export function span(seconds, language) {
-  if (seconds < 120) return unit(seconds, "second", language);
-  if (seconds < 7_200) return unit(seconds / 60, "minute", language);
-  if (seconds < 172_800) return unit(seconds / 3_600, "hour", language);
-  return unit(seconds / 86_400, "day", language);
-}
-
 /** @param {number} value @param {string} unit @param {string} language */
 export function unit(value, unit, language) {
   const format = { style: /** @type {const} */ ("unit"), unit, unitDisplay: /** @type {const} */ ("short") };
   return new Intl.NumberFormat(language, format).format(Math.floor(value));
 }
 
-/** The moment in full, local, with milliseconds and zone. @param {number} time @param {string} language */
-export function fullTime(time, language) {
+/** The moment in full, local, with zone. @param {number} time @param {string} language @param {0 | 3} [digits] of the second's fraction */
+export function fullTime(time, language, digits = 3) {
   return new Intl.DateTimeFormat(language, {
     year: "numeric",
     month: "long",
@@ -56,10 +53,16 @@ export function fullTime(time, language) {
     hour: "2-digit",
     minute: "2-digit",
     second: "2-digit",
-    fractionalSecondDigits: 3,
+    ...(digits ? { fractionalSecondDigits: digits } : {}),
     hourCycle: "h23",
     timeZoneName: "short",
   }).format(time);
+}
+
+/** Hours and minutes, with the date when that is another day than now's. @param {number} time @param {number} now @param {string} language */
+export function shortTime(time, now, language) {
+  const day = isSameDay(time, now) ? {} : { day: /** @type {const} */ ("numeric"), month: /** @type {const} */ ("short") };
+  return new Intl.DateTimeFormat(language, { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(time);
 }
 
 /** Whole seconds left until a moment, never below 0. @param {number} at @param {number} now */
@@ -73,9 +76,9 @@ const clocks = new Map();
 /** @type {Map<string, Intl.NumberFormat>} */
 const numberFormats = new Map();
 
-/** @param {string} language @param {boolean} dated */
-function clock(language, dated) {
-  const name = `${language} ${dated}`;
+/** @param {string} language @param {boolean} dated @param {3} [digits] of a second's fraction */
+function clock(language, dated, digits) {
+  const name = `${language} ${dated} ${digits}`;
   const known = clocks.get(name);
   if (known) return known;
   /** @type {Intl.DateTimeFormatOptions} */
@@ -85,6 +88,7 @@ function clock(language, dated) {
     hour: "2-digit",
     minute: "2-digit",
     second: "2-digit",
+    fractionalSecondDigits: digits,
     hourCycle: "h23",
   });
   clocks.set(name, made);

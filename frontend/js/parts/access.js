@@ -4,7 +4,7 @@
 /** @import { Rights } from "../access.js" */
 /** @import { Words } from "../words/fr.js" */
 import { isKey } from "../access.js";
-import { closeOnBackdrop } from "./detail.js";
+import { closeOnBackdrop } from "./dialogs.js";
 import { find, setOutsideText, setText } from "./dom.js";
 
 /** Patterns that are named; a key may have a hundred. */

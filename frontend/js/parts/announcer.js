@@ -57,7 +57,7 @@ export function mountAnnouncer(root) {
 
 /** @param {View} view @param {number} count */
 function newsOf(view, count) {
-  const { entries } = view.feed;
-  const latest = entries.at(entries.end - 1);
+  const latest = view.feed.latest;
+  if (!latest) return "";
   return view.words.newEvents(count, `${badgeOf(latest)}, ${entryText(latest, view).slice(0, 300)}`);
 }

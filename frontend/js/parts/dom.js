@@ -1,10 +1,11 @@
 // The few ways in which this page touches the document. Nothing here takes markup: text is text.
 
 /** @import { Words } from "../words/fr.js" */
+import { linkParts } from "../feed/links.js";
 import { isPlain, segments } from "../feed/text.js";
 
 /** Texts are set apart from their escapes so many times; see `segments`. */
-const MOST_MARKS = 100;
+const MOST_MARKS = 80;
 
 /**
  * The one element that a selector means; its absence is a bug in index.html.
@@ -44,19 +45,43 @@ export function setAttribute(element, name, value) {
  * @param {number} [mostMarks] how many escapes get an element of their own
  */
 export function setOutsideText(element, text, mostMarks = MOST_MARKS) {
-  if (isPlain(text)) {
-    element.textContent = text;
-    return;
-  }
+  if (isPlain(text)) element.textContent = text;
+  else element.replaceChildren(...marked(text, mostMarks));
+}
+
+/** The same, with links where it holds addresses. @param {Element} element @param {string} text */
+export function setLinkedText(element, text) {
   element.replaceChildren(
-    ...segments(text, mostMarks).map((part) => {
-      if (!part.hidden) return part.text;
-      const mark = document.createElement("span");
-      mark.className = "escape";
-      mark.textContent = part.text;
-      return mark;
-    }),
+    ...linkParts(text).flatMap((part) => (part.href ? linkOf(part.text, part.href) : marked(part.text, MOST_MARKS))),
   );
+}
+
+/** @param {string} text @param {number} mostMarks @returns {(string | HTMLElement)[]} */
+function marked(text, mostMarks) {
+  return segments(text, mostMarks).map((part) => (part.hidden ? span("escape", part.text) : part.text));
+}
+
+/**
+ * A link that says where it leads: what was written, and the real address behind it where that reads otherwise.
+ * @param {string} text
+ * @param {string} href of http or https
+ */
+function linkOf(text, href) {
+  const link = document.createElement("a");
+  link.href = href;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
+  link.title = href;
+  link.append(...marked(text, MOST_MARKS));
+  return href === text || href === `${text}/` ? [link] : [link, span("size", ` (${href})`)];
+}
+
+/** @param {string} name of its class @param {string} text */
+export function span(name, text) {
+  const element = document.createElement("span");
+  element.className = name;
+  element.textContent = text;
+  return element;
 }
 
 /** Points an <svg><use> at another of the page's drawn symbols. */

@@ -3,30 +3,30 @@
 
 /** @import { Entry } from "../feed/entry.js" */
 /** @import { Component, View } from "../view.js" */
-import { isEverything } from "../feed/filter.js";
-import { wholeNumber } from "../feed/formats.js";
-import { find, setAttribute, setText } from "./dom.js";
+import { find, setAttribute } from "./dom.js";
 import { RowWindow } from "./row-window.js";
 
 /** Rows beyond the edges, ready before they are scrolled to. */
-const SPARE = 4;
+const SPARE = 3;
+/** So few rows before the end of the list, more of the past is asked for. */
+const NEAR_END = 100;
 
 /**
  * @typedef {object} FeedList
  * @property {() => boolean} isAway whether it is scrolled, or the keyboard is in it
  * @property {() => void} toTop
  * @property {(step: 1 | -1) => void} step moves the focus by a row, into the feed if it is elsewhere
+ * @property {() => void} toGap moves the focus to the next gap
+ * @property {(rows: number) => void} shift keeps what is seen in its place when so many rows came before it
  */
 
 /**
  * @param {HTMLElement} root
- * @param {{open: (entry: Entry) => void, repaint: () => void}} actions
+ * @param {{open: (entry: Entry) => void, repaint: () => void, nearEnd: () => void}} actions
  * @returns {Component & FeedList}
  */
 export function mountFeed(root, actions) {
   const list = find(root, "[role=feed]");
-  const empty = find(root, ".empty");
-  const end = find(root, ".feed-end");
   const head = find(root, ".feed-head");
   const rows = new RowWindow(list);
   let rowHeight = 68;
@@ -35,7 +35,7 @@ export function mountFeed(root, actions) {
 
   list.addEventListener("click", openRow);
   list.addEventListener("keydown", takeKey);
-  return { update, isAway, toTop, step };
+  return { update, isAway, toTop, step, toGap, shift };
 
   /** @param {View} view */
   function update(view) {
@@ -45,8 +45,7 @@ export function mountFeed(root, actions) {
     paint(Math.max(0, Math.min(top - SPARE, size - 1)), view);
     rows.setTabStop(top);
     setAttribute(list, "aria-busy", String(size === 0));
-    paintPlaceholder(empty, view);
-    setText(end, endOf(view));
+    if (top > 0 && size - top - rows.rows.length < NEAR_END) actions.nearEnd();
   }
 
   /** @param {number} first @param {View} view */
@@ -61,10 +60,10 @@ export function mountFeed(root, actions) {
   /** How much of the list is above the visible part, in px. */
   function hiddenHeight() {
     if (rows.rows.length === 0) return 0;
-    rowHeight = rows.rows[0].element.offsetHeight || rowHeight; // by screen width and text size
+    rowHeight = rows.rows[0].element.getBoundingClientRect().height || rowHeight; // by screen width and text size
     const bounds = head.getBoundingClientRect();
     const stuck = getComputedStyle(head).position === "sticky" ? bounds.bottom : 0;
-    return stuck - list.getBoundingClientRect().top;
+    return stuck - list.getBoundingClientRect().top - list.clientTop;
   }
 
   function isAway() {
@@ -106,6 +105,15 @@ export function mountFeed(root, actions) {
     focusRank(rank < 0 ? Math.max(0, Math.ceil(hiddenHeight() / rowHeight)) : rank + by);
   }
 
+  function toGap() {
+    if (latest) focusRank(latest.reading.gapAfter(rows.rankOf(document.activeElement)));
+  }
+
+  /** @param {number} by */
+  function shift(by) {
+    if (by !== 0 && isAway()) scrollBy({ top: by * rowHeight, behavior: "instant" });
+  }
+
   /** @param {number} rank */
   function focusRank(rank) {
     if (!latest || rank < 0 || rank >= latest.reading.size) return;
@@ -120,24 +128,9 @@ export function mountFeed(root, actions) {
   /** Scrolls by no more than it takes to see a row in full. @param {number} rank */
   function reveal(rank) {
     const top = rank * rowHeight - hiddenHeight();
-    const room = innerHeight - (hiddenHeight() + list.getBoundingClientRect().top) - rowHeight;
-    if (top < 0) scrollBy({ top, behavior: "instant" });
-    else if (top > room) scrollBy({ top: top - room, behavior: "instant" });
+    const room = innerHeight - (hiddenHeight() + list.getBoundingClientRect().top + list.clientTop) - rowHeight;
+    // A window scrolls by whole pixels.
+    if (top < 0) scrollBy({ top: Math.floor(top), behavior: "instant" });
+    else if (top > room) scrollBy({ top: Math.ceil(top - room), behavior: "instant" });
   }
-}
-
-/** @param {HTMLElement} empty @param {View} view */
-function paintPlaceholder(empty, { reading, stream, words }) {
-  const filtered = !isEverything(reading.filter);
-  const stopped = stream.phase === "stopped";
-  empty.hidden = reading.events > 0;
-  setText(find(empty, ".empty-title"), filtered ? words.noMatch : stopped ? words.stoppedTitle : words.waitingTitle);
-  setText(find(empty, ".empty-text"), filtered ? words.noMatchText : stopped ? words.stoppedText : words.waitingText);
-}
-
-/** What the page no longer keeps. @param {View} view */
-function endOf({ feed, words, language }) {
-  if (feed.letGo === 0) return "";
-  const kept = feed.received - feed.letGo;
-  return words.letGo(wholeNumber(kept, language), wholeNumber(feed.letGo, language));
 }

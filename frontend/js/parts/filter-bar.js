@@ -1,16 +1,15 @@
-// Above the feed: what is on view, pause, and the filter with its four fields.
+// Above the feed: what is on view, pause, the gaps, and the filter with its four fields.
 
 /** @import { Filter } from "../feed/filter.js" */
 /** @import { Component, View } from "../view.js" */
 import { EVERYTHING, isEverything } from "../feed/filter.js";
-import { localTime, wholeNumber } from "../feed/formats.js";
+import { shortTime, wholeNumber } from "../feed/formats.js";
+import { mountCombobox } from "./combobox.js";
 import { find, setAttribute, setIcon, setText } from "./dom.js";
-
-const CHOICES = /** @type {const} */ (["type", "source", "topic"]);
 
 /**
  * @param {HTMLElement} root
- * @param {{setFilter: (filter: Filter) => void, pause: () => void, follow: () => void}} actions
+ * @param {{setFilter: (filter: Filter) => void, pause: () => void, follow: () => void, toGap: () => void}} actions
  * @returns {Component & {focusSearch: () => void}}
  */
 export function mountFilterBar(root, actions) {
@@ -21,11 +20,16 @@ export function mountFilterBar(root, actions) {
   const toggle = find(root, "[data-act=filter]");
   const pill = find(root, "[data-act=follow]");
   const clear = find(root, "[data-act=clear]");
+  const gaps = find(root, "[data-act=next-gap]");
   const fields = fieldsOf(form);
   /** @type {Filter | null} what the fields hold */
   let shown = null;
-  let offered = "";
+  /** @type {View | undefined} */
+  let latest;
 
+  for (const name of /** @type {const} */ (["type", "topic", "source"])) {
+    mountCombobox(fields[name], () => [...(latest?.feed.seen[name] ?? [])].sort(), true);
+  }
   form.addEventListener("input", read);
   form.addEventListener("submit", (event) => event.preventDefault());
   clear.addEventListener("click", () => {
@@ -35,6 +39,7 @@ export function mountFilterBar(root, actions) {
   find(root, "[data-act=show-all]").addEventListener("click", () => actions.setFilter(EVERYTHING));
   pause.addEventListener("click", actions.pause);
   pill.addEventListener("click", actions.follow);
+  gaps.addEventListener("click", actions.toGap);
   toggle.addEventListener("click", () => setOpen(toggle.getAttribute("aria-expanded") !== "true"));
   return { update, focusSearch };
 
@@ -58,7 +63,8 @@ export function mountFilterBar(root, actions) {
 
   /** @param {View} view */
   function update(view) {
-    const { reading, paused, words, language } = view;
+    const { reading, paused, away, words, language } = view;
+    latest = view;
     paintFields(view);
     setText(summary, summaryOf(view));
     const fresh = reading.fresh > 0 ? `+${wholeNumber(reading.fresh, language)}` : "";
@@ -66,7 +72,9 @@ export function mountFilterBar(root, actions) {
     setIcon(pause, paused ? "play" : "pause");
     setText(find(pause, ".button-text"), paused ? words.resume : words.pause);
     setText(find(pause, ".button-count"), paused ? fresh : "");
-    pill.hidden = !reading.held || paused || reading.fresh + reading.freshGaps === 0;
+    gaps.hidden = reading.gaps === 0;
+    setText(gaps, words.gapsKnown(reading.gaps));
+    pill.hidden = !reading.held || (paused && !away) || (reading.fresh + reading.freshGaps === 0 && !away);
     setText(find(pill, ".button-text"), words.pill(reading.fresh, wholeNumber(reading.fresh, language), reading.freshGaps));
     const filtered = !isEverything(reading.filter);
     clear.hidden = !filtered;
@@ -75,14 +83,9 @@ export function mountFilterBar(root, actions) {
   }
 
   /** @param {View} view */
-  function paintFields({ reading, feed, words, language }) {
-    const sizes = CHOICES.map((name) => feed.seen[name].size).join();
-    if (shown === reading.filter && offered === sizes + language) return;
-    offered = sizes + language;
+  function paintFields({ reading }) {
+    if (shown === reading.filter) return;
     shown = reading.filter;
-    offerNames(fields.type, words.allTypes, feed.seen.type, shown.type);
-    offerNames(fields.source, words.allSources, feed.seen.source, shown.source);
-    find(form, "datalist").replaceChildren(...[...feed.seen.topic].map((name) => new Option(name)));
     for (const name of /** @type {(keyof Filter)[]} */ (Object.keys(fields))) {
       if (fields[name].value !== shown[name]) fields[name].value = shown[name];
     }
@@ -90,25 +93,19 @@ export function mountFilterBar(root, actions) {
 }
 
 /** What is on view, in a line. @param {View} view */
-export function summaryOf({ reading, feed, paused, words, language, now }) {
-  const kept = wholeNumber(reading.held ? reading.heldEvents : feed.received - feed.letGo, language);
+export function summaryOf({ reading, feed, past, paused, words, language, now }) {
+  const kept = wholeNumber((reading.held ? reading.heldEvents : feed.events) + past.entries.length, language);
   const shown = wholeNumber(reading.events, language);
   const what = isEverything(reading.filter) ? words.onView(reading.events, shown) : words.matching(shown, kept);
-  return paused ? words.pausedAt(what, localTime(reading.heldAt, now, language)) : what;
+  return paused ? words.pausedAt(what, shortTime(reading.heldAt, now, language)) : what;
 }
 
 /** @param {HTMLFormElement} form */
 function fieldsOf(form) {
   return {
     text: /** @type {HTMLInputElement} */ (find(form, "[name=q]")),
-    type: /** @type {HTMLSelectElement} */ (find(form, "[name=type]")),
-    source: /** @type {HTMLSelectElement} */ (find(form, "[name=source]")),
+    type: /** @type {HTMLInputElement} */ (find(form, "[name=type]")),
+    source: /** @type {HTMLInputElement} */ (find(form, "[name=source]")),
     topic: /** @type {HTMLInputElement} */ (find(form, "[name=topic]")),
   };
-}
-
-/** A name in the address is a choice, whether it was seen or not. @param {Element} select @param {string} all @param {Set<string>} names @param {string} chosen */
-function offerNames(select, all, names, chosen) {
-  const choices = chosen === "" ? names : new Set([...names, chosen]);
-  select.replaceChildren(new Option(all, ""), ...[...choices].sort().map((name) => new Option(name)));
 }

@@ -10,6 +10,7 @@ import { find, setAttribute, setOutsideText, setText } from "./dom.js";
  * @property {(format: "ndjson" | "csv") => void} exportView
  * @property {() => Promise<boolean>} copyLink
  * @property {() => Promise<void>} toggleNotices
+ * @property {() => void} toggleToasts
  * @property {() => void} openAccess
  * @property {() => {rule: Filter | null, trouble: "" | "insecure" | "denied" | "unsupported"}} notices
  */
@@ -23,6 +24,7 @@ export function mountMenu(root, actions) {
   const summary = find(root, "summary");
   const said = find(root, ".menu-said");
   const toggle = find(root, "[data-act=notices]");
+  const toasts = find(root, "[data-act=toasts]");
   const rule = find(root, ".menu-rule");
   /** @type {View | undefined} */
   let latest;
@@ -35,6 +37,7 @@ export function mountMenu(root, actions) {
     root.open = false;
     actions.openAccess();
   });
+  toasts.addEventListener("click", actions.toggleToasts);
   toggle.addEventListener("click", () => void actions.toggleNotices());
   root.addEventListener("toggle", () => setText(said, ""));
   root.addEventListener("keydown", (event) => {
@@ -55,9 +58,11 @@ export function mountMenu(root, actions) {
   return {
     update(view) {
       latest = view;
+      setAttribute(toasts, "aria-pressed", String(view.toastsOn));
+      setText(toasts, view.words.toastsOn);
       const { rule: wanted, trouble } = actions.notices();
       setAttribute(toggle, "aria-pressed", String(wanted !== null));
-      setText(toggle, wanted ? view.words.noticesOff : view.words.noticesOn);
+      setText(toggle, view.words.noticesOn);
       const text = trouble ? view.words.noticesTrouble[trouble] : wanted ? ruleText(wanted, view) : "";
       if (text !== painted) setOutsideText(rule, text);
       painted = text;

@@ -1,54 +1,76 @@
-// The numbers: what this page received, who is connected, how fast events come and how late, and
-// how far back the hub's history reaches. What nobody knows at the moment is a dash.
+// The numbers in one line: what this page received, who is connected, how fast events come and how late, and how
+// far back the hub's history reaches. Each is explained on hover and focus; all of it where the line is unfolded.
+// What nobody knows at the moment is a dash.
 
 /** @import { Component, View } from "../view.js" */
-import { rate, span, unit, wholeNumber } from "../feed/formats.js";
+import { rate, shortTime, unit, wholeNumber } from "../feed/formats.js";
 import { find, setText } from "./dom.js";
 import { mountSparkline } from "./sparkline.js";
 
 /** @param {HTMLElement} root @returns {Component} */
 export function mountNumbers(root) {
-  const numbers = ["received", "clients", "client", "rate", "latency", "horizon"];
-  const elements = numbers.map((name) => find(root, `[data-number=${name}]`));
+  const names = ["received", "clients", "clients-word", "client", "rate", "latency", "history"];
+  const elements = names.map((name) => find(root, `[data-number=${name}]`));
+  const whyHistory = find(root, "#why-history");
+  const unfold = find(root, "[data-act=unfold]");
   const sparkline = mountSparkline(find(root, ".sparkline"));
+
+  for (const button of root.querySelectorAll("button")) button.addEventListener("click", toggle);
+  // Whoever doesn't want an explanation sends it away (WCAG 2.2, success criterion 1.4.13).
+  document.addEventListener("keydown", ({ key }) => key === "Escape" && root.classList.add("quiet"));
+  for (const type of ["pointerover", "focusin"]) root.addEventListener(type, () => root.classList.remove("quiet"));
 
   return {
     update(view) {
       const texts = textsOf(view);
       elements.forEach((element, i) => setText(element, texts[i]));
+      setText(whyHistory, historyWhy(view));
       sparkline.update(view);
     },
   };
+
+  function toggle() {
+    const open = root.classList.toggle("numbers-open");
+    unfold.setAttribute("aria-expanded", String(open));
+  }
 }
 
 /** @param {View} view @returns {string[]} in the order of the names above */
 function textsOf(view) {
-  const { feed, pace, now, language, stream } = view;
+  const { feed, pace, now, language, stream, words } = view;
   // Without a stream nobody tells how many there are; an old number would be a lie.
   const live = stream.phase === "live";
   return [
     wholeNumber(feed.received, language),
     wholeNumber(live ? feed.clients : null, language),
-    wholeNumber(live ? feed.client : null, language),
+    words.clientsWord(live ? feed.clients : null),
+    live && feed.client !== null ? String(feed.client) : "–",
     rate(live ? pace.perSecond(now) : null, language),
     live ? latencyText(view) : "–",
-    live ? horizonText(view) : "–",
+    live ? historyText(view) : "–",
   ];
 }
 
 /** @param {View} view */
 function latencyText({ latency, language }) {
   const read = latency.read();
-  if (!read) return "–";
-  const error = Math.ceil(read.error);
-  if (read.ms <= error) return `≤ ${unit(read.ms + error, "millisecond", language)}`;
-  return `${unit(Math.round(read.ms), "millisecond", language)} ±\u00a0${error}`;
+  return read ? unit(Math.max(1, Math.round(read.ms)), "millisecond", language) : "–";
+}
+
+/** What the hub told last, and what came since: it isn't asked for each event. @param {View} view */
+function historyText({ facts, feed, words, language, now }) {
+  if (!facts?.history) return "–";
+  const { limit, since } = facts.history;
+  const events = Math.min(limit, facts.history.events + feed.received - feed.receivedThen);
+  const oldest = since ?? (events > 0 ? (feed.oldestEvent?.time ?? null) : null);
+  const time = oldest === null ? "" : shortTime(oldest, now, language);
+  return words.kept(wholeNumber(events, language), wholeNumber(limit, language), time);
 }
 
 /** @param {View} view */
-function horizonText({ horizon, words, language }) {
-  if (!horizon) return "–";
-  if (horizon.kind === "all") return words.horizonAll;
-  const text = horizon.seconds < 1 ? `< ${span(1, language)}` : span(horizon.seconds, language);
-  return horizon.kind === "measured" ? text : `≈ ${text}`;
+function historyWhy({ facts, words }) {
+  /** @type {Record<string, string>} */
+  const ways = words.keptBy;
+  const journal = facts?.journal ?? "";
+  return `${words.whyKept} ${Object.hasOwn(ways, journal) ? ways[journal] : ways.other}`;
 }

@@ -3,13 +3,14 @@
 /** @import { Words } from "../words/fr.js" */
 import { countOf, readObject } from "../../client/v1/json.js";
 
-/** @typedef {{ok: true, sentTo: number} | {ok: false, status: number, error: string}} Outcome */
+/** @typedef {{type: string, message: string, topic: string, data?: Record<string, unknown>}} Draft */
+/** @typedef {{ok: true, sentTo: number} | {ok: false, status: number, error: string, field: string}} Outcome */
 
 const PATIENCE_MS = 10_000;
 
 /**
  * @param {string} url
- * @param {{type: string, message: string}} event
+ * @param {Draft} event
  * @param {Record<string, string>} headers that say who publishes
  * @returns {Promise<Outcome>} status 0 when the hub can't be reached or doesn't answer
  */
@@ -24,9 +25,9 @@ export async function publish(url, event, headers) {
     const answer = readObject(await response.text()) ?? {};
     if (response.ok) return { ok: true, sentTo: countOf(answer.sentTo) ?? 0 };
     const error = typeof answer.error === "string" ? answer.error : "";
-    return { ok: false, status: response.status, error };
+    return { ok: false, status: response.status, error, field: String(answer.field ?? "") };
   } catch {
-    return { ok: false, status: 0, error: "" };
+    return { ok: false, status: 0, error: "", field: "" };
   }
 }
 

@@ -6,8 +6,8 @@
 import { setAttribute } from "./dom.js";
 import { makeRow } from "./row.js";
 
-/** Enough for a screen of 3,000 px; five elements each. */
-export const MOST_ROWS = 48;
+/** Enough for a screen of 2,000 px in compact rows; six elements each. */
+export const MOST_ROWS = 72;
 
 /** One new row may be seen to come in; in a burst that would be flicker. */
 const MOST_SHOWN_COMING = 2;

@@ -6,14 +6,13 @@ import { wholeNumber } from "../feed/formats.js";
 import { find, setAttribute, setText } from "./dom.js";
 
 /** Of the SVG's view box. */
-const WIDTH = 240;
-const HEIGHT = 40;
-const MARGIN = 2;
+const WIDTH = 120;
+const HEIGHT = 20;
+const MARGIN = 1.5;
 
 /** @param {HTMLElement} root @returns {Component} */
 export function mountSparkline(root) {
   const line = find(root, ".spark-line");
-  const area = find(root, ".spark-area");
   const peak = find(root, ".spark-peak");
   const svg = find(root, "svg");
   let painted = "";
@@ -25,9 +24,7 @@ export function mountSparkline(root) {
       painted = state;
       const counts = pace.lastMinute(now);
       const most = Math.max(...counts);
-      const path = pathOf(counts, Math.max(1, most));
-      line.setAttribute("d", path);
-      area.setAttribute("d", `${path}V${HEIGHT}H0Z`);
+      line.setAttribute("d", pathOf(counts, Math.max(1, most)));
       setText(peak, most > 0 ? words.peak(wholeNumber(most, language)) : "");
       setAttribute(svg, "aria-label", words.lastMinute(wholeNumber(most, language)));
     },

@@ -47,5 +47,7 @@ export function nextTryOf({ stream, words, now }) {
 /** @param {Cause} cause @param {Words} words */
 function causeText(cause, words) {
   if (cause.code !== "http") return words.causes[cause.code];
-  return words.causes.http(cause.status ?? 0, (cause.detail ?? "").replace(/\.$/, ""));
+  // The hub gives a reason with each refusal; who gives none is in front of it.
+  if (!cause.detail) return words.causes.proxy(cause.status ?? 0);
+  return words.causes.http(cause.status ?? 0, cause.detail.replace(/\.$/, ""));
 }

@@ -1,4 +1,4 @@
-// The two switches of the header: language, and dark or light.
+// Switches: language, dark or light, and how dense the rows are.
 
 /** @import { Component, View } from "../view.js" */
 /** @import { Language } from "../words/languages.js" */
@@ -7,18 +7,26 @@ import { find, setIcon } from "./dom.js";
 /** @type {View["theme"][]} */
 export const THEMES = ["auto", "light", "dark"];
 
+/** Where the bar has no room for the preferences, they are in the menu. */
+const NARROW = matchMedia("(width < 60rem)");
+
 /**
  * @param {HTMLElement} root
- * @param {{chooseLanguage: (language: Language) => void, nextTheme: () => void}} actions
+ * @param {{chooseLanguage: (language: Language) => Promise<void>, nextTheme: () => void}} actions
  * @returns {Component}
  */
 export function mountSwitches(root, actions) {
   const theme = find(root, "[data-act=theme]");
+  const bar = /** @type {HTMLElement} */ (root.parentElement);
+  const menu = find(bar, ".menu-preferences");
+  const move = () => (NARROW.matches ? menu.append(root) : bar.prepend(root));
+  NARROW.addEventListener("change", move);
+  move();
   const languages = [...root.querySelectorAll("[data-language]")];
   theme.addEventListener("click", actions.nextTheme);
   for (const button of languages) {
     const language = /** @type {Language} */ (button.getAttribute("data-language"));
-    button.addEventListener("click", () => actions.chooseLanguage(language));
+    button.addEventListener("click", () => void actions.chooseLanguage(language));
   }
 
   return {
@@ -37,4 +45,15 @@ export function mountSwitches(root, actions) {
 /** @param {View["theme"]} theme @returns {View["theme"]} */
 export function themeAfter(theme) {
   return THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+}
+
+/** @param {HTMLElement} button @param {() => void} toggle @returns {Component} */
+export function mountDensity(button, toggle) {
+  button.addEventListener("click", toggle);
+  return {
+    update({ density }) {
+      document.documentElement.dataset.density = density;
+      button.setAttribute("aria-pressed", String(density === "compact"));
+    },
+  };
 }

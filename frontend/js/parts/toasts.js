@@ -1,19 +1,28 @@
-// Toasts: what just arrived, for three seconds. For the eye only: the announcer speaks.
+// Toasts: what just arrived, for three seconds. A click opens the event. For eye and pointer only: the announcer
+// speaks, and the keyboard has the feed.
 
+/** @import { Entry } from "../feed/entry.js" */
 /** @import { Notices } from "../feed/notices.js" */
 /** @import { Component, View } from "../view.js" */
 import { beginning } from "../feed/text.js";
 import { badgeOf, toneOfEntry } from "../feed/tones.js";
-import { find, setOutsideText, setText, stamp } from "./dom.js";
+import { find, setAttribute, setOutsideText, setText, stamp } from "./dom.js";
 import { entryText } from "./row.js";
 
 /** One line is shown; more would only cost time in a burst. */
 const MOST_CHARACTERS = 200;
 const MOST_MARKS = 3;
 
-/** @param {HTMLElement} root @returns {Component} */
-export function mountToasts(root) {
-  const more = find(root, ".toast-more");
+/**
+ * @param {HTMLElement} root
+ * @param {{open: (entry: Entry) => void, close: (entry: Entry) => void}} actions
+ * @returns {Component}
+ */
+export function mountToasts(root, actions) {
+  const more = document.createElement("p");
+  more.className = "toast toast-more";
+  more.hidden = true;
+  root.append(more);
   /** @type {Map<number, HTMLElement>} by the key of the entry */
   const toasts = new Map();
   let language = "";
@@ -27,12 +36,25 @@ export function mountToasts(root) {
         if (toasts.has(entry.key)) continue;
         const toast = makeToast(entry, view);
         toasts.set(entry.key, toast);
-        more.before(toast);
+        root.prepend(toast);
       }
-      more.hidden = view.notices.folded === 0;
-      setText(more, view.words.andMore(view.notices.folded));
+      more.hidden = view.notices.folded === 0 || toasts.size === 0;
+      setText(more, view.words.andMore(String(view.notices.folded)));
     },
   };
+
+  /** @param {Entry} entry @param {View} view */
+  function makeToast(entry, view) {
+    const toast = stamp("toast");
+    toast.dataset.tone = toneOfEntry(entry);
+    if (entry.kind === "event" && entry.level) toast.dataset.level = entry.level;
+    setOutsideText(find(toast, ".badge"), badgeOf(entry));
+    setOutsideText(find(toast, ".toast-text"), beginning(entryText(entry, view), MOST_CHARACTERS), MOST_MARKS);
+    setAttribute(find(toast, ".toast-close"), "title", view.words.page.close);
+    find(toast, ".toast-open").addEventListener("click", () => actions.open(entry));
+    find(toast, ".toast-close").addEventListener("click", () => actions.close(entry));
+    return toast;
+  }
 }
 
 /** @param {Map<number, HTMLElement>} toasts @param {Notices} notices */
@@ -49,13 +71,4 @@ function dropOld(toasts, notices) {
 function clear(toasts) {
   for (const toast of toasts.values()) toast.remove();
   toasts.clear();
-}
-
-/** @param {import("../feed/entry.js").Entry} entry @param {View} view */
-function makeToast(entry, view) {
-  const toast = stamp("toast");
-  toast.dataset.tone = toneOfEntry(entry);
-  setOutsideText(find(toast, ".badge"), badgeOf(entry));
-  setOutsideText(find(toast, ".toast-text"), beginning(entryText(entry, view), MOST_CHARACTERS), MOST_MARKS);
-  return toast;
 }

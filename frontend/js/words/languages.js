@@ -1,13 +1,12 @@
-// The languages that the page speaks.
+// The languages that the page speaks. A page loads the one it shows, and the other one when somebody switches.
 
 /** @import { Words } from "./fr.js" */
-import { en } from "./en.js";
-import { fr } from "./fr.js";
+import { recall } from "../preferences.js";
 
 /** @typedef {"fr" | "en"} Language */
 
-/** @type {Record<Language, Words>} */
-export const LANGUAGES = { fr, en };
+/** @type {Map<Language, Words>} */
+const loaded = new Map();
 
 /**
  * The first language of a list that the page speaks; English for a reader of neither.
@@ -21,3 +20,17 @@ export function chooseLanguage(wanted) {
   }
   return "en";
 }
+
+/** @param {Language} language @returns {Promise<Words>} */
+export async function loadWords(language) {
+  const known = loaded.get(language);
+  if (known) return known;
+  const words = language === "fr" ? (await import("./fr.js")).fr : (await import("./en.js")).en;
+  loaded.set(language, words);
+  return words;
+}
+
+export const firstLanguage = chooseLanguage([recall("language") ?? "", ...(globalThis.navigator?.languages ?? [])]);
+
+// Asked for as soon as this module is there, which the page loads before the rest.
+export const firstWords = loadWords(firstLanguage);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { eventEntry, gapEntry } from "../../../frontend/js/feed/entry.js";
-import { csvOf, curlOf, jsonOf, ndjsonOf } from "../../../frontend/js/feed/export.js";
+import { csvOf, curlOf, draftOf, jsonOf, ndjsonOf } from "../../../frontend/js/feed/export.js";
 
 function entryOf(payload, type = "system_alert") {
   const data = JSON.stringify({ timestamp: "2026-11-24T08:00:00.000Z", source: "api", topic: "ops", ...payload });
@@ -72,7 +72,7 @@ test("the curl command publishes the same event, whatever it holds", () => {
   const messages = ["plain", "it's", "$(touch /tmp/x) `id` $HOME \\ \" !", "'; rm -rf / #", "two\nlines", "é 👩‍👧", "@file", "\0\u001b[31m"];
   for (const message of messages) {
     const data = { nested: { quote: "'", list: [1, null] } };
-    const args = argumentsOf(curlOf(entryOf({ message, data }), "http://hub/it's/api/notify"));
+    const args = argumentsOf(curlOf(draftOf(entryOf({ message, data })), "http://hub/it's/api/notify"));
     assert.deepEqual(args.slice(0, 5), ["-X", "POST", "http://hub/it's/api/notify", "-H", "Content-Type: application/json"]);
     assert.equal(args[5], "-d");
     assert.deepEqual(JSON.parse(args[6]), { type: "system_alert", message, topic: "ops", data });
@@ -80,6 +80,6 @@ test("the curl command publishes the same event, whatever it holds", () => {
 });
 
 test("a pasted command shows a terminal no character that hides or reorders", () => {
-  const command = curlOf(entryOf({ message: "a\u202eb\u200bc\u{E0041}" }), "http://hub/");
+  const command = curlOf(draftOf(entryOf({ message: "a\u202eb\u200bc\u{E0041}" })), "http://hub/");
   assert.match(command, /a\\u202eb\\u200bc\\udb40\\udc41/);
 });

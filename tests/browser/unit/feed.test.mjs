@@ -20,6 +20,15 @@ test("a deque numbers what it holds, and forgets the oldest on demand", () => {
   assert.ok(deque.slots.length < 5_000, "what was let go is freed");
 });
 
+test("what is put before the oldest gets lower numbers", () => {
+  const deque = new Deque([5, 6]);
+  deque.shift();
+  deque.prepend([3, 4]);
+  deque.append(7);
+  assert.deepEqual([deque.first, deque.end, deque.toArray()], [-1, 3, [3, 4, 6, 7]]);
+  assert.deepEqual([deque.at(-1), deque.at(2), deque.shift(), deque.size], [3, 7, 3, 3]);
+});
+
 test("the welcome sets both numbers and opens the feed, and is not counted as an event", () => {
   const feed = new Feed();
   const welcome = { id: 7, clients: 3, resumed: true, replayed: 2, missed: 0 };
@@ -34,9 +43,11 @@ test("the welcome sets both numbers and opens the feed, and is not counted as an
     resumed: true,
     replayed: 2,
     whole: true,
+    id: "1-1",
+    opening: false,
     raw: JSON.stringify(welcome),
   });
-  assert.deepEqual([feed.client, feed.clients, feed.received], [7, 3, 0]);
+  assert.deepEqual([feed.client, feed.clients, feed.taken], [7, 3, 0]);
 });
 
 test("a welcome that announces a gap does not claim to be whole", () => {
@@ -65,6 +76,9 @@ test("an event carries the number of the client that got it", () => {
     message: "hot",
     time: NOW - 59_500,
     at: NOW,
+    live: true,
+    level: "",
+    severity: "",
     source: "simulation",
     count: 0,
     topic: "default",
@@ -72,7 +86,7 @@ test("an event carries the number of the client that got it", () => {
     raw: JSON.stringify(payload),
     haystack: "",
   });
-  assert.equal(feed.received, 1);
+  assert.equal(feed.taken, 1);
 });
 
 test("presence changes a number and adds nothing", () => {
@@ -88,7 +102,7 @@ test("a gap says how many are missing, or that nobody knows, and after what", ()
   feed.take(eventOf("x", { timestamp: "2026-11-24T07:00:00Z" }));
   const gap = feed.take(eventOf("gap", { reason: "restart", missed: null }));
   assert.deepEqual([gap.missed, gap.after], [null, NOW - 3_600_000]);
-  assert.equal(feed.received, 1);
+  assert.equal(feed.taken, 1);
 });
 
 test("what the browser let go before this tab took it is a gap of its own", () => {
@@ -103,6 +117,18 @@ test("an event that is not as the hub writes it is shown as well as can be", () 
   assert.deepEqual(shown, ["plain text", "[1]", "5", '{"a":null}', ""]);
 });
 
+test("how serious an event is, its data says in the usual words", () => {
+  const levelOf = (data) => {
+    const { level, severity } = new Feed().take(eventOf("x", { message: "m", data }));
+    return [level, severity];
+  };
+  assert.deepEqual(levelOf({ severity: "CRITICAL" }), ["error", "CRITICAL"]);
+  assert.deepEqual(levelOf({ level: "warn" }), ["warning", "warn"]);
+  for (const data of [{ severity: "info" }, { level: 3 }, { level: ["error"] }, {}, null, "error", undefined]) {
+    assert.deepEqual(levelOf(data), ["", ""]);
+  }
+});
+
 test("strange fields fall back to what is true", () => {
   const entry = new Feed().take(eventOf("x", { timestamp: "yesterday", count: "9", source: 4 }));
   assert.deepEqual([entry.time, entry.count, entry.source], [NOW, null, "4"]);
@@ -111,7 +137,7 @@ test("strange fields fall back to what is true", () => {
 test("the feed is bounded by count, and says how many it let go", () => {
   const feed = new Feed(500);
   for (let n = 0; n < 1_200; n += 1) feed.take(eventOf("x", { message: String(n) }));
-  assert.deepEqual([feed.entries.size, feed.received, feed.letGo], [500, 1_200, 700]);
+  assert.deepEqual([feed.entries.size, feed.taken, feed.letGo], [500, 1_200, 700]);
   assert.equal(feed.entries.at(feed.oldestKey).message, "700");
 });
 

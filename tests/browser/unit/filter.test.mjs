@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventEntry, gapEntry, welcomeEntry } from "../../../frontend/js/feed/entry.js";
-import { EVERYTHING, filterOf, isEverything, matcherOf, queryOf } from "../../../frontend/js/feed/filter.js";
+import { EVERYTHING, filterOf, isEverything, matcherOf, parametersOf, queryOf } from "../../../frontend/js/feed/filter.js";
 
 function entryOf(payload, type = "system_alert", id = "1-1") {
   return eventEntry({ type, data: JSON.stringify(payload), id, ownId: true, at: 0, client: 1 }, 0);
@@ -38,6 +38,29 @@ test("words must all occur, in any order, field, case and accent", () => {
     assert.equal(matches({ text }, payload), true, text);
   }
   assert.equal(matches({ text: "plein vide" }, payload), false);
+});
+
+test("words in quotes stand together, and a hyphen excludes", () => {
+  const payload = { message: "Disk almost full on srv-02" };
+  for (const text of ['"almost full"', "disk -backup", '-"full almost" full', "srv-02", "-", '"DISK ALMOST" srv']) {
+    assert.equal(matches({ text }, payload), true, text);
+  }
+  for (const text of ['"full almost"', "disk -full", '-"almost full"', "-disk"]) {
+    assert.equal(matches({ text }, payload), false, text);
+  }
+});
+
+test("one of several names is enough", () => {
+  assert.equal(matches({ type: "deploy.*, system_alert" }, {}), true);
+  assert.equal(matches({ type: "a,b" }, {}), false);
+  assert.equal(matches({ topic: "ops/*, shop" }, { topic: "shop" }), true);
+  assert.equal(matches({ topic: " , " }, { topic: "shop" }), true);
+});
+
+test("the hub is asked for what it understands of a filter", () => {
+  const asked = (filter) => parametersOf({ ...EVERYTHING, ...filter }).toString();
+  assert.equal(asked({ topic: "ops/*, shop", type: "a,b", text: "x", source: "api" }), "topic=ops%2F*&topic=shop&type=a&type=b");
+  assert.equal(asked({ type: "a, b.*" }), "");
 });
 
 test("a search does not find the names of fields that every event has", () => {

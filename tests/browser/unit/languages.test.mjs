@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { localTime, rate, secondsUntil, span, wholeNumber } from "../../../frontend/js/feed/formats.js";
-import { LANGUAGES, chooseLanguage } from "../../../frontend/js/words/languages.js";
+import { exactTime, localTime, rate, secondsUntil, shortTime, wholeNumber } from "../../../frontend/js/feed/formats.js";
+import { chooseLanguage, loadWords } from "../../../frontend/js/words/languages.js";
+
+const LANGUAGES = { fr: await loadWords("fr"), en: await loadWords("en") };
 
 /** Every key with the kind of its value: text, or words made from so many values. */
 function shape(words, path = "") {
@@ -25,15 +27,14 @@ test("no text is empty", () => {
 test("every text that the page names exists, and none is left over", async () => {
   const page = await readFile(new URL("../../../frontend/index.html", import.meta.url), "utf8");
   const named = [...page.matchAll(/data-t(?:-[a-z-]+)?="(\w+)"/g)].map((match) => match[1]);
-  const elsewhere = ["connect"];
   assert.deepEqual(
-    [...new Set([...named, ...elsewhere])].sort(),
+    [...new Set(named)].sort(),
     Object.keys(LANGUAGES.fr.page).sort(),
   );
 });
 
 test("French puts a no-break space before its double punctuation", () => {
-  const made = [LANGUAGES.fr.source("api"), LANGUAGES.fr.causes.http(503, "non"), LANGUAGES.fr.topic("a")];
+  const made = [LANGUAGES.fr.pausedAt("x", "12"), LANGUAGES.fr.causes.http(503, "non"), LANGUAGES.fr.pathCopied("a")];
   assert.doesNotMatch(JSON.stringify([LANGUAGES.fr, made]), / [:;!?»]/);
 });
 
@@ -44,7 +45,8 @@ test("one, none and many are said as people say them", () => {
   assert.equal(fr.gapTitle(3, "3"), "Il manque ici 3 événements");
   assert.match(fr.caughtUp(0, true), /rien n’a été manqué/);
   assert.equal(en.caughtUp(0, false), "");
-  assert.match(en.causes.http(503, ""), /^The hub answered 503\.$/);
+  assert.match(en.causes.http(503, "why"), /^The hub answered 503: why\.$/);
+  assert.match(en.causes.proxy(502), /^Not the hub, but a proxy/);
 });
 
 test("the first language that the page speaks is chosen, English when there is none", () => {
@@ -57,6 +59,8 @@ test("the first language that the page speaks is chosen, English when there is n
 test("times are local, and dated when they are of another day", () => {
   const now = new Date(2026, 10, 24, 9, 5, 7).getTime();
   assert.equal(localTime(now, now, "fr"), "09:05:07");
+  assert.equal(exactTime(now + 42, now, "en"), "09:05:07.042");
+  assert.equal(shortTime(now, now, "en"), "09:05");
   assert.match(localTime(now - 86_400_000, now, "en"), /Nov/);
 });
 
@@ -67,12 +71,6 @@ test("numbers are grouped, and an unknown one is a dash", () => {
 
 test("a countdown rounds up and ends at zero", () => {
   assert.deepEqual([secondsUntil(2_100, 0), secondsUntil(1, 0), secondsUntil(0, 5)], [3, 1, 0]);
-});
-
-test("a span is in one unit, and promises no more than there is", () => {
-  assert.deepEqual([59, 119.9, 780, 7_300, 180_000].map((seconds) => span(seconds, "en")),
-    ["59 sec", "119 sec", "13 min", "2 hr", "2 days"]);
-  assert.equal(span(780, "fr"), "13\u00a0min");
 });
 
 test("a rate has a decimal where it matters", () => {

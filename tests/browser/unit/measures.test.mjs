@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Arrivals } from "../../../frontend/js/feed/arrivals.js";
 import { Feed } from "../../../frontend/js/feed/feed.js";
-import { horizonOf, readStats } from "../../../frontend/js/feed/horizon.js";
+import { readFacts } from "../../../frontend/js/feed/hub-facts.js";
 import { Latency } from "../../../frontend/js/feed/latency.js";
 import { Pace } from "../../../frontend/js/feed/pace.js";
 import { Reading } from "../../../frontend/js/feed/reading.js";
@@ -66,28 +66,20 @@ test("the median is not moved by one late event", () => {
   assert.equal(latency.read().ms, 5);
 });
 
-const HUB = { time: "2026-11-24T08:00:00Z", oldestTime: Date.parse("2026-11-24T07:48:00Z") / 1_000 };
-const LIMITS = { limitEvents: 10_000, limitBytes: 64 * 2 ** 20, limitAge: 0 };
-
-function horizon(history, published = 0) {
-  return horizonOf(readStats({ ...HUB, history: { ...LIMITS, ...history }, rates: { published } }));
-}
-
-test("a full history reaches as far back as its oldest event", () => {
-  assert.deepEqual(horizon({ events: 10_000, bytes: 1e6 }), { kind: "measured", seconds: 720 });
-  assert.equal(horizon({ events: 10, bytes: 64 * 2 ** 20 }).kind, "measured");
-});
-
-test("a history that is not full would last at the present rate", () => {
-  assert.deepEqual(horizon({ events: 100, bytes: 1e4 }, 10), { kind: "expected", seconds: 1_000 });
-  const large = horizon({ events: 100, bytes: 100 * 2 ** 16 }, 1); // 64 KiB each: 1,024 fit
-  assert.deepEqual(large, { kind: "expected", seconds: 1_024 });
-});
-
-test("an age limit binds too, and without it a quiet hub keeps all", () => {
-  assert.deepEqual(horizon({ events: 1, bytes: 9, limitAge: 60 }), { kind: "expected", seconds: 60 });
-  assert.deepEqual(horizon({ events: 1, bytes: 9 }), { kind: "all" });
-  assert.deepEqual(horizon({ events: 0, bytes: 0 }), { kind: "all" });
+test("the hub's facts are what it tells, and nothing else", () => {
+  const history = { events: 3, limitEvents: 10 };
+  const told = { time: "2026-11-24T08:00:00Z", oldestTime: 5, history, journal: "sqlite", simulate: 8, version: "1.0", uptime: 60 };
+  const { startedAt, ...facts } = readFacts(told);
+  assert.deepEqual(facts, {
+    time: Date.parse(told.time),
+    version: "1.0",
+    journal: "sqlite",
+    simulate: 8,
+    node: "",
+    history: { events: 3, limit: 10, since: 5_000 },
+  });
+  assert.equal(startedAt, Date.parse(told.time) - 60_000);
+  assert.deepEqual([readFacts({ history: null }).history, readFacts({ simulate: "x" }).simulate], [null, 0]);
 });
 
 function arrivals() {
@@ -96,31 +88,60 @@ function arrivals() {
   return { ...parts, arrivals: new Arrivals(parts) };
 }
 
-function batch(types, history = 0, dropped = 0) {
+function batch(types, history = 0, { replayed = 0, welcome = {} } = {}) {
   const events = types.map((type, n) => {
-    const data = JSON.stringify({ message: "m", replayed: 2, timestamp: new Date(START).toISOString() });
-    return { type, data, id: `1-${n}`, ownId: true, at: START + 30, client: 1 };
+    const data = JSON.stringify({ message: "m", missed: 0, timestamp: new Date(START).toISOString(), ...welcome });
+    const old = type !== "connection" && n <= replayed;
+    return { type, data, id: `1-${n}`, ownId: true, at: START + 30, client: 1, replayed: old };
   });
-  return { events, history, dropped, totals: { received: 0, kept: 0, keptBytes: 0, dropped: 0 } };
+  return { events, history, dropped: 0, totals: { received: 0, kept: 0, keptBytes: 0, dropped: 0 } };
+}
+
+function kinds(reading) {
+  return Array.from({ length: reading.size }, (_, rank) => reading.at(rank).kind);
 }
 
 test("history is shown, but is no news and says nothing about pace or latency", () => {
   const { arrivals: taker, feed, reading, pace, latency } = arrivals();
   assert.deepEqual(taker.take(batch(["a", "a", "a"], 3), START), []);
-  assert.deepEqual([feed.received, reading.size, latency.taken], [3, 3, 0]);
+  assert.deepEqual([feed.received, feed.taken, reading.size, latency.taken], [0, 3, 3, 0]);
   assert.equal(pace.lastMinute(START + 1_000).at(-1), 0);
 });
 
+test("what a page opens with is no news, and where it ends is said", () => {
+  const { arrivals: taker, feed, reading, latency, pace } = arrivals();
+  const opening = batch(["connection", "a", "a", "a"], 0, { replayed: 2, welcome: { replayed: 2, resumed: false } });
+  const news = taker.take(opening, START);
+  assert.deepEqual([news.length, feed.received, latency.taken], [1, 1, 1]);
+  assert.deepEqual(kinds(reading), ["event", "welcome", "event", "event"]);
+  assert.equal(reading.at(1).opening, true);
+  assert.equal(pace.lastMinute(START + 1_000).at(-1), 1);
+});
+
+test("a page that opens with nothing says at once that it is live", () => {
+  const { arrivals: taker, reading } = arrivals();
+  taker.take(batch(["connection"], 0, { welcome: { replayed: 0 } }), START);
+  assert.deepEqual(kinds(reading), ["welcome"]);
+});
+
+test("what is shown again after a reload ends where news begins, or after a moment", () => {
+  const { arrivals: taker, reading } = arrivals();
+  taker.take(batch(["connection", "a", "a"], 3, { replayed: 2, welcome: { resumed: true, replayed: 2 } }), START);
+  assert.deepEqual([kinds(reading), taker.settle(START + 100)], [["event", "event"], false]);
+  assert.deepEqual([taker.settle(START + 1_000), kinds(reading)], [true, ["welcome", "event", "event"]]);
+});
+
 test("a replay is news, but late for a reason: it says nothing about latency", () => {
-  const { arrivals: taker, latency, pace } = arrivals();
-  const news = taker.take(batch(["connection", "a", "a", "a"]), START);
-  assert.equal(news.length, 4);
-  assert.equal(latency.taken, 1);
+  const { arrivals: taker, feed, latency, pace } = arrivals();
+  taker.take(batch(["connection"]), START);
+  const again = batch(["connection", "a", "a", "a"], 0, { replayed: 2, welcome: { resumed: true, replayed: 2 } });
+  const news = taker.take(again, START);
+  assert.deepEqual([news.length, feed.received, latency.taken], [4, 3, 1]);
   assert.equal(pace.lastMinute(START + 1_000).at(-1), 3);
 });
 
 test("what this tab was too late for leaves a gap before the rest", () => {
   const { arrivals: taker, reading } = arrivals();
-  taker.take(batch(["a"], 0, 12), START);
+  taker.take({ ...batch(["a"]), dropped: 12 }, START);
   assert.deepEqual([reading.at(1).kind, reading.at(1).missed, reading.at(0).kind], ["gap", 12, "event"]);
 });

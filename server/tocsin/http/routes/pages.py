@@ -90,9 +90,14 @@ def file_replies(summary: str, media_type: str, shape: Schema) -> tuple[Reply, .
     )
 
 
+INDENTS = re.compile(rb"^[ \t]+", re.MULTILINE)
+
+
 def without_comments(script: bytes) -> bytes:
-    """The script with its comments emptied, line by line: a third of the bytes, and the same line numbers."""
-    return COMMENT_LINES.sub(lambda comment: b"\n" * comment[0].count(b"\n"), script)
+    """The script with its comments and indents emptied, line by line: a third of the bytes, and the same line numbers."""
+    return INDENTS.sub(
+        b"", COMMENT_LINES.sub(lambda comment: b"\n" * comment[0].count(b"\n"), script)
+    )
 
 
 @lru_cache(maxsize=256)  # more than there are files
