@@ -104,7 +104,7 @@ const detail = mountDetail(find(document, "#detail"), address("api/notify"), {
   keysOn: () => keysOn,
   shown: (id) => history.replaceState(null, "", addressWith(id)),
 });
-const list = mountFeed(find(document, ".feed"), { open, repaint: schedule, nearEnd: () => loader.more() });
+const list = mountFeed(find(document, ".feed"), { open, repaint: schedule, nearEnd: () => past.state === "idle" && loader.more() });
 const filterBar = mountFilterBar(find(document, ".feed"), { setFilter, pause, follow, toGap: list.toGap });
 const access = mountLater(find(document, "#access"), (dialog) =>
   mountAccess(dialog, { hasKey: () => key !== "", use: useKey }),
@@ -113,7 +113,7 @@ const help = mountLater(find(document, "#help"), (dialog) =>
   mountHelp(dialog, {
     keysOn: () => keysOn,
     setKeysOn,
-    links: { docs: address("docs/"), api: address("openapi.json"), metrics: address("metrics") },
+    links: { docs: address("docs/api.md"), api: address("openapi.json"), metrics: address("metrics") },
   }),
 );
 

@@ -12,7 +12,7 @@ export function localTime(time, now, language) {
 
 /** The same with milliseconds. @param {number} time @param {number} now @param {string} language */
 export function exactTime(time, now, language) {
-  return clock(language, !isSameDay(time, now), 3).format(time);
+  return clock(language, !isSameDay(time, now), "milliseconds").format(time);
 }
 
 /** @param {number} time @param {number} now */
@@ -61,8 +61,7 @@ export function fullTime(time, language, digits = 3) {
 
 /** Hours and minutes, with the date when that is another day than now's. @param {number} time @param {number} now @param {string} language */
 export function shortTime(time, now, language) {
-  const day = isSameDay(time, now) ? {} : { day: /** @type {const} */ ("numeric"), month: /** @type {const} */ ("short") };
-  return new Intl.DateTimeFormat(language, { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(time);
+  return clock(language, !isSameDay(time, now), "minutes").format(time);
 }
 
 /** Whole seconds left until a moment, never below 0. @param {number} at @param {number} now */
@@ -76,19 +75,17 @@ const clocks = new Map();
 /** @type {Map<string, Intl.NumberFormat>} */
 const numberFormats = new Map();
 
-/** @param {string} language @param {boolean} dated @param {3} [digits] of a second's fraction */
-function clock(language, dated, digits) {
-  const name = `${language} ${dated} ${digits}`;
+/** @param {string} language @param {boolean} dated @param {"minutes" | "seconds" | "milliseconds"} [upTo] */
+function clock(language, dated, upTo = "seconds") {
+  const name = `${language} ${dated} ${upTo}`;
   const known = clocks.get(name);
   if (known) return known;
-  /** @type {Intl.DateTimeFormatOptions} */
-  const day = dated ? { day: "numeric", month: "short" } : {};
   const made = new Intl.DateTimeFormat(language, {
-    ...day,
+    ...(dated ? { day: "numeric", month: "short" } : {}),
     hour: "2-digit",
     minute: "2-digit",
-    second: "2-digit",
-    fractionalSecondDigits: digits,
+    ...(upTo === "minutes" ? {} : { second: "2-digit" }),
+    ...(upTo === "milliseconds" ? { fractionalSecondDigits: 3 } : {}),
     hourCycle: "h23",
   });
   clocks.set(name, made);

@@ -58,7 +58,7 @@ export const en = {
     help: "Help and about",
     aboutTitle: "This hub",
     linkDocs: "Documentation",
-    linkApi: "API",
+    linkApi: "API description (OpenAPI)",
     linkMetrics: "Metrics",
     keysTitle: "Keyboard shortcuts",
     keySearch: "search",

@@ -57,7 +57,7 @@ export const fr = {
     help: "Aide et à propos",
     aboutTitle: "Ce hub",
     linkDocs: "Documentation",
-    linkApi: "API",
+    linkApi: "Description de l’API (OpenAPI)",
     linkMetrics: "Métriques",
     keysTitle: "Raccourcis clavier",
     keySearch: "chercher",

@@ -109,7 +109,10 @@ def page_file(path: str, modified_ns: int) -> PageFile:
         content = without_comments(Path(path).read_bytes())
     else:
         content = Path(path).read_bytes()
-    content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    if path.endswith(".md"):  # browsers show it; as text/markdown some would save it
+        content_type = "text/plain; charset=utf-8"
+    else:
+        content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
     return PageFile.of(content, content_type)
 
 
