@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
 from tests.serving import serving
+from tocsin.http.routes.client import dense
+from tocsin.http.routes.page_script import join, modules_of
 from tocsin.http.routes.pages import FRONTEND, takes_gzip, without_comments
 
-SCRIPT = without_comments((FRONTEND / "js/app.js").read_bytes())
+SCRIPT = dense(without_comments(join(FRONTEND / "js/app.js")))
 SCRIPTS = sorted([*(FRONTEND / "js").rglob("*.js"), *(FRONTEND / "client/v1").glob("*.js")])
 
 
@@ -92,3 +95,48 @@ def test_no_text_in_a_script_spans_lines(path: Path) -> None:
     """A line of it that looks like a comment would not be served."""
     code = without_comments(path.read_bytes())
     assert [line for line in code.splitlines() if line.count(b"`") % 2] == []
+
+
+def test_script_of_the_page_is_joined_from_its_modules(tmp_path: Path) -> None:
+    """Each once, behind what it imports, and with names of its own."""
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words/fr.js").write_text("export const fr = 1;\n")
+    (tmp_path / "a.js").write_text("export const x = 1;\nexport async function f() {}\n")
+    (tmp_path / "b.js").write_text(
+        'import { x as y } from "./a.js";\nexport class B {}\nconst x = y;\n'
+    )
+    entry = tmp_path / "app.js"
+    entry.write_text(
+        'import { B } from "./b.js";\nimport { f } from "./a.js";\nimport { fr } from "./words/fr.js";\nf(B, fr);\n'
+    )
+    assert [path.name for path in modules_of(entry)] == ["a.js", "b.js", "app.js"]
+    assert join(entry).decode().split("\n") == [
+        'import * as $f0 from "./words/fr.js";',
+        *(
+            "const $m0 = (() => {",
+            "const x = 1;",
+            "async function f() {}",
+            "",
+            "return { x, f };",
+            "})();",
+        ),
+        *(
+            "const $m1 = (() => {",
+            "const { x: y } = $m0;",
+            "class B {}",
+            "const x = y;",
+            "",
+            "return { B };",
+            "})();",
+        ),
+        *("const { B } = $m1;", "const { f } = $m0;", "const { fr } = $f0;", "f(B, fr);", ""),
+    ]
+
+
+def test_modules_of_the_page_are_written_so_that_joining_is_enough() -> None:
+    for path in modules_of(FRONTEND / "js/app.js"):
+        for line in path.read_text().splitlines():
+            if line.startswith(("import", "export")):
+                assert re.match(
+                    r'import \{.*\} from "\.|export (async )?(function|class|const) \w', line
+                ), (path, line)

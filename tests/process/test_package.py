@@ -15,6 +15,7 @@ import pytest
 
 from tests.hub_process import HubProcess
 from tocsin.http.routes.client import ENTRY, dense, joined
+from tocsin.http.routes.page_script import SCRIPT, join
 from tocsin.http.routes.pages import without_comments
 
 pytestmark = pytest.mark.timeout(600)  # the first test builds and installs, over the network
@@ -99,6 +100,8 @@ def test_page_and_all_it_names_come_from_the_installed_wheel(installed: HubProce
         expected = (ROOT / "frontend" / name).read_bytes()
         if f"/{name}" == ENTRY:  # the hub joins it from the other modules
             expected = dense(without_comments(joined(ROOT / "frontend" / name)))
+        elif f"/{name}" == SCRIPT:  # and so is the page's script
+            expected = dense(without_comments(join(ROOT / "frontend" / name)))
         elif name.endswith(".js"):
             expected = without_comments(expected)
         assert (kind, content) == (kinds[Path(name).suffix], expected)

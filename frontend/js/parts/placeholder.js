@@ -7,6 +7,9 @@ import { copyText } from "./clipboard.js";
 import { find, setOutsideText, setText } from "./dom.js";
 import { lookOf } from "./status-text.js";
 
+/** How long a stream usually takes to open, and what it begins with to come. */
+const PATIENCE_MS = 1_000;
+
 /**
  * @param {HTMLElement} root
  * @param {string} notifyUrl
@@ -33,6 +36,8 @@ export function mountPlaceholder(root, notifyUrl, actions) {
       root.hidden = reading.events > 0;
       if (root.hidden) return setText(said, "");
       const kind = kindOf(view);
+      // What is there for a moment only would make the page jump.
+      root.hidden = kind === "connecting" && view.now - view.stream.since < PATIENCE_MS;
       const [title, text] = words.empty[kind];
       setText(find(root, ".empty-title"), title);
       setText(find(root, ".empty-text"), text);

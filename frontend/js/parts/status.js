@@ -37,7 +37,7 @@ export function mountStatus(root, actions) {
       const look = lookOf(view.stream);
       const { phase } = view.stream;
       root.dataset.look = look;
-      place(NARROW.matches && look === "live");
+      place(NARROW.matches && (look === "live" || look === "connecting"));
       setIcon(icon, look);
       setText(word, view.words.phases[look]);
       setText(next, nextTryOf(view));

@@ -6,6 +6,7 @@ import gzip
 import mimetypes
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -16,6 +17,7 @@ from tocsin.http.operation import Operation, Reply, Schema
 from tocsin.http.request import Request
 from tocsin.http.routes.base import OpenRoute
 from tocsin.http.routes.client import ENTRY, FOLDER, dense, joined
+from tocsin.http.routes.page_script import SCRIPT, join
 
 PACKAGED = Path(__file__).parents[2] / "frontend"
 CHECKOUT = Path(__file__).parents[4] / "frontend"
@@ -105,6 +107,8 @@ def page_file(path: str, modified_ns: int) -> PageFile:
     """Read once; `modified_ns`, its time of change, tells new content from old."""
     if path.endswith(ENTRY):
         content = dense(without_comments(joined(Path(path))))
+    elif path.endswith(SCRIPT):
+        content = dense(without_comments(join(Path(path))))
     elif path.endswith(".js"):
         content = without_comments(Path(path).read_bytes())
     else:
@@ -162,7 +166,11 @@ def find(path: str) -> PageFile | None:
     file = FRONTEND / path[1:]
     if not file.is_file():
         return None
-    read = file.parent.iterdir() if path == ENTRY else (file,)
+    read: Iterable[Path] = (file,)
+    if path == ENTRY:
+        read = file.parent.iterdir()
+    elif path == SCRIPT:
+        read = file.parent.rglob("*.js")
     return page_file(str(file), max(os.stat(each).st_mtime_ns for each in read))
 
 
