@@ -1,6 +1,6 @@
 """Pictures of every state, in both themes and at four widths, into `screenshots/`: to be looked at.
 
-Run from the top folder: `python -m tests.browser.screenshots [state ...]`.
+Run from the top folder: `python -m tests.browser.screenshots [state ...]`; with `readme` it makes the picture of the README.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, FLAGS
-from tests.browser.states import STATES, arranged
+from tests.browser.dashboard import open_dashboard
+from tests.browser.states import STATES, arranged, publish_examples
 from tests.hub_process import HubProcess
 
 FOLDER = Path("screenshots")
@@ -52,6 +53,34 @@ def take_width(
     context.close()
 
 
+def take_readme_picture(browser: Browser) -> None:
+    """A feed with a gap, severity and a form, in English."""
+    hub = HubProcess("--history-events", "5")
+    try:
+        size = ViewportSize(width=1280, height=720)
+        page = browser.new_page(locale="en-GB", viewport=size, reduced_motion="reduce")
+        page.add_init_script("localStorage.setItem('tocsin.toasts', 'off')")
+        dashboard = open_dashboard(page, hub)
+        publish_examples(hub)
+        dashboard.stop()
+        publish_examples(hub)
+        dashboard.connect.click()
+        dashboard.wait_live()
+        hub.publish("user_joined", "Chloe joined the workspace")
+        hub.publish(
+            "system_alert",
+            "Disk full on srv-02, writes are refused",
+            topic="ops/disks",
+            data={"severity": "critical"},
+        )
+        hub.publish("deploy.finished", "main@9b1c04d is in production", topic="ci/deploy")
+        expect(dashboard.event("main@9b1c04d is in production")).to_be_visible()
+        page.wait_for_timeout(1_500)
+        picture(page, Path("docs/dashboard.png"))
+    finally:
+        hub.close()
+
+
 def picture(page: Page, path: Path) -> None:
     page.wait_for_timeout(100)
     page.screenshot(path=path)
@@ -61,6 +90,10 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        if sys.argv[1:] == ["readme"]:
+            take_readme_picture(browser)
+            browser.close()
+            return
         for name in sys.argv[1:] or STATES:
             take_pictures(name, browser)
             print(name)
