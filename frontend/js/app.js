@@ -113,7 +113,7 @@ const help = mountLater(find(document, "#help"), (dialog) =>
   mountHelp(dialog, {
     keysOn: () => keysOn,
     setKeysOn,
-    links: { docs: address("docs/api.md"), api: address("openapi.json"), metrics: address("metrics") },
+    links: { docs: address("docs"), api: address("openapi.json"), metrics: address("metrics") },
   }),
 );
 

@@ -88,7 +88,6 @@ def test_page_and_all_it_names_come_from_the_installed_wheel(installed: HubProce
         ".js": "text/javascript",
         ".svg": "image/svg+xml",
         ".html": "text/html",
-        ".md": "text/plain",
     }
     kind, page = fetch(installed, "")
     assert kind == "text/html"

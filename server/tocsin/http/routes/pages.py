@@ -113,10 +113,7 @@ def page_file(path: str, modified_ns: int) -> PageFile:
         content = without_comments(Path(path).read_bytes())
     else:
         content = Path(path).read_bytes()
-    if path.endswith(".md"):  # browsers show it; as text/markdown some would save it
-        content_type = "text/plain; charset=utf-8"
-    else:
-        content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
     return PageFile.of(content, content_type)
 
 
