@@ -118,7 +118,7 @@ def test_monitor_shows_real_figures_and_ctrl_c_leaves_nothing(monitors: Any) -> 
     wait_until(lambda: clients() == ["1"], what="a scrape of the hub with its one client")
     (target,) = ask(prometheus, "targets")["activeTargets"]
     assert target["labels"] == {"instance": f"localhost:{hub}", "job": "tocsin"}
-    assert len(ask(prometheus, "rules")["groups"]) == 4
+    assert len(ask(prometheus, "rules")["groups"]) == 5
     assert monitor.interrupt() == -signal.SIGINT  # make's own; it waits for what it started
     assert "stopped" in monitor.said
     assert [port for port in ports if is_open(port)] == []

@@ -52,6 +52,7 @@ EMPTY_WHEN_IDLE = {
     "How long may a client be away?",
     "How long does a commit take?",
     "When does the next key expire?",
+    "What stays of topics though the history moved on?",
 }
 
 ELSEWHERE = {"When does the next key expire?"}
@@ -84,7 +85,8 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
     busy = HubProcess(
-        "--heartbeat", "1", "--history-events", "60", "--history-age", "3600", "--canary", "0.5"
+        *("--heartbeat", "1", "--history-events", "60", "--history-age", "3600"),
+        *("--canary", "0.5", "--keep-newest", "t/1*=1"),
     )
     idle = HubProcess("--canary", "0")
     hurt = HubProcess("--canary", "0", "--history-events", "20", "--slow-client-timeout", "1")

@@ -47,9 +47,9 @@ def test_hub_listens_at_each_host_and_greets_with_each(start_hub: StartHub, tmp_
     hub = start_hub("--host", "127.0.0.1", "--host", "::1", "--host", f"unix:{path}")
     assert f"Tocsin listens at http://[::1]:{hub.port}\n" in hub.log()
     assert f"Tocsin listens at unix:{path}\n" in hub.log()
-    assert exchange_at("127.0.0.1", hub.port, get("/healthz")).status == 200
-    assert exchange_at("::1", hub.port, get("/healthz")).status == 200
-    assert exchange_by_path(path, get("/healthz")).status == 200
+    assert exchange_at("127.0.0.1", hub.port, get("/api/history")).status == 200
+    assert exchange_at("::1", hub.port, get("/api/history")).status == 200
+    assert exchange_by_path(path, get("/api/history")).status == 200
     wait_until(lambda: "remote=unix" in hub.log() and "remote=::1" in hub.log())
 
 
@@ -57,11 +57,11 @@ def test_both_versions_of_ip_come_by_one_socket(start_hub: StartHub) -> None:
     hub = start_hub("--host", "::", "--insecure")
     assert "(every address of this machine)" in hub.log()
     for host in ("127.0.0.1", "::1"):
-        assert exchange_at(host, hub.port, get("/api/stats")).status == 200
+        assert exchange_at(host, hub.port, get("/api/history")).status == 200
         # What is odd in HTTP goes to Tornado, which must know the same address.
-        assert exchange_at(host, hub.port, get("/api/stats", "Upgrade: x")).status == 200
-    wait_until(lambda: hub.log().count("remote=127.0.0.1\n") == 2)
-    wait_until(lambda: hub.log().count("remote=::1\n") == 2)
+        assert exchange_at(host, hub.port, get("/api/history", "Upgrade: x")).status == 200
+    wait_until(lambda: hub.log().count("remote=127.0.0.1") == 2)
+    wait_until(lambda: hub.log().count("remote=::1") == 2)
     assert "::ffff:" not in hub.log()
 
 

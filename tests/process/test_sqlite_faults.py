@@ -21,6 +21,7 @@ from tests.conftest import StartHub
 from tests.hub_process import HubProcess
 from tests.patience import PATIENCE_S, wait_until
 from tests.redis.test_hubs import Listener
+from tocsin.eventlog.journal.sqlite.schema import VERSION
 
 Inject = Callable[[HubProcess, str], subprocess.Popen[bytes]]
 
@@ -181,7 +182,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (lambda path: os.truncate(path, 200_000), "damaged"),
     "no database": (lambda path: overwrite(path, 0, b"x" * 100), "damaged"),
     "broken pages": (lambda path: overwrite(path, 4_096, b"x" * 200_000), "damaged"),
-    "newer": (lambda path: set_version(path, 3), "version 3"),
+    "newer": (lambda path: set_version(path, VERSION + 1), f"version {VERSION + 1}"),
     "read-only": (lambda path: path.chmod(0o444), "read-only"),
     "a folder": (put_a_folder, "no file"),
 }
