@@ -72,7 +72,7 @@ def test_hubs_that_die_one_after_the_other_at_addresses_of_their_own_are_a_crash
         for _ in range(3):
             with closing(HubProcess("--canary", "0")) as hub:
                 prometheus.scrape(hub)
-                wait_until(lambda hub=hub: prometheus.query("up == 1"), what="a scrape")  # type: ignore[misc]
+                prometheus.wait_for_scrapes(hub)
         wait_until(lambda: "TocsinCrashLooping" in prometheus.firing(), what="the alert")
 
 
