@@ -99,5 +99,5 @@ def say(hub: HubProcess, writer: str, message: str) -> None:
     assert exchange(hub.port, post(notice(message=message), writer)).status == 200
 
 
-MET = ["connection", "first", "busy:ended", "connection", "while away", "last", ""]
+MET = ["connection", "first", "busy:operator", "connection", "while away", "last", ""]
 """The last one is `document.cookie`: no script sees the session."""

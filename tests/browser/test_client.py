@@ -205,7 +205,9 @@ def test_page_of_another_origin_does_what_the_document_says(
         paid = re.compile(r"\d+-1 Order 17 is paid")
         # Playwright hands over what the page said while it is asked for something.
         wait_until(lambda: page.title() and any(map(paid.fullmatch, said)), what=f"{said}")
-        wait_until(lambda: hub.get("/api/stats")["published"] == 2, what="both events")
+        wait_until(
+            lambda: page.title() and hub.get("/api/stats")["published"] == 2, what="both events"
+        )
     assert said[0] == "connecting"
     assert "live" in said
 

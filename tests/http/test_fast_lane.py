@@ -229,11 +229,14 @@ async def test_connection_that_publishes_when_the_hub_stops_is_answered_and_clos
         published, may_go_on = asyncio.Event(), asyncio.Event()
         append, tasks = server.hub.enqueue, []
 
-        def enqueue(drafts: Sequence[Draft], once: Once | None, answer: Answer) -> None:
+        def enqueue(
+            drafts: Sequence[Draft], once: Once | None, answer: Answer, received: float
+        ) -> None:
             append(
                 drafts,
                 once,
                 lambda receipts: tasks.append(asyncio.ensure_future(late(answer, receipts))),
+                received,
             )
 
         async def late(answer: Answer, receipts: Receipts | Exception) -> None:

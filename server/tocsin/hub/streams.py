@@ -198,7 +198,9 @@ class Streams:
         entries, looked_to = kept.kept_newest.read(cursor, group.filter, max_bytes=PIECE_BYTES)
         if not entries and looked_to is None:
             return None
-        piece = group.piece(entries, kept.floor if looked_to is None else looked_to)
+        piece = group.piece(
+            entries, kept.floor if looked_to is None else looked_to, times_of(entries)
+        )
         self._replay_cache.keep(group, cursor, piece)
         if self._is_to_count(stream, piece):
             before = [e for e in entries if e.seq <= stream.opened_at_seq]
