@@ -61,7 +61,8 @@ def test_keyboard_alone_reaches_everything(hub: HubProcess, page: Page) -> None:
     assert {"message", "SUMMARY"} <= set(reached)
 
 
-def test_keys_walk_the_feed_open_an_event_and_come_back(hub: HubProcess, page: Page) -> None:
+def test_keys_walk_the_feed_open_an_event_and_come_back(start_hub: StartHub, page: Page) -> None:
+    hub = start_hub("--canary", "0")  # of its own: where there is a past, End goes on into it
     dashboard = open_dashboard(page, hub)
     hub.publish_at_once("notification", *(f"number {number}" for number in range(100)))
     expect(dashboard.number("received")).to_have_text("100")

@@ -48,9 +48,12 @@ ALL = (
 
 def session(beginning: str, hub_url: str) -> str:
     """A program that does what the document does from its `beginning` on, against a hub, and ends once its events came."""
-    wait = """
-await new Promise((resolve) => source.addEventListener("notification", ({ lastEventId }) => lastEventId === id && resolve()));
+    # The event may come before the answer that has its id.
+    wait = "\nwhile (!seen.includes(id)) await new Promise((resolve) => setTimeout(resolve, 10));\n"
+    until_open = """
+const seen = [];
+source.addEventListener("notification", ({ lastEventId }) => seen.push(lastEventId));
+await new Promise((resolve) => source.addEventListener("connection", resolve));
 """
-    until_open = 'await new Promise((resolve) => source.addEventListener("connection", resolve));\n'
     parts = (beginning, LISTEN, STATE, until_open, PUBLISH, wait, AGAIN)
     return "".join(parts).replace(EXAMPLE_HUB, hub_url)

@@ -101,7 +101,8 @@ def test_nginx_is_given_the_shipped_file_with_both_hubs(tmp_path: Path) -> None:
 
 def test_prometheus_is_given_the_shipped_files_with_both_hubs(tmp_path: Path) -> None:
     shipped = ("/tocsin/", f"{ROOT}/config/prometheus/")
-    script = script_of("prometheus", shipped, ("/tmp/", f"{tmp_path}/"))
+    # The script's own folder first: the checkout may lie in it.
+    script = script_of("prometheus", ("/tmp/", f"{tmp_path}/"), shipped)
     assert run("sh", "-ec", script).returncode == 0
     (tmp_path / "prometheus.yml").rename(tmp_path / "made.yml")
     made = yaml.safe_load((tmp_path / "made.yml").read_text())

@@ -153,6 +153,8 @@ class Listener:
                 loop.time() < coming_until and any(map(_is_coming, self._connections))
             ):
                 await asyncio.sleep(LOOK_EVERY_S)
+            # Tornado's lane sends an answer some turns of the loop after it was made.
+            await asyncio.sleep(LOOK_EVERY_S)
         finally:
             for connection in tuple(self._connections):
                 connection.close()
