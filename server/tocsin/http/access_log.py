@@ -132,9 +132,11 @@ class AccessLog:
         self.counts[labels] += 1
         self.lanes[lane] += 1
         level = _level(route, status)
+        if not log.isEnabledFor(level):
+            return
         if status < 400 and not is_sampled(next(self._numbers)):
             return
-        if is_wanted(log, "request") if level == logging.INFO else log.isEnabledFor(level):
+        if level != logging.INFO or is_wanted(log, "request"):
             extra: dict[str, object] = {
                 "method": labels[1],
                 "path": request.path[:SHOWN_PATH],

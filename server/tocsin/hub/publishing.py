@@ -52,6 +52,8 @@ NOT_READY = {
     "failed": "the hub failed, and ends",
 }
 
+_set = msgspec.structs.force_setattr
+
 log = logging.getLogger("tocsin")
 
 
@@ -250,7 +252,7 @@ class Publishing:
         group.bytes += size
         received = received or group.received
         for draft in drafts:
-            msgspec.structs.force_setattr(draft, "received", received)
+            _set(draft, "received", received)
         group.appends.append(Append(drafts, once))
         group.answers.append(answer)
 
@@ -330,7 +332,7 @@ class Publishing:
             # The journal's clock isn't this machine's. So deliveries are timed from when this process had the event.
             now = self._clock()
             for event in events:
-                msgspec.structs.force_setattr(event.draft, "received", now)
+                _set(event.draft, "received", now)
         try:
             entries = Entry.of_all(events)
             self.ring.append(entries, self._monotonic())
