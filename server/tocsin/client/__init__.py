@@ -17,12 +17,13 @@ from tocsin.client.event import Event
 from tocsin.client.parser import EventStreamParser
 from tocsin.client.publishing import (
     BlockingPublisher,
+    Fields,
     Publisher,
     Receipt,
     publish,
     publish_blocking,
 )
-from tocsin.client.stream_state import State
+from tocsin.client.stream_state import Asked, State
 from tocsin.client.subscription import (
     BlockingSubscription,
     Subscription,
@@ -31,12 +32,14 @@ from tocsin.client.subscription import (
 )
 
 __all__ = [
+    "Asked",
     "BlockingPublisher",
     "BlockingSubscription",
     "ClientError",
     "Event",
     "EventStreamParser",
     "EventTooLarge",
+    "Fields",
     "NotAnEventStream",
     "Publisher",
     "Receipt",

@@ -14,10 +14,11 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 import httpx
 
+from tocsin.client.address import address
 from tocsin.client.answers import (
     CONNECT_TIMEOUT_S,
     NEVER_SENT,
@@ -43,6 +44,26 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 Message = str | Mapping[str, Any]
 """The text of an event; or all of it, as docs/api.md has it: `type`, `message`, `topic`, `topics`, `data`, `final`."""
+
+
+class Fields(TypedDict, total=False):
+    """What an event may have beside its message, as docs/api.md has it.
+
+    Where the message is a mapping, they fill in what it lacks. None is as if it were not there.
+
+    Attributes:
+        type: the event type, by default ``notification``.
+        topic: where it goes.
+        topics: further topics.
+        data: an object.
+        final: whether it ends its topics.
+    """
+
+    type: str
+    topic: str | None
+    topics: Sequence[str] | None
+    data: Mapping[str, Any] | None
+    final: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +163,14 @@ class Attempts:
 
 
 def event_attempts(
-    message: Message, fields: Mapping[str, Any], key: str | None, patience_s: float
+    message: Message, fields: Fields, key: str | None, patience_s: float
 ) -> Attempts:
     """The publish of one event: `message`, with `fields` where it doesn't have them."""
     return Attempts(_encode(event_of(message, fields)), JSON, _key(key), patience_s)
 
 
 def batch_attempts(
-    messages: Sequence[Message], fields: Mapping[str, Any], key: str | None, patience_s: float
+    messages: Sequence[Message], fields: Fields, key: str | None, patience_s: float
 ) -> Attempts:
     """The publish of a batch."""
     events = [event_of(message, fields) for message in messages]
@@ -159,9 +180,9 @@ def batch_attempts(
 JSON = "application/json"
 
 
-def event_of(message: Message, fields: Mapping[str, Any]) -> dict[str, Any]:
+def event_of(message: Message, fields: Fields) -> dict[str, Any]:
     """The event that is sent for `message`; what it says itself comes before `fields`, of which None is not given."""
-    given = {name: value for name, value in fields.items() if value is not None}
+    given = {name: value for name, value in (_DEFAULTS | fields).items() if value is not None}
     return given | ({"message": message} if isinstance(message, str) else dict(message))
 
 
@@ -197,51 +218,38 @@ class Publisher:
         patience_s: float = PATIENCE_S,
         client: httpx.AsyncClient | None = None,
     ) -> None:
-        self._url = notify_url(url)
+        self._url = address(url, "/api/notify")
         self._token = token
         self._patience_s = patience_s
         self._is_own = client is None
         self._client = client or httpx.AsyncClient()
 
     async def publish(
-        self,
-        message: Message,
-        *,
-        type: str = "notification",
-        topic: str | None = None,
-        topics: Sequence[str] | None = None,
-        data: Mapping[str, Any] | None = None,
-        final: bool | None = None,
-        key: str | None = None,
+        self, message: Message, *, key: str | None = None, **fields: Unpack[Fields]
     ) -> Receipt:
         """Publish one event, once.
 
         Args:
-            message: its text, or all of it; then the other arguments fill in what it lacks.
-            type: the event type; this and the next four as in docs/api.md.
-            topic: where it goes.
-            topics: further topics.
-            data: an object.
-            final: whether it ends its topic.
+            message: its text, or all of it.
             key: the idempotency key, to say who publishes the same again after this program has ended; None makes
                 one, empty sends none.
+            fields: see `Fields`.
 
         Raises:
             Refused, Unauthorized: the hub says no. Nothing was published.
             Unavailable, Unreachable: it was not published within `patience_s`.
             UnknownOutcome: nobody knows; the error has the key to send it again with.
         """
-        fields = _fields(type, topic, topics, data, final)
         attempts = event_attempts(message, fields, key, self._patience_s)
         return receipt_of(await self._send(attempts))
 
     async def publish_batch(
-        self, messages: Sequence[Message], *, key: str | None = None, **fields: Any
+        self, messages: Sequence[Message], *, key: str | None = None, **fields: Unpack[Fields]
     ) -> list[Receipt]:
         """Publish several events, in order and all or none; `fields` are those of `publish`, for all of them."""
         if not messages:
             return []
-        attempts = batch_attempts(messages, _DEFAULTS | fields, key, self._patience_s)
+        attempts = batch_attempts(messages, fields, key, self._patience_s)
         return receipts_of(await self._send(attempts))
 
     async def aclose(self) -> None:
@@ -296,34 +304,25 @@ class BlockingPublisher:
         patience_s: float = PATIENCE_S,
         client: httpx.Client | None = None,
     ) -> None:
-        self._url = notify_url(url)
+        self._url = address(url, "/api/notify")
         self._token = token
         self._patience_s = patience_s
         self._is_own = client is None
         self._client = client or httpx.Client()
 
     def publish(
-        self,
-        message: Message,
-        *,
-        type: str = "notification",
-        topic: str | None = None,
-        topics: Sequence[str] | None = None,
-        data: Mapping[str, Any] | None = None,
-        final: bool | None = None,
-        key: str | None = None,
+        self, message: Message, *, key: str | None = None, **fields: Unpack[Fields]
     ) -> Receipt:
         """Publish one event, once. Arguments and errors are those of `Publisher.publish`."""
-        fields = _fields(type, topic, topics, data, final)
         return receipt_of(self._send(event_attempts(message, fields, key, self._patience_s)))
 
     def publish_batch(
-        self, messages: Sequence[Message], *, key: str | None = None, **fields: Any
+        self, messages: Sequence[Message], *, key: str | None = None, **fields: Unpack[Fields]
     ) -> list[Receipt]:
         """Publish several events, in order and all or none; `fields` are those of `publish`, for all of them."""
         if not messages:
             return []
-        attempts = batch_attempts(messages, _DEFAULTS | fields, key, self._patience_s)
+        attempts = batch_attempts(messages, fields, key, self._patience_s)
         return receipts_of(self._send(attempts))
 
     def close(self) -> None:
@@ -384,29 +383,7 @@ def publish_blocking(
 
 TIMEOUT = httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
 
-_DEFAULTS = {"type": "notification"}
-
-
-def notify_url(url: str) -> str:
-    """Where one publishes to the hub at `url`.
-
-    Raises:
-        ValueError: `url` has a query.
-    """
-    if "?" in url or "#" in url:
-        raise ValueError("url: allowed: the hub's address, without a query")
-    return url.rstrip("/") + "/api/notify"
-
-
-def _fields(
-    type: str,
-    topic: str | None,
-    topics: Sequence[str] | None,
-    data: Mapping[str, Any] | None,
-    final: bool | None,
-) -> dict[str, Any]:
-    more = None if topics is None else list(topics)
-    return {"type": type, "topic": topic, "topics": more, "data": data, "final": final}
+_DEFAULTS = Fields(type="notification")
 
 
 def _encode(content: object) -> bytes:

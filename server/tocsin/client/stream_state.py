@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from tocsin.client.answers import error_of, is_temporary, retry_after_s
 from tocsin.client.errors import NotAnEventStream
@@ -60,19 +60,37 @@ class TryAgain(Exception):
         self.retry_after_s = retry_after_s
 
 
+class Asked(TypedDict, total=False):
+    """What is asked of a subscription.
+
+    Attributes:
+        topics: topics, or prefixes ended by ``*``; none is all that may be read.
+        types: event types; none is all.
+        last: begin with the newest so many events; a return goes on where it was.
+        last_per_topic: the same of each topic.
+        last_event_id: go on after this id; ``earliest`` is everything kept.
+        presence: hand out events of type ``presence`` too, how many clients are connected.
+        silence_s: give a connection up that was silent for so long, and come back; None is two and a half of the
+            hub's heartbeats.
+        max_event_bytes: the largest event, and the longest line.
+        on_state: called at each change: connecting, open, waiting (and why), ended.
+    """
+
+    topics: Sequence[str]
+    types: Sequence[str]
+    last: int | None
+    last_per_topic: int | None
+    last_event_id: str
+    presence: bool
+    silence_s: float | None
+    max_event_bytes: int
+    on_state: Callable[[State], None] | None
+
+
 class StreamState:
     """One subscription over all its connections.
 
-    Args:
-        topics: what is asked for, as all that follow: see docs/api.md.
-        types: event types.
-        last: how many events to begin with.
-        last_per_topic: the same of each topic.
-        presence: whether `presence` is asked for.
-        last_event_id: where to go on; ``earliest`` is everything kept.
-        silence_s: after how many silent seconds a connection is given up; None goes by the hub's heartbeat.
-        max_event_bytes: the largest event, and the longest line.
-        on_state: is told each change.
+    Its arguments are those of `Asked`.
 
     Attributes:
         last_event_id: of the last event that was handed out, or where the stream began.

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 import httpx
 
+from tocsin.client.address import address
 from tocsin.client.answers import (
     CONNECT_TIMEOUT_S,
     MAX_REFUSAL_BYTES,
@@ -25,8 +26,7 @@ from tocsin.client.answers import (
 )
 from tocsin.client.errors import Unauthorized
 from tocsin.client.event import Event
-from tocsin.client.parser import MAX_EVENT_BYTES
-from tocsin.client.stream_state import State, StreamState, TryAgain
+from tocsin.client.stream_state import Asked, StreamState, TryAgain
 from tocsin.client.tokens import AsyncToken, Token, async_token_of, authorization, token_of
 
 HEAD_TIMEOUT_S = 30.0
@@ -36,37 +36,21 @@ HEAD_TIMEOUT_S = 30.0
 def subscribe(
     url: str,
     *,
-    topics: Sequence[str] = (),
-    types: Sequence[str] = (),
-    last: int | None = None,
-    last_per_topic: int | None = None,
-    last_event_id: str = "",
-    presence: bool = False,
     token: AsyncToken | None = None,
-    silence_s: float | None = None,
-    max_event_bytes: int = MAX_EVENT_BYTES,
-    on_state: Callable[[State], None] | None = None,
     client: httpx.AsyncClient | None = None,
+    **asked: Unpack[Asked],
 ) -> Subscription:
     """Give the events of the hub at `url`, as they come, over any number of connections.
 
-    To be read with ``async for event in subscribe(url): ...``. It comes back by itself, after the event that was handed out last, until its topics have ended or the loop is
-    left. Where events are missing, one of type ``gap`` stands in their place: the state must be had anew.
+    To be read with ``async for event in subscribe(url): ...``. It comes back by itself, after the event that was handed
+    out last, until its topics have ended or the loop is left. Where events are missing, one of type ``gap`` stands in
+    their place: the state must be had anew.
 
     Args:
         url: the hub's address, with a path in front of ``/events`` if it has one.
-        topics: topics, or prefixes ended by ``*``; none is all that may be read.
-        types: event types; none is all.
-        last: begin with the newest so many events; a return goes on where it was.
-        last_per_topic: the same of each topic.
-        last_event_id: go on after this id; ``earliest`` is everything kept.
-        presence: hand out events of type ``presence`` too, how many clients are connected.
         token: key or token; or a function, also a coroutine's, that is asked for one at each connection.
-        silence_s: give a connection up that was silent for so long, and come back; None is two and a half of the
-            hub's heartbeats.
-        max_event_bytes: the largest event, and the longest line.
-        on_state: called at each change: connecting, open, waiting (and why), ended.
         client: sends the requests; it is the caller's to close.
+        asked: see `Asked`.
 
     Raises:
         Refused, Unauthorized: the hub will not give this stream, as long as the request stays the same.
@@ -74,63 +58,22 @@ def subscribe(
         Unreachable: the address or the certificate is wrong. A hub that is away is waited for.
         ValueError: the token can't be one.
     """
-    state = StreamState(
-        topics=topics,
-        types=types,
-        last=last,
-        last_per_topic=last_per_topic,
-        last_event_id=last_event_id,
-        presence=presence,
-        silence_s=silence_s,
-        max_event_bytes=max_event_bytes,
-        on_state=on_state,
-    )
-    return Subscription(events_url(url), state, token, client)
+    return Subscription(address(url, "/events"), StreamState(**asked), token, client)
 
 
 def subscribe_blocking(
     url: str,
     *,
-    topics: Sequence[str] = (),
-    types: Sequence[str] = (),
-    last: int | None = None,
-    last_per_topic: int | None = None,
-    last_event_id: str = "",
-    presence: bool = False,
     token: Token | None = None,
-    silence_s: float | None = None,
-    max_event_bytes: int = MAX_EVENT_BYTES,
-    on_state: Callable[[State], None] | None = None,
     client: httpx.Client | None = None,
+    **asked: Unpack[Asked],
 ) -> BlockingSubscription:
     """Give the same to programs without asyncio, to be read with ``for``.
 
     Arguments and errors are those of `subscribe`. The hub's heartbeat counts for `silence_s` from the second connection
     on; the first waits for 75 s.
     """
-    state = StreamState(
-        topics=topics,
-        types=types,
-        last=last,
-        last_per_topic=last_per_topic,
-        last_event_id=last_event_id,
-        presence=presence,
-        silence_s=silence_s,
-        max_event_bytes=max_event_bytes,
-        on_state=on_state,
-    )
-    return BlockingSubscription(events_url(url), state, token, client)
-
-
-def events_url(url: str) -> str:
-    """Where the streams of the hub at `url` are.
-
-    Raises:
-        ValueError: `url` has a query.
-    """
-    if "?" in url or "#" in url:
-        raise ValueError("url: allowed: the hub's address, without a query")
-    return url.rstrip("/").removesuffix("/events") + "/events"
+    return BlockingSubscription(address(url, "/events"), StreamState(**asked), token, client)
 
 
 class Subscription:
