@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.fault_proxy import NONE, FaultProxy, Plan
 from tests.hub_process import HubProcess
+from tests.scripted_hub import Script, ScriptedHub
 
 # No promise on wall time: on a busy machine making the inputs may take long.
 settings.register_profile("tocsin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -53,6 +54,20 @@ def start_hub() -> Iterator[StartHub]:
 
     yield start
     for hub in started:
+        hub.close()
+
+
+@pytest.fixture
+def script_hub(start_hub: StartHub) -> Iterator[Callable[[Script], ScriptedHub]]:
+    """Put a script before a real hub: `script_hub(script)`."""
+    made: list[ScriptedHub] = []
+
+    def make(script: Script) -> ScriptedHub:
+        made.append(ScriptedHub(start_hub().port, script))
+        return made[-1]
+
+    yield make
+    for hub in made:
         hub.close()
 
 

@@ -16,7 +16,6 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.browser.scripted_hub import Script, ScriptedHub
 from tests.conftest import StartHub
 from tests.hub_process import HubProcess
 from tests.patience import PATIENCE_S
@@ -154,17 +153,3 @@ def new_page(chromium: Browser, watch: Watch) -> Iterator[NewPage]:
 @pytest.fixture
 def page(new_page: NewPage) -> Page:
     return new_page()
-
-
-@pytest.fixture
-def script_hub(start_hub: StartHub) -> Iterator[Callable[..., ScriptedHub]]:
-    """Put a script before a real hub: `script_hub(script)`."""
-    made: list[ScriptedHub] = []
-
-    def make(script: Script) -> ScriptedHub:
-        made.append(ScriptedHub(start_hub().port, script))
-        return made[-1]
-
-    yield make
-    for hub in made:
-        hub.close()

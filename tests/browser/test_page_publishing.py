@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.dashboard import Dashboard, StartHub, Watch, open_dashboard
-from tests.browser.scripted_hub import Answer, on_stream
 from tests.hub_process import HubProcess
+from tests.scripted_hub import Answer, on_stream
 
 
 @pytest.fixture

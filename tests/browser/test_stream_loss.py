@@ -10,9 +10,9 @@ import pytest
 from tests.browser.conftest import NewPage, Watch
 from tests.browser.listener import Listener
 from tests.browser.publisher import Publisher
-from tests.browser.scripted_hub import Answer, Script, ScriptedHub, note, on_stream, welcome
 from tests.conftest import StartFaultProxy, StartHub
 from tests.patience import wait_until
+from tests.scripted_hub import Answer, Script, ScriptedHub, note, on_stream, welcome
 
 Id = tuple[int, int]
 

@@ -10,7 +10,7 @@ from typing import Any
 from playwright.sync_api import Page
 
 from tests.browser.listener import open_document
-from tests.browser.scripted_hub import Answer, Script, ScriptedHub
+from tests.scripted_hub import Answer, Script, ScriptedHub
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "client_js/unit/vectors.json").read_text()

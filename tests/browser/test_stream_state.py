@@ -9,9 +9,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NewPage, Watch
 from tests.browser.listener import Listener
-from tests.browser.scripted_hub import Answer, Script, ScriptedHub, note, on_stream, welcome
 from tests.conftest import StartHub
 from tests.patience import wait_until
+from tests.scripted_hub import Answer, Script, ScriptedHub, note, on_stream, welcome
 
 ScriptHub = Callable[[Script], ScriptedHub]
 

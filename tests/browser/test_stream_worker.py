@@ -10,10 +10,10 @@ from playwright.sync_api import Page
 from tests.browser.conftest import NewPage, Watch
 from tests.browser.listener import Listener, open_document
 from tests.browser.publisher import Publisher
-from tests.browser.scripted_hub import Answer, Script, ScriptedHub
 from tests.conftest import StartHub
 from tests.hub_process import HubProcess
 from tests.patience import wait_until
+from tests.scripted_hub import Answer, Script, ScriptedHub
 from tocsin.http.routes.pages import PAGE_FIELDS
 
 CSP = "Content-Security-Policy"

@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.scripted_hub import Script, ScriptedHub
 from tests.client_js.runtimes import Source
-from tests.conftest import StartHub
 
 OpenSource = Callable[..., Source]
 
@@ -24,17 +22,3 @@ def open_source() -> Iterator[OpenSource]:
     yield open_one
     for source in opened:
         source.close()
-
-
-@pytest.fixture
-def script_hub(start_hub: StartHub) -> Iterator[Callable[[Script], ScriptedHub]]:
-    """Put a script before a real hub: `script_hub(script)`."""
-    made: list[ScriptedHub] = []
-
-    def make(script: Script) -> ScriptedHub:
-        made.append(ScriptedHub(start_hub().port, script))
-        return made[-1]
-
-    yield make
-    for hub in made:
-        hub.close()

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.access.keys import KeyFile
-from tests.browser.scripted_hub import Answer, Script, ScriptedHub, note, on_stream, welcome
 from tests.client_js.conftest import OpenSource
 from tests.conftest import StartFaultProxy, StartHub
 from tests.fault_proxy import NONE, Faults
 from tests.patience import wait_until
 from tests.proxy_process import DefaultNginx
+from tests.scripted_hub import Answer, Script, ScriptedHub, note, on_stream, welcome
 
 ScriptHub = Callable[[Script], ScriptedHub]
 
