@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import gzip
 import json
 import re
@@ -29,7 +30,9 @@ from tocsin.errors import CODES
 from tocsin.http.docs_page import as_page
 from tocsin.http.openapi import paths_of
 from tocsin.http.operation import Operation
+from tocsin.http.request import Request
 from tocsin.http.routes.base import Route
+from tocsin.http.routes.description import DescriptionRoute
 
 PACKAGE = Path(__file__).parents[2] / "server/tocsin"
 
@@ -327,3 +330,22 @@ def ask(
     first = f"{method.upper()} {target} HTTP/{version}"
     request = raw(first, "Host: localhost", "Connection: close", *lines, body=body)
     return exchange(hub.port, request)
+
+
+async def test_description_that_many_ask_for_at_once_is_made_once() -> None:
+    made: list[bytes] = []
+
+    def make() -> bytes:
+        made.append(b"{}")
+        return made[-1]
+
+    route = DescriptionRoute(make)
+    laters = [route.answer(Request("GET", "/openapi.json")) for _ in range(20)]
+    answers = await asyncio.gather(*map(result_of, laters))
+    assert all(answer.body for answer in answers)
+    assert made == [b"{}"]
+
+
+async def result_of(later: Any) -> Any:
+    later.settle = later.make
+    return await later.result()

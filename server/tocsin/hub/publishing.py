@@ -52,6 +52,7 @@ NOT_READY = {
     "failed": "the hub failed, and ends",
 }
 
+# Drafts are frozen; those that this is for have been seen by nobody yet.
 _set = msgspec.structs.force_setattr
 
 log = logging.getLogger("tocsin")

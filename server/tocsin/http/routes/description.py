@@ -25,6 +25,7 @@ class MadeRoute(OpenRoute):
     def __init__(self, make: Callable[[], bytes]) -> None:
         self._make = make
         self._file: PageFile | None = None
+        self._making = asyncio.Lock()
 
     def answer(self, request: Request) -> Answer | Later:
         """The file, or 304 to who has it already."""
@@ -33,8 +34,10 @@ class MadeRoute(OpenRoute):
         return Later.of(self._made(request))
 
     async def _made(self, request: Request) -> Answer:
-        content = await asyncio.to_thread(self._make)
-        self._file = PageFile.of(content, self.content_type)
+        async with self._making:  # those who ask meanwhile wait, and have it made once
+            if self._file is None:
+                content = await asyncio.to_thread(self._make)
+                self._file = PageFile.of(content, self.content_type)
         return self._file.answer(request)
 
 
