@@ -20,12 +20,13 @@ from functools import partial
 from typing import Any, Protocol
 
 from tocsin.http.answer import Answer, ClosingStream, refusal
-from tocsin.http.edge import KNOWN, Edge
+from tocsin.http.edge import Edge
 from tocsin.http.http1 import (
     END_OF_HEAD,
     METHODS,
     Head,
     encode_answer,
+    encode_shared,
     read_head,
     with_header,
 )
@@ -361,16 +362,16 @@ class FastConnection:
     def _answer(self, request: Request) -> None:
         began = time.perf_counter()
         result = self._owner.edge.answer(request)
-        if isinstance(result, Answer):
-            self._send(request, result, began)
-        elif isinstance(result, KNOWN):
-            self._give(request, result, began)
-        else:
+        if isinstance(result, Later):  # asked first: so most POSTs are answered
             self.state = State.ANSWERING
             result.send = partial(self._on_answer, request, began)
             if result.on_left:
                 self._later = result
                 self._watch()
+        elif isinstance(result, Answer):
+            self._send(request, result, began)
+        else:
+            self._give(result)
 
     def _has_left(self) -> bool:
         """Whether the client closed its connection, or its half of it."""
@@ -386,15 +387,16 @@ class FastConnection:
             return
         self._later = None
         try:
-            self._give(request, result, began)
+            if isinstance(result, Answer):
+                self._send(request, result, began)
+            else:
+                self._give(result)
         except Exception:  # as in `on_ready`; and of others that are answered with it
             log.exception("uncaught exception in a connection")
             self.close()
 
-    def _give(self, request: Request, result: Result, began: float) -> None:
-        if isinstance(result, Answer):
-            self._send(request, result, began)
-        elif isinstance(result, OpenStream):
+    def _give(self, result: OpenStream | ClosingStream) -> None:
+        if isinstance(result, OpenStream):
             self._open(result)
         else:
             self._write_last(result)
@@ -405,7 +407,8 @@ class FastConnection:
             self._keeps_alive = False
         of_every = edge.of_every_answer(request)
         is_head = request.method == "HEAD"
-        data = encode_answer(answer, of_every, int(time.time()), is_head, self._keeps_alive)
+        encode = encode_answer if answer.encoded is None else encode_shared
+        data = encode(answer, of_every, int(time.time()), is_head, self._keeps_alive)
         self._write(data)
         edge.note(request, answer.status, time.perf_counter() - began, "fast", answer.body)
 

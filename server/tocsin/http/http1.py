@@ -186,6 +186,18 @@ def encode_answer(
     return b"%bContent-Length: %d\r\n%b%b" % (head, len(answer.body), last, body)
 
 
+def encode_shared(
+    answer: Answer, of_every_answer: Pairs, second: int, is_head: bool, keeps_alive: bool
+) -> bytes:
+    """The same of an answer that many are given, made once."""
+    assert answer.encoded is not None
+    key = (of_every_answer, second, is_head, keeps_alive)
+    data = answer.encoded.get(key)
+    if data is None:
+        data = answer.encoded[key] = encode_answer(answer, *key)
+    return data
+
+
 # Cached: within a second most answers differ in their body alone, and a head costs ten times its look-up.
 @lru_cache(maxsize=64)
 def _encode_head(

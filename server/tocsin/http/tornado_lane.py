@@ -21,7 +21,7 @@ from tornado.routing import Rule
 from tornado.web import HTTPError, stream_request_body, url
 
 from tocsin.http.answer import Answer, ClosingStream, of_error, refusal
-from tocsin.http.edge import KNOWN, Edge, not_allowed
+from tocsin.http.edge import Edge, not_allowed
 from tocsin.http.http1 import date
 from tocsin.http.later import Later
 from tocsin.http.open_stream import OpenStream
@@ -147,7 +147,7 @@ class EdgeHandler(WithoutQuery):
         self._let_go()
         self._began = time.perf_counter()
         result = self._edge.answer(request)
-        if not isinstance(result, KNOWN):
+        if isinstance(result, Later):
             self._later = result
             result = await result.result()
             self._later = None

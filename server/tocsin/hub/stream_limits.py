@@ -51,7 +51,7 @@ class StreamLimits:
 
     def remove(self, number: int) -> None:
         """Count no more a stream that closed."""
-        owner = self._owners.pop(number, None)
+        owner = self._owners.pop(number, None) if self._owners else None
         if owner is None:
             return
         for counts, name in zip((self._of_principals, self._of_addresses), owner, strict=True):

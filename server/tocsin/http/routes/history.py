@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from time import monotonic, time
-from typing import Any, NamedTuple
+from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -71,9 +72,8 @@ PARAMETERS = (
 )
 KNOWN = names_of(PARAMETERS) | {TICKET}
 
-KNOWN_ANSWERS = 64
 KNOWN_ANSWER_BYTES = 64 * 1024
-"""Answers of requests that waited, for others that waited for the same."""
+"""Of an answer that is kept for others who waited for the same."""
 
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -130,14 +130,45 @@ class HistoryPage(msgspec.Struct, omit_defaults=True):
     ignored: tuple[str, ...] = ()
 
 
-class Question(NamedTuple):
-    """What a request waits for: what is behind the page, which was empty."""
+class Question:
+    """What requests wait for: what is behind the page, which was empty. All who wait for the same share one.
 
-    page: Page
-    parameters: Parameters
-    filter: Filter
-    limit: int
-    reads_everything: bool
+    Attributes:
+        answer: made for one of them, for the others; None before.
+        state: of the log when it was made.
+        pass_: in which it was given last; see `Polls.passes`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "answer",
+        "filter",
+        "limit",
+        "page",
+        "parameters",
+        "pass_",
+        "reads_everything",
+        "state",
+    )
+
+    def __init__(
+        self, page: Page, parameters: Parameters, filter: Filter, limit: int, reads_everything: bool
+    ) -> None:
+        self.page = page
+        self.parameters = parameters
+        self.filter = filter
+        self.limit = limit
+        self.reads_everything = reads_everything
+        self.answer: Answer | None = None
+        self.state: tuple[object, ...] = ()
+        self.pass_ = -1
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two questions the same, of this log and of one that comes after it."""
+        parameters = self.parameters
+        place = self.page.ring, self.page.end, parameters.last(AFTER), self.filter
+        return (*place, self.limit, self.reads_everything, parameters.ignored)
 
 
 class HistoryRoute(Route):
@@ -166,8 +197,7 @@ class HistoryRoute(Route):
         self._pages = HistoryPages(hub)
         self._answers = answers
         self._encoding = asyncio.Lock()
-        self._known: dict[tuple[object, ...], Answer] = {}
-        self._known_of: tuple[object, ...] = ()
+        self._questions: WeakValueDictionary[tuple[object, ...], Question] = WeakValueDictionary()
 
     def answer(self, request: Request) -> Later:
         """One page: `events`, `gap`, `oldest`, `head`, and `more` if the page doesn't hold all that it could.
@@ -259,6 +289,7 @@ class HistoryRoute(Route):
         reader = None if principal is EVERYBODY else principal
         if reader:
             wait_s = max(min(wait_s, reader.expires_at - time()), 0.0)
+        question = self._questions.setdefault(question.key, question)
         on_woken = partial(self._on_woken, question, later)
         poll = polls.begin(question.filter, wait_s, on_woken, reader, request.peer)
 
@@ -269,47 +300,43 @@ class HistoryRoute(Route):
         later.on_left = on_left
 
     def _on_woken(self, question: Question, later: Later) -> None:
-        answer = self._known_answer(question)
-        if answer is not None:
+        passes = self._hub.polls.passes
+        if question.pass_ == passes or self._is_known(question):
+            question.pass_ = passes
             later.on_left = None
-            later.give(answer)
+            later.give(question.answer)
         else:
             later.follow(self._answer_after_wait(question), may_be_left=True)
 
-    def _known_answer(self, question: Question) -> Answer | None:
-        """The answer that was made for others who waited for the same, if nothing came since."""
-        ring = self._hub.ring
-        state = (ring, ring.head, ring.floor, self._pages.kept(ring).floor)
-        if self._known_of != state or len(self._known) > KNOWN_ANSWERS:
-            self._known_of, self._known = state, {}
-        return self._known.get(self._key(question))
+    def _is_known(self, question: Question) -> bool:
+        """Whether there is an answer that was made for others, and nothing came since."""
+        return question.answer is not None and question.state == self._state()
 
-    def _key(self, question: Question) -> tuple[object, ...]:
-        """What makes two questions the same, which are asked of the present log."""
-        page, parameters, filter, limit, reads_everything = question
-        is_same = page.ring is self._hub.ring
-        after = page.end if is_same else parameters.last(AFTER)
-        return (after, filter, limit, reads_everything, parameters.ignored)
+    def _state(self) -> tuple[object, ...]:
+        """What the answers to all questions depend on."""
+        ring = self._hub.ring
+        return (ring, ring.head, ring.floor, self._pages.kept(ring).floor)
 
     async def _answer_after_wait(self, question: Question) -> Answer:
         """The answer now that there may be something behind the page of `question`, which was empty.
 
         Made once for all who waited for the same, as an event for a thousand of them is.
         """
-        answer = self._known_answer(question)
-        if answer is not None:
-            return answer
-        waited, parameters, filter, limit, reads_everything = question
-        ring, key = self._hub.ring, self._key(question)
-        is_same = ring is waited.ring
-        after = str(ring.id_at(waited.end)) if is_same else parameters.last(AFTER)
-        page = await self._pages.after(after, filter, limit)
+        if self._is_known(question):
+            assert question.answer
+            return question.answer
+        waited, filter, state = question.page, question.filter, self._state()
+        is_same = self._hub.ring is waited.ring
+        after = str(waited.ring.id_at(waited.end)) if is_same else question.parameters.last(AFTER)
+        page = await self._pages.after(after, filter, question.limit)
+        asked = page, question.parameters, filter, question.reads_everything
         if size(page.entries) > KNOWN_ANSWER_BYTES:
-            return await self._encode(page, parameters, filter, reads_everything)
+            return await self._encode(*asked)
         self._check_room()
-        answer = self._encoded(page, parameters, filter, reads_everything)
-        if self._known_of == (ring, ring.head, ring.floor, self._pages.kept(ring).floor):
-            self._known[key] = answer
+        answer = self._encoded(*asked)
+        if state == self._state():
+            answer = msgspec.structs.replace(answer, encoded={})
+            question.answer, question.state = answer, state
         return answer
 
     def _check_room(self) -> None:
