@@ -131,7 +131,7 @@ class AccessLog:
             labels = self._labels(labels)
         self.counts[labels] += 1
         self.lanes[lane] += 1
-        level = _level(route, status)
+        level = logging.INFO if status < 400 and route not in QUIET else _level(status)
         if not log.isEnabledFor(level):
             return
         if status < 400 and not is_sampled(next(self._numbers)):
@@ -159,10 +159,11 @@ class AccessLog:
         return labels if labels in self.counts or len(self.counts) < MAX_LABELS else OTHER
 
 
-def _level(route: str, status: int) -> int:
-    if status >= 500 and status != 503:
-        return logging.ERROR
-    return logging.DEBUG if route in QUIET and status < 400 else logging.INFO
+def _level(status: int) -> int:
+    """Of what didn't go well, and of what `QUIET` routes answer."""
+    if status < 400:
+        return logging.DEBUG
+    return logging.ERROR if status >= 500 and status != 503 else logging.INFO
 
 
 def _told(body: bytes) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from time import monotonic
 
 from tocsin.hub.counters import Counters
 
@@ -42,14 +43,12 @@ class LoopLag:
         if self._call:
             self._call.cancel()
             self._call = None
-            self._due = math.inf
+            self._due, self._late_until = math.inf, -math.inf
 
     @property
     def is_late(self) -> bool:
         """Whether what is read now may have waited for the loop: it stands behind what it should have done, or did lately."""
-        if self._due == math.inf:
-            return False
-        now = self._loop.time()
+        now = monotonic()  # the loop's clock, without its method: each read asks
         return now > self._due + LATE_S or now < self._late_until
 
     @property

@@ -81,14 +81,13 @@ class MemoryJournal:
         outcomes: list[Outcome] = []
         new_keys: dict[Place, Appended] = {}
         newly_ended: dict[str, Final] = {}
-        has_ended = len(self._ended) > 0
+        may_end = len(self._ended) > 0 or True in [end_some(append.drafts) for append in appends]
         for append in appends:
             known = self._find(append.once, new_keys, now) if append.once else None
             if known:
                 outcomes.append(known)
                 continue
-            is_final = end_some(append.drafts)
-            if has_ended or newly_ended or is_final:
+            if may_end:
                 refusal = self._ended.refuse(append.drafts, newly_ended)
                 if refusal:
                     outcomes.append(refusal)
@@ -96,7 +95,7 @@ class MemoryJournal:
             first = self._seq + len(events) + 1
             ids = ids_from(self._epoch, first, len(append.drafts))
             events += map(Event, ids, append.drafts, repeat(now))
-            if is_final:
+            if may_end and end_some(append.drafts):
                 newly_ended.update(ended_by(events[-len(ids) :]))
             outcomes.append(Committed(ids))
             if append.once and ids:

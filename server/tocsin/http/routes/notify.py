@@ -280,7 +280,8 @@ class PublishRoute(Route):
     ) -> Later:
         """Publish `drafts`; `began` is when the request was taken, by `perf_counter`."""
         sign(drafts, request.principal, is_batch)
-        keep_trace(drafts, request)
+        if TRACEPARENT in request.headers:
+            keep_trace(drafts, request)
         later = Later(partial(self._published, drafts, is_batch, began, request))
         answer = partial(_give_of_batch, later) if is_batch else later.give
         self._hub.enqueue(drafts, _once(request, drafts, is_batch), answer, request.received)
