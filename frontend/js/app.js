@@ -322,6 +322,7 @@ function say(text) {
 
 function pause() {
   paused = !paused;
+  if (paused) reading.hold(Date.now()); // at once: what comes before the next frame is not shown any more
   schedule();
 }
 

@@ -41,7 +41,7 @@ def test_rows_are_low_and_lower_when_compact_which_is_remembered(
     height = "document.querySelector('article').offsetHeight"
     assert page.evaluate(height) <= 56
     page.get_by_role("button", name="Compact rows").click()
-    assert page.evaluate(height) <= 34
+    page.wait_for_function(f"{height} <= 34")
     page.reload()
     dashboard.wait_live()
     expect(page.get_by_role("button", name="Compact rows")).to_have_attribute(
@@ -85,6 +85,7 @@ def test_targets_are_large_enough_for_a_finger(
     assert page.evaluate(SMALL_TARGETS) == []
     page.keyboard.press("Escape")
     dashboard.event("The catalogue was updated").click()
+    expect(dashboard.detail).to_be_visible()
     assert page.evaluate(SMALL_TARGETS) == []
     context.close()
 
