@@ -92,3 +92,22 @@ async def test_stream_that_opens_while_its_topic_ends_gets_all_of_it() -> None:
         await until_over(hub)
         for client in (first, second, third):
             assert types(client) == ["connection", "tick", "tick", "end"]
+
+
+async def test_ends_of_many_topics_that_many_name_are_told_in_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tocsin.hub.fan_out.ROUTED_AT_ONCE", 10)
+    monkeypatch.setattr("tocsin.hub.fan_out.SLICE_S", 0.0)
+    topics = [f"job/{number}" for number in range(8)]
+    async with running() as hub:
+        clients = [Client(hub, Filter(topics, [f"t{number}"])) for number in range(20)]
+        await hub.publish(*[event(topic, final=True) for topic in topics])
+        turns = 0
+        while hub._fan_out.is_under_way:
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns >= len(topics)  # each of them has more groups than are told in a turn
+        await until_over(hub)
+        for client in clients:
+            assert types(client) == ["connection", *["end"] * len(topics)]

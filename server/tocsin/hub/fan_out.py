@@ -73,6 +73,7 @@ class FanOut:
         self._groups: dict[tuple[Filter, bool], Group[Stream]] = {}
         self._index: SubscriptionIndex[Group[Stream]] = SubscriptionIndex()
         self._unrouted: deque[Entry] = deque()  # events that no group was given yet
+        self._ended: deque[str] = deque()  # topics whose groups weren't told yet
         self._due: deque[Group[Stream]] = deque()
         self._pass: Iterator[None] | None = None
         self._in_slice = 0  # streams sent to since the loop last had its turn
@@ -143,6 +144,7 @@ class FanOut:
         self._groups = {}
         self._index = SubscriptionIndex()
         self._unrouted = deque()
+        self._ended = deque()
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -167,11 +169,7 @@ class FanOut:
 
         They are when they have been sent what they wait for, by a pass; those that lag are their `Log`'s to end.
         """
-        for topic in topics:
-            for group in self._index.naming(topic):
-                if not group.may_be_over:
-                    group.may_be_over = True
-                    self._due.append(group)
+        self._ended.extend(topics)
 
     def _matching_each(self, entries: Sequence[Entry]) -> list[list[Group[Stream]]] | None:
         """For each entry the groups that it is for; None where that is work for more than one turn of the loop."""
@@ -203,6 +201,17 @@ class FanOut:
                 self._give_all([group for group in groups if entry.seq > group.mark.cursor], entry)
             unrouted.popleft()
 
+    def _tell_of_ended(self) -> None:
+        """Tell the groups that their topics have ended, as far as `ROUTED_AT_ONCE`; thousands may name each of them."""
+        left = ROUTED_AT_ONCE
+        while self._ended and left > 0:
+            groups = self._index.naming(self._ended.popleft())
+            left -= len(groups) + 1
+            for group in groups:
+                if not group.may_be_over:
+                    group.may_be_over = True
+                    self._due.append(group)
+
     def _give_all(self, groups: Iterable[Group[Stream]], entry: Entry) -> int:
         """Give `entry` to `groups`; returns how many streams they have."""
         streams = 0
@@ -228,7 +237,7 @@ class FanOut:
 
     def start(self) -> None:
         """Schedule a pass if something is due and none is under way."""
-        if self._pass is None and (self._due or self._unrouted):
+        if self._pass is None and (self._due or self._unrouted or self._ended):
             self._pass = self._sends()
             asyncio.get_running_loop().call_soon(self._run_pass)
 
@@ -247,10 +256,14 @@ class FanOut:
 
     def _sends(self) -> Iterator[None]:
         """Send every group that is due what is new to it, pausing after each slice."""
-        while self._due or self._unrouted:
+        while self._due or self._unrouted or self._ended:
             if self._unrouted:
                 self._route()
                 yield
+                continue
+            if self._ended:
+                self._tell_of_ended()
+                yield from self._pauses(0)
                 continue
             group = self._due.popleft()
             try:
