@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -24,11 +25,14 @@ log = logging.getLogger("tocsin")
 WAKES_A_TURN = 50
 """Polls that are woken before the loop gets its turn: each makes an answer then, of some 50 us."""
 
+SLOTS_A_S = 10
+"""Polls whose time is up in the same tenth of a second are woken by one timer: one for each would cost a fifth of an answer."""
+
 
 class Poll:
     """One that waits; `on_woken` is None when it does no more."""
 
-    __slots__ = ("group", "number", "on_woken", "reader", "timer")
+    __slots__ = ("group", "number", "on_woken", "reader", "until")
 
     def __init__(
         self, number: int, group: PollGroup, reader: Reader | None, on_woken: Callable[[], None]
@@ -37,7 +41,8 @@ class Poll:
         self.group = group
         self.reader = reader
         self.on_woken: Callable[[], None] | None = on_woken
-        self.timer: asyncio.TimerHandle | None = None
+        self.until = 0
+        """The tenth of a second of the loop's clock in which its time is up."""
 
 
 class PollGroup:
@@ -68,6 +73,7 @@ class Polls:
         self._index: SubscriptionIndex[PollGroup] = SubscriptionIndex()
         self._open = 0
         self._due: deque[Poll] = deque()
+        self._until: dict[int, dict[Poll, None]] = {}  # those who wait until then
         self._is_over = False
 
     @property
@@ -87,7 +93,7 @@ class Polls:
         reader: Reader | None = None,
         address: str = "",
     ) -> Poll:
-        """Let a request wait until an event came that `filter` lets through, for `seconds` at most; or until the hub says so.
+        """Let a request wait until an event came that `filter` lets through, or for `seconds`; or until the hub says so.
 
         It waits from the call on: nothing that comes before the first turn of the loop is missed. `on_woken` is called
         once, in a later turn, unless `discard` was called before. A future and a task for each would take as long as
@@ -103,7 +109,7 @@ class Polls:
         poll = self._add(canonical(filter), reader, address, on_woken)
         if self._is_over:
             seconds = 0.0
-        poll.timer = asyncio.get_running_loop().call_later(seconds, self._wake_late, poll)
+        self._wait_until(poll, seconds)
         return poll
 
     def discard(self, poll: Poll) -> None:
@@ -157,9 +163,17 @@ class Polls:
         self._limits.add(poll.number, reader.name if reader else "", address)
         return poll
 
-    def _wake_late(self, poll: Poll) -> None:
-        self.passes += 1
-        self._wake(poll)
+    def _wait_until(self, poll: Poll, seconds: float) -> None:
+        """Wake `poll` in `seconds`, or a tenth of a second later at most."""
+        loop = asyncio.get_running_loop()
+        until = poll.until = math.ceil((loop.time() + seconds) * SLOTS_A_S)
+        if until not in self._until:
+            self._until[until] = {}
+            loop.call_at(until / SLOTS_A_S, self._wake_at, until)
+        self._until[until][poll] = None
+
+    def _wake_at(self, until: int) -> None:
+        self._wake_later(tuple(self._until.pop(until)))
 
     def _wake(self, poll: Poll) -> None:
         """Let it read again, and answer."""
@@ -175,8 +189,9 @@ class Polls:
     def _remove(self, poll: Poll) -> None:
         group = poll.group
         poll.on_woken = None
-        if poll.timer:
-            poll.timer.cancel()
+        waiting = self._until.get(poll.until)
+        if waiting is not None:  # else its time is up
+            waiting.pop(poll, None)
         del group.polls[poll]
         self._open -= 1
         self._limits.remove(poll.number)
