@@ -2,6 +2,9 @@
 
 Each key is pinned to its algorithms before a token is looked at: what a token says of its own algorithm only has to be
 one of them. So there is no `none`, and a public key never serves as the secret of an HMAC (RFC 8725, section 3.1).
+
+PyJWT is an extra. It is imported where a token is read or made: with the cryptography that it needs it is a sixth of
+what a hub's start takes, and most hubs have no tokens.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +21,6 @@ import msgspec
 from tocsin.access.principal import Principal
 from tocsin.access.rights import Patterns
 from tocsin.errors import InvalidInput, SettingsError, Unauthorized
-
-try:
-    import jwt
-    from jwt.exceptions import ExpiredSignatureError, InvalidTokenError, PyJWTError
-except ImportError:  # an extra
-    jwt = None  # type: ignore[assignment]
 
 CLAIM = "tocsin"
 """The claim that says what the bearer may do."""
@@ -75,7 +73,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
 
 def require_extra(setting: str) -> None:
     """Raises SettingsError: PyJWT isn't installed, and `setting` can't do without."""
-    if jwt is None:
+    if find_spec("jwt") is None:
         raise SettingsError(f"{setting}: {NEEDS_EXTRA}")
 
 
@@ -187,6 +185,8 @@ def keys_of_set(content: bytes, algorithms: Sequence[str]) -> list[VerifyingKey]
 
 
 def _key_of_set(entry: Any, wanted: Sequence[str]) -> VerifyingKey | None:
+    import jwt
+
     if not isinstance(entry, dict) or entry.get("use", "sig") != "sig":
         return None
     kind, kid, own = entry.get("kty"), entry.get("kid", ""), entry.get("alg")
@@ -199,7 +199,7 @@ def _key_of_set(entry: Any, wanted: Sequence[str]) -> VerifyingKey | None:
         algorithms = _pinned(kind, str(entry.get("crv", "")), named or wanted, "the set")
         public = {name: value for name, value in entry.items() if name not in ("d", "p", "q")}
         key = jwt.PyJWK(public, algorithm=algorithms[0]).key
-    except (SettingsError, PyJWTError, ValueError, TypeError):
+    except (SettingsError, jwt.PyJWTError, ValueError, TypeError):
         return None
     if kind == "RSA" and key.key_size < LEAST_RSA_BITS:
         return None
@@ -212,9 +212,11 @@ def key_id_of(token: str) -> str:
     Raises:
         Unauthorized: it is no token.
     """
+    import jwt
+
     try:
         kid = jwt.get_unverified_header(token).get("kid", "")
-    except (PyJWTError, ValueError, RecursionError):
+    except (jwt.PyJWTError, ValueError, RecursionError):
         raise refused("malformed") from None
     if not isinstance(kid, str) or len(kid) > MAX_KID:
         raise refused("malformed")
@@ -227,6 +229,8 @@ def verify(token: str, key: VerifyingKey, requirements: Requirements, now: float
     Raises:
         Unauthorized: it isn't valid; `reason` says why, the message doesn't.
     """
+    import jwt
+
     required = ["exp"]
     required += ["aud"] if requirements.audience else []
     required += ["iss"] if requirements.issuer else []
@@ -240,9 +244,9 @@ def verify(token: str, key: VerifyingKey, requirements: Requirements, now: float
             leeway=CLOCK_SKEW_S,
             options={"require": required, "verify_aud": bool(requirements.audience)},
         )
-    except ExpiredSignatureError:
+    except jwt.ExpiredSignatureError:
         raise refused("expired") from None
-    except (InvalidTokenError, PyJWTError, ValueError, TypeError, RecursionError):
+    except (jwt.InvalidTokenError, jwt.PyJWTError, ValueError, TypeError, RecursionError):
         raise refused("invalid") from None
     principal = principal_of(claims)
     if principal.expires_at <= now:
@@ -291,6 +295,8 @@ def sign(claims: Mapping[str, Any], value: str, algorithm: str | None, kid: str 
         SettingsError: PyJWT is missing, the key can't be used, or not with `algorithm`.
     """
     require_extra("jwt_key")
+    import jwt
+
     text = read_secret(value, "jwt_key")
     if "-----BEGIN" in text:
         public = _public_part(text)
@@ -324,8 +330,10 @@ def unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
         SettingsError: it is no token.
     """
     require_extra("token")
+    import jwt
+
     try:
         parts = jwt.decode_complete(token, options={"verify_signature": False})
-    except (PyJWTError, ValueError, RecursionError):
+    except (jwt.PyJWTError, ValueError, RecursionError):
         raise SettingsError("token: (hidden): allowed: a JSON Web Token") from None
     return parts["header"], parts["payload"]
