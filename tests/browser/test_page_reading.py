@@ -111,7 +111,8 @@ def test_filter_shows_what_matches(
     control.fill(value)
     expect(dashboard.events).to_have_count(7 if shown is None else len(shown))
     assert shown is None or dashboard.messages() == shown
-    expect(dashboard.summary).to_have_text(f"{7 if shown is None else len(shown)} of 7 match")
+    count = 7 if shown is None else len(shown)
+    expect(dashboard.summary).to_have_text(f"{count} of 7 match{'es' if count == 1 else ''}")
     page.locator("[data-act=clear]").click()
     expect(dashboard.events).to_have_count(7)
 

@@ -32,16 +32,15 @@ export function wholeNumber(value, language) {
   return value === null ? "–" : numbers(language).format(value);
 }
 
-/** A rate: a decimal where it matters. @param {number | null} value @param {string} language */
-export function rate(value, language) {
-  if (value === null) return "–";
-  return wholeNumber(value < 10 ? Math.round(value * 10) / 10 : Math.round(value), language);
+/** A rate as it is shown: with a decimal where it matters. @param {number} value */
+export function roundRate(value) {
+  return value < 10 ? Math.round(value * 10) / 10 : Math.round(value);
 }
 
 /** @param {number} value @param {string} unit @param {string} language */
 export function unit(value, unit, language) {
   const format = { style: /** @type {const} */ ("unit"), unit, unitDisplay: /** @type {const} */ ("short") };
-  return new Intl.NumberFormat(language, format).format(Math.floor(value));
+  return new Intl.NumberFormat(language, format).format(value);
 }
 
 /** The moment in full, local, with zone. @param {number} time @param {string} language @param {0 | 3} [digits] of the second's fraction */

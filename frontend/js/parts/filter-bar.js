@@ -96,7 +96,7 @@ export function mountFilterBar(root, actions) {
 export function summaryOf({ reading, feed, past, paused, words, language, now }) {
   const kept = wholeNumber((reading.held ? reading.heldEvents : feed.events) + past.entries.length, language);
   const shown = wholeNumber(reading.events, language);
-  const what = isEverything(reading.filter) ? words.onView(reading.events, shown) : words.matching(shown, kept);
+  const what = isEverything(reading.filter) ? words.onView(reading.events, shown) : words.matching(reading.events, shown, kept);
   return paused ? words.pausedAt(what, shortTime(reading.heldAt, now, language)) : what;
 }
 

@@ -152,7 +152,7 @@ export function mountForm(dialog, opener, url, headers) {
     for (const field of Object.values(fields)) {
       field.setAttribute("aria-invalid", String(field === wrong || (field === data && badData)));
     }
-    setText(note, facts && facts.simulate > 0 ? words.simulated(unit(facts.simulate, "second", language)) : "");
+    setText(note, facts && facts.simulate > 0 ? words.simulated(facts.simulate, unit(facts.simulate, "second", language)) : "");
   }
 }
 

@@ -3,13 +3,14 @@
 // What nobody knows at the moment is a dash.
 
 /** @import { Component, View } from "../view.js" */
-import { rate, shortTime, unit, wholeNumber } from "../feed/formats.js";
+import { roundRate, shortTime, unit, wholeNumber } from "../feed/formats.js";
 import { find, setText } from "./dom.js";
 import { mountSparkline } from "./sparkline.js";
 
 /** @param {HTMLElement} root @returns {Component} */
 export function mountNumbers(root) {
-  const names = ["received", "clients", "clients-word", "client", "rate", "latency", "history"];
+  const names = ["received", "clients", "rate", "history"].flatMap((name) => [name, `${name}-word`]);
+  names.push("client", "latency");
   const elements = names.map((name) => find(root, `[data-number=${name}]`));
   const whyHistory = find(root, "#why-history");
   const unfold = find(root, "[data-act=unfold]");
@@ -40,14 +41,19 @@ function textsOf(view) {
   const { feed, pace, now, language, stream, words } = view;
   // Without a stream nobody tells how many there are; an old number would be a lie.
   const live = stream.phase === "live";
+  const clients = live ? feed.clients : null;
+  const perSecond = live ? pace.perSecond(now) : null;
+  const rate = perSecond === null ? null : roundRate(perSecond);
   return [
     wholeNumber(feed.received, language),
-    wholeNumber(live ? feed.clients : null, language),
-    words.clientsWord(live ? feed.clients : null),
+    words.receivedWord(feed.received),
+    wholeNumber(clients, language),
+    words.clientsWord(clients),
+    wholeNumber(rate, language),
+    words.rateWord(rate),
+    ...historyTexts(view),
     live && feed.client !== null ? String(feed.client) : "–",
-    rate(live ? pace.perSecond(now) : null, language),
     live ? latencyText(view) : "–",
-    live ? historyText(view) : "–",
   ];
 }
 
@@ -57,14 +63,14 @@ function latencyText({ latency, language }) {
   return read ? unit(Math.max(1, Math.round(read.ms)), "millisecond", language) : "–";
 }
 
-/** What the hub told last, and what came since: it isn't asked for each event. @param {View} view */
-function historyText({ facts, feed, words, language, now }) {
-  if (!facts?.history) return "–";
+/** What the hub told last, and what came since: it isn't asked for each event. @param {View} view @returns {[string, string]} */
+function historyTexts({ facts, feed, stream, words, language, now }) {
+  if (stream.phase !== "live" || !facts?.history) return ["–", words.keptWord(null, "", "")];
   const { limit, since } = facts.history;
   const events = Math.min(limit, facts.history.events + feed.received - feed.receivedThen);
   const oldest = since ?? (events > 0 ? (feed.oldestEvent?.time ?? null) : null);
   const time = oldest === null ? "" : shortTime(oldest, now, language);
-  return words.kept(wholeNumber(events, language), wholeNumber(limit, language), time);
+  return [wholeNumber(events, language), words.keptWord(events, wholeNumber(limit, language), time)];
 }
 
 /** @param {View} view */

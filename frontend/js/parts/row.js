@@ -63,7 +63,7 @@ export function entryText(entry, { words, language }) {
   if (entry.kind === "gap") {
     return words.gapTitle(entry.missed, wholeNumber(entry.missed, language));
   }
-  if (entry.kind === "cut") return words.past.cut(wholeNumber(entry.missed, language));
+  if (entry.kind === "cut") return words.past.cut(entry.missed, wholeNumber(entry.missed, language));
   const client = entry.client === null ? "–" : String(entry.client);
   if (entry.opening) return words.opened(client);
   return words.resumed(client) + words.caughtUp(entry.replayed, entry.whole);

@@ -10,8 +10,6 @@ export const en = {
     language: "Language",
     connection: "Connection to the hub",
     numbers: "Numbers",
-    received: "received",
-    pace: "events/s",
     latency: "to arrive",
     client: "is this browser’s number",
     explain: "What the numbers say",
@@ -131,11 +129,17 @@ export const en = {
   retryNow: "Retry now",
   pause: "Pause",
   resume: "Resume",
-  pill: (count, number, gaps) => (count + gaps === 0 ? "Newest" : `${number} new${gaps > 0 ? ", with a gap" : ""}`),
+  pill: (count, number, gaps) => {
+    if (count + gaps === 0) return "Newest";
+    if (count === 0) return gaps === 1 ? "1 new gap" : `${gaps} new gaps`;
+    return `${number} new${gaps > 0 ? ", with a gap" : ""}`;
+  },
   gapsKnown: (count) => (count === 1 ? "1 gap" : `${count} gaps`),
+  receivedWord: (_) => "received",
+  rateWord: (rate) => (rate === 1 ? "event/s" : "events/s"),
   clientsWord: (count) => (count === 1 ? "client" : "clients"),
   onView: (count, number) => (count === 0 ? "" : count === 1 ? "1 event" : `${number} events`),
-  matching: (shown, kept) => `${shown} of ${kept} match`,
+  matching: (count, shown, kept) => `${shown} of ${kept} ${count === 1 ? "matches" : "match"}`,
   pausedAt: (what, time) => `Paused at ${time}${what && ` · ${what}`}`,
   empty: {
     connecting: ["Connecting…", "Events will appear here once the stream is open."],
@@ -156,7 +160,7 @@ export const en = {
     further: "Search further back",
     failed: "The hub gave no earlier events.",
     again: "Try again",
-    cut: (number) => `${number} events are left out here to save memory`,
+    cut: (count, number) => `${number} ${count === 1 ? "event is" : "events are"} left out here to save memory`,
   },
   lastBefore: (time) => `Last event before: ${time}.`,
   copied: "Copied.",
@@ -192,16 +196,17 @@ export const en = {
     denied: "The browser does not allow it to this page. Its settings can change that.",
     unsupported: "This browser does not allow it to pages.",
   },
-  kept: (kept, limit, since) => `${kept} of ${limit} kept${since && `, since ${since}`}`,
+  keptWord: (count, limit, since) => (count === null ? "kept" : `of ${limit} kept${since && `, since ${since}`}`),
   keptBy: {
     memory: "The hub keeps them in memory: they are gone when it restarts.",
     sqlite: "The hub keeps them in a file, over restarts.",
     redis: "The hub keeps them in Redis, over restarts and for all its nodes.",
     other: "The hub keeps them in its journal.",
   },
-  whyKept: "So many events are kept, of so many at most, and since then. Who was away for less has lost nothing.",
+  whyKept: "How many events the hub keeps, of how many at most, and since when. Who was away for less has lost nothing.",
   about: { version: "Version", up: "Running since", keeps: "History", node: "Node", you: "You" },
-  simulated: (every) => `The hub’s simulator invents an event every ${every}, with a message in French, while somebody is connected.`,
+  simulated: (seconds, every) =>
+    `The hub’s simulator invents an event every ${seconds === 1 ? "second" : every}, with a message in French, while somebody is connected.`,
   peak: (count) => `peak ${count}`,
   lastMinute: (most) => `Events per second over the last minute, at most ${most}`,
   opening: "Opening the event stream.",

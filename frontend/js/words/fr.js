@@ -9,13 +9,11 @@ export const fr = {
     language: "Langue",
     connection: "Connexion au hub",
     numbers: "En chiffres",
-    received: "reçus",
-    pace: "événements/s",
     latency: "pour arriver",
     client: "est le numéro de ce navigateur",
     explain: "Ce que disent les chiffres",
     whyReceived: "Les événements venus depuis l’ouverture de cette page, y compris ceux rattrapés après une coupure.",
-    whyClients: "Qui a en ce moment un flux de ce hub ouvert. Tous les onglets d’un navigateur n’en font qu’un.",
+    whyClients: "Ceux qui ont en ce moment un flux de ce hub ouvert. Tous les onglets d’un navigateur n’en font qu’un.",
     whyRate: "Moyenne des cinq dernières secondes\u00a0; la courbe montre la dernière minute.",
     whyLatency: "De l’acceptation d’un événement par le hub à son arrivée dans ce navigateur\u00a0: la médiane des 99 derniers en direct. Exact à quelques millisecondes, car deux horloges sont comparées.",
     whyClient: "Le numéro que le hub a donné au flux de ce navigateur. Il change à chaque reconnexion.",
@@ -137,13 +135,20 @@ export const fr = {
   resume: "Reprendre",
   pill: (/** @type {number} */ count, /** @type {string} */ number, /** @type {number} */ gaps) => {
     if (count + gaps === 0) return "Le plus récent";
+    if (count === 0) return gaps === 1 ? "1 nouvelle lacune" : `${gaps} nouvelles lacunes`;
     return `${count === 1 ? "1 nouveau" : `${number} nouveaux`}${gaps > 0 ? ", avec une lacune" : ""}`;
   },
   gapsKnown: (/** @type {number} */ count) => (count === 1 ? "1 lacune" : `${count} lacunes`),
+  // 0, 1 and what lies below 2 are singular.
+  /** @param {number} count @returns {string} */
+  receivedWord: (count) => (count < 2 ? "reçu" : "reçus"),
+  /** @param {number | null} rate @returns {string} */
+  rateWord: (rate) => (rate === null || rate < 2 ? "événement/s" : "événements/s"),
   clientsWord: (/** @type {number | null} */ count) => (count === null || count < 2 ? "client" : "clients"),
   onView: (/** @type {number} */ count, /** @type {string} */ number) =>
     count === 0 ? "" : count === 1 ? "1 événement" : `${number} événements`,
-  matching: (/** @type {string} */ shown, /** @type {string} */ kept) => `${shown} sur ${kept} correspondent`,
+  matching: (/** @type {number} */ count, /** @type {string} */ shown, /** @type {string} */ kept) =>
+    `${shown} sur ${kept} ${count < 2 ? "correspond" : "correspondent"}`,
   pausedAt: (/** @type {string} */ what, /** @type {string} */ time) => `En pause depuis ${time}${what && ` · ${what}`}`,
   empty: {
     connecting: ["Connexion…", "Les événements apparaîtront ici une fois le flux ouvert."],
@@ -164,7 +169,8 @@ export const fr = {
     further: "Chercher plus loin",
     failed: "Le hub n’a pas donné d’événements antérieurs.",
     again: "Réessayer",
-    cut: (/** @type {string} */ number) => `${number} événements sont omis ici pour ménager la mémoire`,
+    cut: (/** @type {number} */ count, /** @type {string} */ number) =>
+      `${number} ${count < 2 ? "événement est omis" : "événements sont omis"} ici pour ménager la mémoire`,
   },
   lastBefore: (/** @type {string} */ time) => `Dernier événement avant\u00a0: ${time}.`,
   copied: "Copié.",
@@ -200,18 +206,20 @@ export const fr = {
     denied: "Le navigateur ne le permet pas à cette page. Cela se change dans ses réglages.",
     unsupported: "Ce navigateur ne le permet pas aux pages.",
   },
-  kept: (/** @type {string} */ kept, /** @type {string} */ limit, /** @type {string} */ since) =>
-    `${kept} sur ${limit} gardés${since && `, depuis ${since}`}`,
+  keptWord: (/** @type {number | null} */ count, /** @type {string} */ limit, /** @type {string} */ since) => {
+    const kept = count === null || count < 2 ? "gardé" : "gardés";
+    return count === null ? kept : `sur ${limit} ${kept}${since && `, depuis ${since}`}`;
+  },
   keptBy: {
     memory: "Le hub les garde en mémoire\u00a0: un redémarrage les efface.",
     sqlite: "Le hub les garde dans un fichier, malgré les redémarrages.",
     redis: "Le hub les garde dans Redis, malgré les redémarrages et pour tous ses nœuds.",
     other: "Le hub les garde dans son journal.",
   },
-  whyKept: "Tant d’événements sont gardés, sur tant au plus, et depuis ce moment. Qui s’est absenté moins longtemps n’a rien perdu.",
+  whyKept: "Combien d’événements le hub garde, sur combien au plus, et depuis quand. Qui s’est absenté moins longtemps n’a rien perdu.",
   about: { version: "Version", up: "En marche depuis", keeps: "Historique", node: "Nœud", you: "Vous" },
-  simulated: (/** @type {string} */ every) =>
-    `Le simulateur du hub invente un événement toutes les ${every}, tant que quelqu’un est connecté.`,
+  simulated: (/** @type {number} */ seconds, /** @type {string} */ every) =>
+    `Le simulateur du hub invente un événement toutes les ${seconds === 1 ? "secondes" : every}, tant que quelqu’un est connecté.`,
   peak: (/** @type {string} */ count) => `max. ${count}`,
   lastMinute: (/** @type {string} */ most) => `Événements par seconde pendant la dernière minute, au plus ${most}`,
   opening: "Ouverture du flux d’événements.",

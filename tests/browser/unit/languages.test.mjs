@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { exactTime, localTime, rate, secondsUntil, shortTime, wholeNumber } from "../../../frontend/js/feed/formats.js";
+import { exactTime, localTime, roundRate, secondsUntil, shortTime, wholeNumber } from "../../../frontend/js/feed/formats.js";
 import { chooseLanguage, loadWords } from "../../../frontend/js/words/languages.js";
 
 const LANGUAGES = { fr: await loadWords("fr"), en: await loadWords("en") };
@@ -49,6 +49,31 @@ test("one, none and many are said as people say them", () => {
   assert.match(en.causes.proxy(502), /^Not the hub, but a proxy/);
 });
 
+test("what is counted agrees with its number, and French takes 0 and 1.5 for singular", () => {
+  const { en, fr } = LANGUAGES;
+  const counts = [0, 1, 1.5, 2];
+  assert.deepEqual(counts.map(en.rateWord), ["events/s", "event/s", "events/s", "events/s"]);
+  assert.deepEqual(counts.map(fr.rateWord), ["événement/s", "événement/s", "événement/s", "événements/s"]);
+  assert.deepEqual([0, 1, 2].map(fr.receivedWord), ["reçu", "reçu", "reçus"]);
+  assert.deepEqual([0, 1, 2].map(en.clientsWord), ["clients", "client", "clients"]);
+  assert.deepEqual([0, 1, 2].map(fr.clientsWord), ["client", "client", "clients"]);
+  assert.deepEqual([0, 1, 2].map((n) => en.matching(n, String(n), "9")), ["0 of 9 match", "1 of 9 matches", "2 of 9 match"]);
+  assert.match(fr.matching(0, "0", "9"), /^0 sur 9 correspond$/);
+  assert.match(fr.matching(2, "2", "9"), /correspondent$/);
+  assert.deepEqual([0, 1, 2].map((n) => fr.keptWord(n, "9", "")), ["sur 9 gardé", "sur 9 gardé", "sur 9 gardés"]);
+  assert.deepEqual([en.keptWord(null, "", ""), en.keptWord(1, "9", "17:02")], ["kept", "of 9 kept, since 17:02"]);
+  assert.deepEqual([1, 2].map((n) => en.onView(n, String(n))), ["1 event", "2 events"]);
+  assert.deepEqual([1, 2].map((n) => fr.gapsKnown(n)), ["1 lacune", "2 lacunes"]);
+  assert.deepEqual([1, 2].map((n) => en.pill(n, String(n), 0)), ["1 new", "2 new"]);
+  assert.deepEqual([1, 2].map((n) => en.pill(0, "0", n)), ["1 new gap", "2 new gaps"]);
+  assert.deepEqual([1, 2].map((n) => fr.pill(n, String(n), 1)), ["1 nouveau, avec une lacune", "2 nouveaux, avec une lacune"]);
+  assert.deepEqual([1, 2].map((n) => fr.pill(0, "0", n)), ["1 nouvelle lacune", "2 nouvelles lacunes"]);
+  assert.match(en.past.cut(1, "1"), /^1 event is left out/);
+  assert.match(fr.past.cut(2, "2"), /^2 événements sont omis/);
+  assert.match(en.simulated(1, "1 sec"), /every second,/);
+  assert.match(fr.simulated(8, "8 s"), /toutes les 8 s,/);
+});
+
 test("the first language that the page speaks is chosen, English when there is none", () => {
   assert.equal(chooseLanguage(["de-DE", "fr-CA", "en"]), "fr");
   assert.equal(chooseLanguage(["EN-us", "fr"]), "en");
@@ -74,5 +99,5 @@ test("a countdown rounds up and ends at zero", () => {
 });
 
 test("a rate has a decimal where it matters", () => {
-  assert.deepEqual([0, 0.24, 9.96, 5_012.4].map((value) => rate(value, "en")), ["0", "0.2", "10", "5,012"]);
+  assert.deepEqual([0, 0.24, 0.96, 9.96, 5_012.4].map(roundRate), [0, 0.2, 1, 10, 5_012]);
 });
