@@ -53,14 +53,14 @@ function csvCell(value) {
 }
 
 /**
- * The command that publishes an event, for a POSIX shell.
+ * The command that publishes an event, for a POSIX shell, in lines that are easy to read.
  * @param {{type: string, message: string, topic?: string, data?: unknown}} event
  * @param {string} url of the hub's notify route
  */
 export function curlOf({ type, message, topic, data }, url) {
   const body = JSON.stringify({ type, message, topic, data });
   const header = shellQuote("Content-Type: application/json");
-  return `curl -X POST ${shellQuote(url)} -H ${header} -d ${shellQuote(escapeHidden(body))}`;
+  return `curl -X POST ${shellQuote(url)} \\\n  -H ${header} \\\n  -d ${shellQuote(escapeHidden(body))}`;
 }
 
 /** Single quotes keep everything but themselves. @param {string} text */
