@@ -52,7 +52,9 @@ export function mountFeed(root, actions) {
   function paint(first, view) {
     const { size } = view.reading;
     const count = Math.min(size - first, Math.ceil(innerHeight / rowHeight) + 2 * SPARE);
+    const isFirst = rows.rows.length === 0;
     rows.show(first, count, view);
+    if (isFirst) hiddenHeight(); // the first rows tell how high rows are
     list.style.height = `${size * rowHeight}px`;
     list.style.paddingTop = `${first * rowHeight}px`;
   }
