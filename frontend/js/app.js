@@ -48,6 +48,8 @@ import { firstLanguage, firstWords, loadWords } from "./words/languages.js";
 
 /** Countdown, toasts and announcements move with the clock, not with events. */
 const TICK_MS = 250;
+/** When the words of the other language are loaded: what is needed at once comes first. */
+const OTHER_WORDS_MS = 10_000;
 /** How often the hub is asked for its clock and its history, while somebody looks. */
 const FACTS_EVERY_MS = 15_000;
 /** How many events the page opens with; `last=N` in its address says another number, and 0 none. */
@@ -169,6 +171,8 @@ function start() {
   link.connect();
   void refreshRights();
   paint();
+  // So that the switch works when the hub is away, too.
+  setTimeout(() => loadWords(language === "fr" ? "en" : "fr").catch(() => {}), OTHER_WORDS_MS);
 }
 
 /** @param {Batch} batch */
@@ -392,8 +396,12 @@ function setKeysOn(on) {
 
 /** @param {Language} chosen */
 async function setLanguage(chosen) {
+  try {
+    words = await loadWords(chosen);
+  } catch {
+    return; // the hub is away, and has these words
+  }
   remember("language", chosen);
-  words = await loadWords(chosen);
   language = chosen;
   schedule();
 }

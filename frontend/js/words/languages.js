@@ -1,4 +1,4 @@
-// The languages that the page speaks. A page loads the one it shows, and the other one when somebody switches.
+// The languages that the page speaks. A page loads the one it shows first, and the other one later.
 
 /** @import { Words } from "./fr.js" */
 import { recall } from "../preferences.js";
