@@ -30,6 +30,18 @@ def test_first_row_is_near_the_top(
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_folded_filter_says_what_it_lets_through(hub: HubProcess, new_page: NewPage) -> None:
+    page = new_page(width=320, height=640)
+    open_dashboard(page, hub, "/?topic=ops/*&q=disk")
+    rule = page.locator(".feed-rule")
+    expect(rule).to_have_text("ops/*, “disk”")
+    expect(rule).to_be_visible()
+    page.locator("[data-act=filter]").click()
+    expect(rule).to_be_hidden()  # its fields say it
+    page.set_viewport_size({"width": 1280, "height": 640})
+    expect(rule).to_be_hidden()
+
+
 def test_rows_are_low_and_lower_when_compact_which_is_remembered(
     start_hub: StartHub, new_page: NewPage
 ) -> None:

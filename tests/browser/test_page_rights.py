@@ -78,6 +78,8 @@ def test_page_shows_what_its_key_may_read_and_says_what_it_may_not_do(
         dashboard = Dashboard(page, hub)
         give_key(page, keys.secrets["reader"])
         dashboard.wait_live()
+        expect(page.locator(".empty")).to_contain_text("topics that you may read")
+        expect(page.locator(".empty-curl")).to_be_hidden()  # it would be refused
         publish(hub, keys.secrets["all"], "secret", "not for this page")
         publish(hub, keys.secrets["all"], "ci/main", "for this page")
         expect(dashboard.event("for this page")).to_be_visible()
@@ -101,6 +103,7 @@ def test_key_that_the_hub_does_not_know_is_said_to_be_no_good(
         page.locator("#key").fill("tocsin_unknown")
         page.keyboard.press("Enter")
         dashboard.wait_look("refused")
+        expect(dashboard.status).to_contain_text("does not take this key")
         page.locator("[data-act=give-key]").click()
         expect(page.locator("#access")).to_contain_text("does not take this key")
         page.locator("[data-act=forget]").click()

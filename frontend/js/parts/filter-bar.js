@@ -2,10 +2,11 @@
 
 /** @import { Filter } from "../feed/filter.js" */
 /** @import { Component, View } from "../view.js" */
+/** @import { Words } from "../words/fr.js" */
 import { EVERYTHING, isEverything } from "../feed/filter.js";
 import { shortTime, wholeNumber } from "../feed/formats.js";
 import { mountCombobox } from "./combobox.js";
-import { find, setAttribute, setIcon, setText } from "./dom.js";
+import { find, setAttribute, setIcon, setOutsideText, setText } from "./dom.js";
 
 /**
  * @param {HTMLElement} root
@@ -16,6 +17,7 @@ export function mountFilterBar(root, actions) {
   /** @type {HTMLFormElement} */
   const form = find(root, ".filter");
   const summary = find(root, ".feed-summary");
+  const rule = find(root, ".feed-rule");
   const pause = find(root, "[data-act=pause]");
   const toggle = find(root, "[data-act=filter]");
   const pill = find(root, "[data-act=follow]");
@@ -24,6 +26,7 @@ export function mountFilterBar(root, actions) {
   const fields = fieldsOf(form);
   /** @type {Filter | null} what the fields hold */
   let shown = null;
+  let shownRule = "";
   /** @type {View | undefined} */
   let latest;
 
@@ -80,6 +83,9 @@ export function mountFilterBar(root, actions) {
     clear.hidden = !filtered;
     find(root, "[data-act=show-all]").hidden = !filtered;
     toggle.classList.toggle("filter-on", filtered);
+    const text = filterText(reading.filter, words);
+    if (text !== shownRule) setOutsideText(rule, text);
+    shownRule = text;
   }
 
   /** @param {View} view */
@@ -98,6 +104,11 @@ export function summaryOf({ reading, feed, past, paused, words, language, now })
   const shown = wholeNumber(reading.events, language);
   const what = isEverything(reading.filter) ? words.onView(reading.events, shown) : words.matching(reading.events, shown, kept);
   return paused ? words.pausedAt(what, shortTime(reading.heldAt, now, language)) : what;
+}
+
+/** A filter in a line, "" for none. @param {Filter} filter @param {Words} words */
+export function filterText({ text, type, source, topic }, words) {
+  return [type, source, topic, text && words.quoted(text)].filter(Boolean).join(", ");
 }
 
 /** @param {HTMLFormElement} form */

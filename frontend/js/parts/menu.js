@@ -4,6 +4,7 @@
 /** @import { Component, View } from "../view.js" */
 import { isEverything } from "../feed/filter.js";
 import { find, setAttribute, setOutsideText, setText } from "./dom.js";
+import { filterText } from "./filter-bar.js";
 
 /**
  * @typedef {object} MenuActions
@@ -73,6 +74,5 @@ export function mountMenu(root, actions) {
 /** @param {Filter} rule @param {View} view */
 function ruleText(rule, { words }) {
   if (isEverything(rule)) return words.noticesOfAll;
-  const parts = [rule.type, rule.source, rule.topic, rule.text && words.quoted(rule.text)];
-  return words.noticesOf(parts.filter(Boolean).join(", "));
+  return words.noticesOf(filterText(rule, words));
 }

@@ -41,18 +41,19 @@ export function mountPlaceholder(root, notifyUrl, actions) {
       const [title, text] = words.empty[kind];
       setText(find(root, ".empty-title"), title);
       setText(find(root, ".empty-text"), text);
-      trial.hidden = kind !== "live" || view.rights?.publish.length === 0;
+      trial.hidden = kind !== "live";
       setText(command, curlOf({ type: "notification", message: words.testMessage }, notifyUrl));
     },
   };
 }
 
-/** @param {View} view @returns {"connecting" | "live" | "stopped" | "away" | "refused" | "filtered" | "quiet"} */
-function kindOf({ stream, reading, past, facts }) {
+/** @param {View} view @returns {"connecting" | "live" | "stopped" | "away" | "refused" | "filtered" | "quiet" | "readOnly"} */
+function kindOf({ stream, reading, past, facts, rights }) {
   const look = lookOf(stream);
   if (look === "stopped" || look === "connecting" || look === "refused") return look;
   if (look !== "live" && look !== "stalled") return "away";
   if (!isEverything(reading.filter)) return "filtered";
   if (past.state === "loading") return "connecting";
-  return facts?.history?.events && !past.done ? "quiet" : "live";
+  if (facts?.history?.events && !past.done) return "quiet";
+  return rights?.publish.length === 0 ? "readOnly" : "live";
 }

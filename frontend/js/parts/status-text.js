@@ -27,7 +27,7 @@ export function isForWantOfRights(cause) {
 }
 
 /** Why, in a sentence that stands still: it is also what a screen reader says. @param {View} view */
-export function reasonOf({ stream, feed, words, language, now }) {
+export function reasonOf({ stream, feed, rights, words, language, now }) {
   if (stream.phase === "live") {
     const client = feed.client === null ? "" : String(feed.client);
     const shared = stream.tabs > 1 ? words.sharedBy(stream.tabs) : "";
@@ -36,6 +36,7 @@ export function reasonOf({ stream, feed, words, language, now }) {
   }
   if (stream.phase === "connecting") return words.opening;
   const everywhere = stream.cause?.code === "user" && stream.tabs > 1 ? words.forAllTabs : "";
+  if (stream.cause?.status === 401 && rights?.refused) return words.access.refused;
   return stream.cause ? causeText(stream.cause, words) + everywhere : "";
 }
 
@@ -48,6 +49,7 @@ export function nextTryOf({ stream, words, now }) {
 function causeText(cause, words) {
   if (cause.code !== "http") return words.causes[cause.code];
   // The hub gives a reason with each refusal; who gives none is in front of it.
+  if (cause.detail && cause.status === 401) return words.causes.unauthorized; // the page says what to do about it
   if (!cause.detail) return words.causes.proxy(cause.status ?? 0);
   return words.causes.http(cause.status ?? 0, cause.detail.replace(/\.$/, ""));
 }

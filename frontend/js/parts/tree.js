@@ -80,11 +80,11 @@ function keyOf(keys, tree) {
   button.type = "button";
   button.className = "key";
   const path = pathOf(keys);
-  setOutsideText(button, String(key));
+  setOutsideText(button, `${key}:`);
   button.title = visible(tree.words.copyPath(path));
   button.addEventListener("click", (event) => {
     event.preventDefault(); // it stands in a summary, which would fold
     tree.copy(path);
   });
-  return [button, ": "];
+  return [button, " "];
 }

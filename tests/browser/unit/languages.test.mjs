@@ -20,7 +20,7 @@ test("both languages have the same keys, of the same kinds", () => {
 
 test("no text is empty", () => {
   for (const words of Object.values(LANGUAGES)) {
-    assert.doesNotMatch(JSON.stringify(words), /""/);
+    assert.doesNotMatch(JSON.stringify(words), /(?<!\\)""/);
   }
 });
 
