@@ -140,6 +140,20 @@ def test_refusal_of_a_proxy_is_not_the_hubs_word(
     expect(dashboard.status).to_contain_text("Not the hub, but a proxy before it answered 502.")
 
 
+def test_data_folds_and_unfolds(hub: HubProcess, page: Page) -> None:
+    dashboard = open_dashboard(page, hub)
+    hub.publish("notification", "tree", data={"host": {"name": "srv-02"}})
+    dashboard.events.first.click()
+    tree = dashboard.detail.locator(".tree")
+    name, fold = tree.get_by_text('"srv-02"'), tree.get_by_role("button", name="{1}").nth(1)
+    expect(name).to_be_visible()
+    fold.click()
+    expect(name).to_be_hidden()
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    fold.press("Enter")
+    expect(name).to_be_visible()
+
+
 @pytest.mark.parametrize("path", [".list[1]", '["a b"]'])
 def test_path_in_the_data_is_copied(hub: HubProcess, clipboard_page: Page, path: str) -> None:
     page = clipboard_page

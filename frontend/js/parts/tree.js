@@ -4,7 +4,7 @@
 /** @import { Words } from "../words/fr.js" */
 import { pathOf } from "../feed/paths.js";
 import { visible } from "../feed/text.js";
-import { setLinkedText, setOutsideText, span } from "./dom.js";
+import { setLinkedText, setOutsideText } from "./dom.js";
 
 /** @typedef {(string | number)[]} Keys */
 /** @typedef {{words: Words, copy: (path: string) => void}} Tree */
@@ -31,17 +31,23 @@ function nodeOf(value, keys, tree, depth, budget) {
   if (typeof value !== "object" || value === null) return leafOf(value, keys, tree);
   const entries = Array.isArray(value) ? value.map((each, i) => /** @type {const} */ ([i, each])) : Object.entries(value);
   if (entries.length === 0) return leafOf(value, keys, tree);
-  const node = document.createElement("details");
-  const summary = document.createElement("summary");
+  const node = document.createElement("div");
+  const children = document.createElement("div");
+  children.className = "children";
   const brackets = Array.isArray(value) ? "[]" : "{}";
-  summary.append(...keyOf(keys, tree), span("size", `${brackets[0]}${entries.length}${brackets[1]}`));
-  node.append(summary);
-  const fill = () => grow(node, entries, keys, tree, depth, budget);
-  if (depth < OPEN_DEPTH && budget.left > 0) {
-    node.open = true;
-    fill();
-  } else node.addEventListener("toggle", fill, { once: true });
+  // No summary: the name is a button too, and none may stand in another.
+  const fold = makeButton("fold", `${brackets[0]}${entries.length}${brackets[1]}`);
+  fold.addEventListener("click", () => setOpen(children.hidden));
+  node.append(...keyOf(keys, tree), fold, children);
+  setOpen(depth < OPEN_DEPTH && budget.left > 0);
   return node;
+
+  /** @param {boolean} open */
+  function setOpen(open) {
+    if (open && !children.hasChildNodes()) grow(children, entries, keys, tree, depth, budget);
+    children.hidden = !open;
+    fold.setAttribute("aria-expanded", String(open));
+  }
 }
 
 /** Adds the next children, and a button for those behind them. @param {HTMLElement} node @param {readonly (readonly [string | number, unknown])[]} entries @param {Keys} keys @param {Tree} tree @param {number} depth @param {{left: number}} budget */
@@ -49,10 +55,7 @@ function grow(node, entries, keys, tree, depth, budget) {
   node.append(...entries.slice(0, MOST_CHILDREN).map(([key, value]) => nodeOf(value, [...keys, key], tree, depth + 1, budget)));
   const rest = entries.slice(MOST_CHILDREN);
   if (rest.length === 0) return;
-  const more = document.createElement("button");
-  more.type = "button";
-  more.className = "more";
-  more.textContent = tree.words.more(rest.length);
+  const more = makeButton("more", tree.words.more(rest.length));
   more.addEventListener("click", () => {
     more.remove();
     grow(node, rest, keys, tree, depth, budget);
@@ -76,15 +79,19 @@ function leafOf(value, keys, tree) {
 function keyOf(keys, tree) {
   const key = keys.at(-1);
   if (key === undefined) return [];
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "key";
   const path = pathOf(keys);
+  const button = makeButton("key", "");
   setOutsideText(button, `${key}:`);
   button.title = visible(tree.words.copyPath(path));
-  button.addEventListener("click", (event) => {
-    event.preventDefault(); // it stands in a summary, which would fold
-    tree.copy(path);
-  });
+  button.addEventListener("click", () => tree.copy(path));
   return [button, " "];
+}
+
+/** @param {string} name of its class @param {string} text */
+function makeButton(name, text) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = name;
+  button.textContent = text;
+  return button;
 }
