@@ -1,4 +1,4 @@
-"""Pictures of every state, in both themes and at four widths, into `screenshots/`: to be looked at.
+"""Pictures of every state at four widths, each in both themes and both languages, into `screenshots/`: to be looked at.
 
 Run from the top folder: `python -m tests.browser.screenshots [state ...]`; with `readme` it makes the picture of the README.
 """
@@ -17,9 +17,12 @@ from tests.browser.states import STATES, arranged, publish_examples
 from tests.hub_process import HubProcess
 
 FOLDER = Path("screenshots")
-WIDTHS = (320, 768, 1280, 1920)
-THEMES = ("light", "dark")
-TOASTS_GONE_MS = 5_000
+HEIGHTS = {320: 640, 768: 1024, 1280: 800, 1920: 1080}
+"""By width. The first two are held in a hand: they are touched."""
+TOUCHED = (320, 768)
+LOOKS = (("en-GB", "light"), ("fr-FR", "dark"))
+"""Every second width has the theme of the other language, so that both are seen in both."""
+NO_TOASTS = "localStorage.setItem('tocsin.toasts', 'off')"  # what they cover is to be seen
 
 
 def take_pictures(name: str, browser: Browser) -> None:
@@ -30,26 +33,38 @@ def take_pictures(name: str, browser: Browser) -> None:
         return started[-1]
 
     try:
-        for width in WIDTHS:
-            take_width(name, browser, width, start_hub)
+        for place, width in enumerate(HEIGHTS):
+            for language, theme in LOOKS:
+                other = "dark" if theme == "light" else "light"
+                take_picture(
+                    name, browser, width, language, other if place % 2 else theme, start_hub
+                )
     finally:
         for hub in started:
             hub.close()
 
 
-def take_width(
-    name: str, browser: Browser, width: int, start_hub: Callable[..., HubProcess]
+def take_picture(
+    name: str,
+    browser: Browser,
+    width: int,
+    language: str,
+    theme: str,
+    start_hub: Callable[..., HubProcess],
 ) -> None:
-    size = ViewportSize(width=width, height=640 if width == 320 else 900)
-    context = browser.new_context(locale="en-GB", viewport=size, reduced_motion="reduce")
+    context = browser.new_context(
+        locale=language,
+        viewport=ViewportSize(width=width, height=HEIGHTS[width]),
+        has_touch=width in TOUCHED,
+        reduced_motion="reduce",
+        color_scheme="dark" if theme == "dark" else "light",
+    )
     page = context.new_page()
     page.set_default_timeout(10_000)
+    if name != "live":
+        page.add_init_script(NO_TOASTS)
     with arranged(name, page, start_hub):
-        if name != "live":
-            page.wait_for_timeout(TOASTS_GONE_MS)  # what they cover is to be seen
-        for theme in THEMES:
-            page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-            picture(page, FOLDER / f"{name}-{width}-{theme}.png")
+        picture(page, FOLDER / f"{name}-{width}-{theme}-{language[:2]}.png")
     context.close()
 
 
@@ -59,7 +74,7 @@ def take_readme_picture(browser: Browser) -> None:
     try:
         size = ViewportSize(width=1280, height=720)
         page = browser.new_page(locale="en-GB", viewport=size, reduced_motion="reduce")
-        page.add_init_script("localStorage.setItem('tocsin.toasts', 'off')")
+        page.add_init_script(NO_TOASTS)
         dashboard = open_dashboard(page, hub)
         publish_examples(hub)
         dashboard.stop()
