@@ -157,6 +157,14 @@ CUT = """() => [...document.querySelectorAll("button, summary, input, textarea, 
   .map((each) => `${each.tagName} ${each.className} ${each.textContent}`)"""
 """What is cut at an edge or by its own box; rows may be, their detail has all."""
 
+CUT_HINTS = """fields => fields.filter((field) => {
+  const pen = document.createElement("canvas").getContext("2d");
+  const { font, paddingLeft, paddingRight } = getComputedStyle(field);
+  pen.font = font;
+  const room = field.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+  return pen.measureText(field.placeholder).width > room;
+}).map((field) => field.placeholder)"""
+
 ROWS_IN_SIGHT = """() => [...document.querySelectorAll("article")].filter((row) => {
   const { top, bottom } = row.getBoundingClientRect();
   return top >= 0 && bottom <= innerHeight;
@@ -190,6 +198,21 @@ def test_page_holds_at_two_and_four_hundred_percent_in_both_languages(
                 assert page.evaluate(CUT) == []
             if width == 640 and state in ("live", "paused", "gap", "reconnecting"):
                 assert page.evaluate(ROWS_IN_SIGHT) >= 3
+
+
+@pytest.mark.parametrize("locale", ["fr-FR", "en-GB"])
+def test_nothing_is_cut_on_a_tablet(
+    start_hub: StartHub, new_page: Callable[..., Page], locale: str
+) -> None:
+    page = new_page(width=768, height=1024, locale=locale)
+    open_dashboard(page, start_hub(), "/?q=nowhere", past=True)
+    empty = page.locator(".empty")
+    expect(empty).to_be_visible()
+    expect(page.locator("#filter [data-act=clear]")).to_be_visible()
+    for edge in ("top", "right", "bottom", "left"):
+        expect(empty).to_have_css(f"border-{edge}-width", "1px")
+    assert page.evaluate(CUT) == []
+    assert page.locator("#filter input").evaluate_all(CUT_HINTS) == []
 
 
 def test_nothing_moves_for_who_asks_for_less_motion(hub: HubProcess, page: Page) -> None:

@@ -295,6 +295,17 @@ def test_numbers_are_measured_and_explained(start_hub: StartHub, page: Page) -> 
     expect(history).to_have_text("– kept")
 
 
+def test_each_figure_is_explained_on_focus(hub: HubProcess, new_page: Callable[..., Page]) -> None:
+    page = new_page(width=1280)
+    open_dashboard(page, hub)
+    page.locator("[data-act=help]").focus()
+    page.keyboard.press("Tab")  # the menu
+    for name in ("received", "clients", "rate", "latency", "history"):
+        page.keyboard.press("Tab")
+        expect(page.locator(f"#why-{name}")).to_be_visible()
+        expect(page.locator("[role=tooltip]:visible")).to_have_count(1)
+
+
 def test_line_of_numbers_unfolds_on_a_narrow_screen(
     hub: HubProcess, new_page: Callable[..., Page]
 ) -> None:
