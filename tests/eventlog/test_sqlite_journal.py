@@ -17,9 +17,9 @@ from tocsin.errors import Unavailable
 from tocsin.eventlog.journal import Append, Committed, Once, Opening, Window
 from tocsin.eventlog.journal.sqlite import Limits, SqliteJournal
 from tocsin.eventlog.journal.sqlite.file import connect
+from tocsin.eventlog.journal.sqlite.gathering import MOST_EVENTS
 from tocsin.eventlog.journal.sqlite.schema import upgrade
 from tocsin.eventlog.journal.sqlite.store import cut
-from tocsin.eventlog.journal.sqlite.writer import MOST_EVENTS
 
 
 class Clock:

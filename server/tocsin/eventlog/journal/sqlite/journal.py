@@ -20,12 +20,13 @@ from tocsin.eventlog.journal.base import (
     Window,
 )
 from tocsin.eventlog.journal.sqlite.file import prepare
+from tocsin.eventlog.journal.sqlite.gathering import Gathering, Group
 from tocsin.eventlog.journal.sqlite.history import SqliteHistory
 from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.lock import FileLock
 from tocsin.eventlog.journal.sqlite.reader import Reader
 from tocsin.eventlog.journal.sqlite.store import Evicted
-from tocsin.eventlog.journal.sqlite.writer import Ends, Group, Opened, State, Writer, Written
+from tocsin.eventlog.journal.sqlite.writer import Ends, Opened, State, Writer, Written
 from tocsin.eventlog.kept_newest import KeptNewest
 
 LOOK_EVERY_S = 5.0
@@ -69,6 +70,7 @@ class SqliteJournal:
         self._look: asyncio.Future[None] | None = None
         self._lock: FileLock | None = None
         self._writer: Writer
+        self._gathering: Gathering
         self._reader: Reader
         self._deliver: Deliver
         self._loop: asyncio.AbstractEventLoop
@@ -102,6 +104,7 @@ class SqliteJournal:
         self._writer = Writer(
             self._path, self._limits, window, ends, loop, self._clock, self._monotonic
         )
+        self._gathering = Gathering(self._writer.put, loop)
         try:
             opening, state, evictions, kept_newest = await self._opened
         except (
@@ -146,11 +149,11 @@ class SqliteJournal:
         self._looked_at = time.monotonic()
 
     def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
-        """Hand a group to the writer; it is committed with whatever else waits then."""
+        """Commit a group together with whatever else comes until the writer begins with it."""
         if self._down:
             raise self._why_down()
         future: asyncio.Future[Sequence[Outcome]] = self._loop.create_future()
-        self._writer.put(Group(appends, future))
+        self._gathering.add(Group(appends, future))
         return future
 
     async def stop(self) -> None:
@@ -161,6 +164,7 @@ class SqliteJournal:
         # The last connection that is closed puts the write-ahead log into the file: that should be the writer's.
         self._reader.stop()
         await asyncio.to_thread(self._reader.join)
+        self._gathering.flush()
         self._writer.stop()
         await self._stopped
         self._writer.join()
@@ -189,27 +193,34 @@ class SqliteJournal:
             self._lock = None
 
     def _on_written(self, written: Written) -> None:
+        groups = [group for group, _ in written.groups]
         try:
             if written.events:
                 self._deliver(written.events)
             self._note(written.state, written.evicted)
         except Exception as error:
             # They are in the file: whoever runs the hub knows by now that it failed.
-            for group, _ in written.groups:
+            for group in groups:
                 if not group.future.done():
                     group.future.set_exception(error)
             raise
-        for group, outcomes in written.groups:
-            if not group.future.done():
-                group.future.set_result(outcomes)
+        else:
+            for group, outcomes in written.groups:
+                if not group.future.done():
+                    group.future.set_result(outcomes)
+        finally:
+            if groups:
+                self._gathering.end(groups)
 
     def _on_failed(self, groups: Sequence[Group], why: Unavailable) -> None:
         if self._down is None or self._down.code in ("journal_down", "storage_full"):
             self._down = why
         self._reader.distrust()
-        for group in groups:
+        for group in (*groups, *self._gathering.give_up()):
             if not group.future.done():
                 group.future.set_exception(self._why_down())
+        if groups:
+            self._gathering.end(())
 
     def _on_recovered(self, state: State, evicted: Evicted) -> None:
         assert self.history

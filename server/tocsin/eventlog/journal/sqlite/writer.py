@@ -1,4 +1,4 @@
-"""The thread that writes the file: all groups that wait become one transaction.
+"""The thread that writes the file: one transaction for all that it is handed at once.
 
 It decides ids and times, because only what is committed may use them up. The loop hears once of each
 transaction. While the file can't be written, groups are refused at once, and the file is opened again
@@ -22,26 +22,17 @@ from tocsin.core.event import Event, EventId
 from tocsin.core.record import RecordError
 from tocsin.errors import Unavailable
 from tocsin.eventlog.evictions import Evictions
-from tocsin.eventlog.journal.base import Append, Committed, Opening, Outcome, Window
+from tocsin.eventlog.journal.base import Committed, Opening, Outcome, Window
 from tocsin.eventlog.journal.ended import end_some, ended_by
 from tocsin.eventlog.journal.sqlite import schema
 from tocsin.eventlog.journal.sqlite.file import cannot_open, connect, unavailable
+from tocsin.eventlog.journal.sqlite.gathering import Group
 from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change
 from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.store import ROWS, STEP, Evicted, Store, cut
 
 TICK_S = 1.0
 """How often the thread looks at ages when nothing comes in."""
-
-GATHER_SHARE = 0.5
-GATHER_S = 0.001
-"""Where several publishers wait, the next transaction begins later by this share of what the last one took, and
-no more than that. Those who were just answered come back meanwhile: else they and the others would take turns, and
-each transaction would have half of them."""
-
-MOST_EVENTS = 2_000
-"""Events after which a transaction takes no further group. The loop is given all events of one in one turn: some 8 ms.
-Without it, all that waited for a disk that stood still would be delivered in one turn, and every stream would wait."""
 
 PAUSE_S = 0.01
 """Between two steps where more is left to evict or to give back."""
@@ -64,13 +55,6 @@ GIVEN_BACK = 200
 NOTHING = Evicted((), NO_CHANGE)
 
 log = logging.getLogger("tocsin")
-
-
-class Group(NamedTuple):
-    """What came in during one turn of the loop, and where its outcomes go."""
-
-    appends: Sequence[Append]
-    future: asyncio.Future[Sequence[Outcome]]
 
 
 class Opened(NamedTuple):
@@ -151,7 +135,7 @@ class Writer:
         self._loop = loop
         self._clock = clock
         self._monotonic = monotonic
-        self._groups: SimpleQueue[Group | None] = SimpleQueue()
+        self._handed_over: SimpleQueue[Sequence[Group] | None] = SimpleQueue()
         self._db: sqlite3.Connection | None = None
         self._store: Store
         self._evictions: Evictions
@@ -159,18 +143,17 @@ class Writer:
         self._next_tick = 0.0
         self._file = (0, 0)
         self._told: State
-        self._pause_s = 0.0  # before what waits is taken
         self._frames = 0  # pages written to the write-ahead log since the last checkpoint, about
         self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
         self._thread.start()
 
-    def put(self, group: Group) -> None:
-        """Commit `group` with the next transaction. Never waits."""
-        self._groups.put(group)
+    def put(self, groups: Sequence[Group]) -> None:
+        """Commit `groups`, of which there is one, in one transaction. Never waits."""
+        self._handed_over.put(groups)
 
     def stop(self) -> None:
         """Commit what was put so far, then close the file and end the thread."""
-        self._groups.put(None)
+        self._handed_over.put(None)
 
     def join(self) -> None:
         """Wait for the thread, which has said that it is at its end."""
@@ -239,33 +222,21 @@ class Writer:
         except RuntimeError:  # the loop is closed: the process ends
             self._stopping = True
 
-    def _take(self) -> list[Group]:
-        """The groups that wait, up to `MOST_EVENTS`; none where a tick is due. Waits for either."""
+    def _take(self) -> Sequence[Group]:
+        """The groups of the next transaction; none where a tick is due. Waits for either."""
         try:
-            group = self._groups.get(timeout=max(self._next_tick - time.monotonic(), 0.0))
+            groups = self._handed_over.get(timeout=max(self._next_tick - time.monotonic(), 0.0))
         except Empty:
-            return []
-        if self._pause_s:
-            time.sleep(self._pause_s)
-        groups: list[Group] = []
-        events = 0
-        while group:
-            groups.append(group)
-            events += sum([len(append.drafts) for append in group.appends])
-            if events >= MOST_EVENTS:
-                return groups
-            try:
-                group = self._groups.get_nowait()
-            except Empty:
-                return groups
-        self._stopping = True
+            return ()
+        if groups is None:
+            self._stopping = True
+            return ()
         return groups
 
     # --- a transaction ------------------------------------------------------------------------
 
     def _commit(self, groups: Sequence[Group]) -> None:
         """Write these groups, and tell the loop when they are on the disk."""
-        began = time.monotonic()
         db, store = self._connection(), self._store
         count = sum([len(append.drafts) for group in groups for append in group.appends])
         # Nothing of what comes with it: if this commit fails, the log still ends where it did.
@@ -285,9 +256,6 @@ class Writer:
             db.execute("COMMIT")
         self._frames += 4 + len(events) // 8 + _pages(evicted)
         self._tell(events, list(zip(groups, outcomes, strict=True)), evicted)
-        has_several = len(groups) > 1 or len(groups[0].appends) > 1
-        took_s = time.monotonic() - began
-        self._pause_s = min(took_s * GATHER_SHARE, GATHER_S) if has_several else 0.0
 
     def _tell(
         self,
@@ -427,11 +395,11 @@ class Writer:
         end = time.monotonic() + pause_s
         while not self._stopping:
             try:
-                group = self._groups.get(timeout=max(end - time.monotonic(), 0.0))
+                groups = self._handed_over.get(timeout=max(end - time.monotonic(), 0.0))
             except Empty:
                 return
-            if group:
-                self._call(self._ends.failed, (group,), why)
+            if groups:
+                self._call(self._ends.failed, groups, why)
             else:
                 self._stopping = True
 
