@@ -17,6 +17,7 @@ from tests.hub.hubs import Client, drafts, pair, running, settled, tcp_pair
 from tests.serving import eventually
 from tocsin import Filter
 from tocsin.errors import Unavailable
+from tocsin.hub import journal_replays
 from tocsin.hub.connection import SocketConnection
 from tocsin.hub.journal_replays import MAX_READS
 from tocsin.hub.states import State
@@ -81,7 +82,10 @@ async def test_filtered_replay_is_counted_when_it_is_over() -> None:
         assert_conserved(hub)
 
 
-async def test_piece_that_another_stream_has_read_is_counted_for_each_as_it_opened() -> None:
+async def test_piece_that_another_stream_has_read_is_counted_for_each_as_it_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal_replays, "READ_BYTES", 2**20)  # so that a piece has 1,000 events
     journal = KeptJournal()
     async with running(journal, **window_of(10)) as hub:
         await hub.publish(*drafts(3_000, "a"))
