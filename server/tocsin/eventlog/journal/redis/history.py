@@ -94,10 +94,10 @@ class RedisHistory:
         """How many are kept."""
         return self.head - self.floor
 
-    def piece(self) -> int:
-        """How many events to ask for at once."""
+    def piece(self, max_bytes: int = PIECE_BYTES) -> int:
+        """How many events to ask for at once, where they are to have about `max_bytes`."""
         mean = self.bytes // self.events if self.events else 0
-        return max(min(PIECE, PIECE_BYTES // mean if mean else PIECE), 1)
+        return max(min(PIECE, max_bytes // mean if mean else PIECE), 1)
 
     def has_lost(self, seq: int, filter: Filter) -> bool:
         """Whether something that `filter` lets through left the log after `seq`; errs on the side of yes.
@@ -116,10 +116,12 @@ class RedisHistory:
         """
         found: list[Event] = []
         size, cursor, looked, head = 0, max(after, self.floor), 0, self.head
+        # What is read and not wanted would be read again for the next page.
+        room = min(max_bytes, PIECE_BYTES) if filter.is_everything else PIECE_BYTES
         async with self._reading() as link:
             while cursor < head and looked < SCAN_LIMIT:
                 first, last = EventId(self._epoch, cursor + 1), EventId(self._epoch, head)
-                piece = await self._store.read(link, first, last, self.piece())
+                piece = await self._store.read(link, first, last, self.piece(room))
                 self._check_epoch(first.epoch)
                 found_first = piece[0].id.seq if piece else head + 1
                 if found_first > cursor + 1:  # what lies between left since the last look
