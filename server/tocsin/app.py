@@ -40,6 +40,7 @@ from tocsin.http.listening import (
 )
 from tocsin.http.openapi import Document, describe, paths_of
 from tocsin.http.origins import UNSHARED, Origins
+from tocsin.http.places import check_metrics_port
 from tocsin.http.reference import as_markdown
 from tocsin.http.routes import hooks, topics
 from tocsin.http.routes.base import Route
@@ -284,6 +285,8 @@ class Server:
             SettingsError: a host or the journal can't be had.
             PortTaken: a port can't.
         """
+        if not self._inherited:
+            check_metrics_port(self._settings)
         await self.hub.start()
         try:
             self._listen()

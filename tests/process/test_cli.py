@@ -128,6 +128,8 @@ def test_variables_of_kubernetes_are_told_of_once(start_hub: StartHub) -> None:
         (["--host", "no.such.host.invalid", "--insecure"], "allowed: an address of this machine"),
         (["--host", "192.0.2.1"], "--insecure"),
         (["--host", "192.0.2.1", "--insecure"], "allowed: an address of this machine"),
+        (["--host", "x" * 70, "--insecure"], "allowed: an address of this machine"),
+        (["--journal", "sqlite::memory:"], "journal: 'sqlite::memory:': "),
         (["--max-clients", "99999999"], "max_clients: 99999999: allowed: at most"),
         (["extra"], "extra"),
     ],

@@ -74,3 +74,13 @@ def test_links_of_the_documents_lead_somewhere() -> None:
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_limits_are_said_to_be_each_process_where_several_are_described() -> None:
+    assert "Limits hold in each." in describe("processes")
+    settings, deployment = (ROOT / "docs/settings.md", ROOT / "docs/deployment.md")
+    _, _, of_limits = settings.read_text().partition("## Limits of a principal and an address\n")
+    assert "Each process counts for itself" in of_limits.partition("\n## ")[0]
+    assert "(deployment.md#several-processes)" in of_limits.partition("\n## ")[0]
+    _, _, of_processes = deployment.read_text().partition("## Several processes\n")
+    assert "Limits are each worker's" in of_processes.partition("\n## ")[0]

@@ -13,8 +13,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
+import msgspec
 import pytest
 
 from tests.cli.commands import tocsin
@@ -26,6 +30,8 @@ from tests.serving import serving
 from tocsin import Settings
 from tocsin.app import Server
 from tocsin.errors import PortTaken, SettingsError
+from tocsin.http import places
+from tocsin.http.places import check_metrics_port
 
 
 def exchange_by_path(path: str | Path, request: bytes) -> Answer:
@@ -75,6 +81,106 @@ def test_each_host_is_held_to_the_rule_for_hubs_without_authentication(
     result = tocsin("serve", "--port", "0", *flags)
     assert result.returncode == 2
     assert "--insecure" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("hosts", "where"),
+    [
+        (("127.0.0.1", "localhost"), ["127.0.0.1"]),
+        (("localhost", "127.0.0.1", "127.0.0.1", "127.1"), ["localhost"]),
+        (("::", "0.0.0.0", "127.0.0.1", "::1"), ["::"]),
+        (("127.0.0.1", "0.0.0.0", "::"), ["::"]),
+        (("127.0.0.1", "0.0.0.0", "::1"), ["0.0.0.0", "::1"]),
+        (("::ffff:127.0.0.1", "127.0.0.1"), ["::ffff:127.0.0.1"]),
+        (("127.0.0.1", "127.0.0.2"), ["127.0.0.1", "127.0.0.2"]),
+    ],
+)
+async def test_address_that_two_hosts_mean_is_bound_once(
+    hosts: tuple[str, ...], where: list[str]
+) -> None:
+    async with serving(host=hosts, insecure=True, canary=0) as server:
+        assert server.hosts == where
+        for host in hosts:
+            ask = partial(exchange_at, host, server.port, get("/healthz"))
+            assert (await asyncio.to_thread(ask)).status == 200
+
+
+async def test_path_that_two_hosts_mean_is_bound_once(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sock"
+    again = f"{tmp_path}/../{tmp_path.name}/hub.sock"
+    async with serving(host=(f"unix:{path}", f"unix:{path}", f"unix:{again}"), canary=0) as server:
+        assert server.hosts == [f"unix:{path}"]
+        answer = await asyncio.to_thread(exchange_by_path, path, get("/healthz"))
+        assert answer.status == 200
+
+
+def resolved(*addresses: str) -> Any:
+    """What names mean then, as `localhost` does on another machine; addresses mean themselves."""
+    of_system = socket.getaddrinfo
+
+    def resolve(host: str, port: int, *args: Any, **more: Any) -> list[Any]:
+        means = addresses if host == "localhost" else (host,)
+        return [one for each in means for one in of_system(each, port, *args, **more)]
+
+    return mock.patch.object(socket, "getaddrinfo", resolve)
+
+
+async def test_name_of_both_versions_of_ip_is_bound_at_both() -> None:
+    with resolved("::1", "127.0.0.1"):
+        async with serving(host=("127.0.0.1", "localhost"), canary=0) as server:
+            assert server.hosts == ["127.0.0.1", "localhost"]
+            for host in ("127.0.0.1", "::1"):
+                ask = partial(exchange_at, host, server.port, get("/healthz"))
+                assert (await asyncio.to_thread(ask)).status == 200
+
+
+async def test_name_is_bound_where_its_machine_has_no_ipv6() -> None:
+    without = mock.patch.object(places, "_has_ipv6", return_value=False)
+    with resolved("::1", "127.0.0.1"), without:
+        async with serving(host=("localhost",), canary=0) as server:
+            ask = partial(exchange_at, "127.0.0.1", server.port, get("/healthz"))
+            assert (await asyncio.to_thread(ask)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "metrics"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "localhost"),
+        ("127.0.0.1", "0.0.0.0"),
+        ("::", "127.0.0.1"),
+        ("::1", "[::]"),
+    ],
+)
+def test_port_of_the_metrics_that_is_the_hubs_is_refused_with_both_settings(
+    host: str, metrics: str, tmp_path: Path
+) -> None:
+    (port,) = free_ports(1)
+    file = tmp_path / "journal.db"
+    flags = ("--host", host, "--port", str(port), "--metrics-listen", f"{metrics}:{port}")
+    result = tocsin("serve", *flags, "--insecure", "--journal", f"sqlite:{file}")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert f"metrics_listen: '{metrics}:{port}': the hub itself is to listen there" in result.stderr
+    assert f"by host and port ({port}); allowed: another port" in result.stderr
+    assert not file.exists()
+
+
+async def test_metrics_at_the_hubs_port_of_another_address_are_taken() -> None:
+    (port,) = free_ports(1)
+    server = Server(Settings(port=port, metrics_listen=f"127.0.0.2:{port}", canary=0))
+    await server.start()
+    ask = partial(exchange_at, "127.0.0.2", port, get("/metrics"))
+    assert (await asyncio.to_thread(ask)).status == 200
+    await server.stop()
+
+
+def test_ports_of_several_processes_metrics_are_judged_too() -> None:
+    settings = Settings(
+        port=9301, processes=3, journal="redis://127.0.0.1/0", metrics_listen="127.0.0.1:9300"
+    )
+    with pytest.raises(SettingsError, match=r"and the 2 ports behind it.*port \(9301\)"):
+        check_metrics_port(settings)
+    check_metrics_port(msgspec.structs.replace(settings, port=9303))
 
 
 async def test_host_that_a_request_names_is_judged_on_each_of_several_hosts(

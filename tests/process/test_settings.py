@@ -174,7 +174,6 @@ def test_defaults_are_those_of_the_contract() -> None:
             {"history_bytes": "65536", "max_event_bytes": "70000"},
             ["history_bytes", "65536", "70000"],
         ),
-        ({"journal": "redis:"}, ["--journal", "'redis:'", "memory:"]),
         ({"cors_origin": ("shop.example",)}, ["--cors-origin", "shop.example"]),
         ({"cors_origin": ("https://a.example/x",)}, ["--cors-origin", "https://a.example/x"]),
         ({"cors_origin": ("https://a b",)}, ["--cors-origin", "https://a b"]),
@@ -371,3 +370,44 @@ def test_file_of_settings_that_is_nested_without_end_is_none(tmp_path: Path) -> 
 def test_key_set_has_an_address_that_can_be_asked() -> None:
     with pytest.raises(SettingsError, match="jwt_jwks: 'https://\\[::1/keys': no address"):
         load({"jwt_jwks": "https://[::1/keys"})
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("sqlite:", "no path"),
+        ("sqlite::memory:", "in memory"),
+        ("sqlite:file:/tmp/a.db?mode=ro", "no URL"),
+        ("sqlite:///tmp/a.db", "no URL"),
+        ("sqlite:/tmp/a.db?cache=shared", "no URL"),
+        ("sqlite:/tmp/", "a folder"),
+        ("sqlite:..", "a folder"),
+        ("sqlite:data/.", "a folder"),
+        ("sqlite: a.db", "white space"),
+        ("sqlite:a.db\n", "control character"),
+        ("sqlite", "no path"),
+        ("memory:x", "no such journal"),
+        ("redis:127.0.0.1", "no such journal"),
+        ("", "no such journal"),
+    ],
+)
+def test_address_of_no_journal_is_refused_with_what_is_allowed(address: str, why: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(flags={"journal": address})
+    said = str(refused.value)
+    assert said.startswith(f"journal: {address!r}: ")
+    assert why in said
+    assert said.endswith(
+        "allowed: 'memory:', 'sqlite:PATH' with the path of a file, 'redis://HOST:PORT/DB'"
+    )
+
+
+@pytest.mark.parametrize("path", ["hub.db", "./:memory:", "data/hub.db", "/var/lib/a b.db"])
+def test_journal_is_in_a_file_of_any_path(path: str) -> None:
+    assert load(flags={"journal": f"sqlite:{path}"}).journal == f"sqlite:{path}"
+
+
+def test_password_in_an_address_of_no_journal_is_not_repeated() -> None:
+    with pytest.raises(SettingsError, match="no such journal") as refused:
+        load(flags={"journal": "postgres://hub:secret@db.example/hub"})
+    assert "secret" not in str(refused.value)

@@ -21,6 +21,7 @@ from tocsin import systemd
 from tocsin.app import LEAVE_S, STOP_GRACE_S
 from tocsin.http.greeting import address_for_clients, greeting
 from tocsin.http.listening import address_of, listening_sockets, port_of, sockets_of
+from tocsin.http.places import check_metrics_port
 from tocsin.settings import Settings
 from tocsin.supervised import LEAVE, READY, Given, environment_for
 from tocsin.tornado_internals import SteadyCallback
@@ -120,6 +121,8 @@ class Supervisor:
 
     def __init__(self, settings: Settings, inherited: Sequence[socket.socket] = ()) -> None:
         self._settings = settings
+        if not inherited:
+            check_metrics_port(settings)
         # First, as a hub alone does: who can connect to it can ask how it is.
         self._metrics = [self._metrics_of(number) for number in range(settings.process_count)]
         hosts = [(address_of(each), [each]) for each in inherited] or sockets_of(settings)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from tornado.netutil import bind_sockets
 
 from tocsin.errors import PortTaken, SettingsError
+from tocsin.http.places import EVERY_ADDRESS, addresses_by_host, not_of_this_machine
 from tocsin.settings import Settings
 from tocsin.settings.addresses import UNIX
 
@@ -36,7 +37,7 @@ _TIMESPEC = struct.Struct("@ll")
 
 
 def listening_sockets(
-    host: str, port: int, setting: str = "", dead_peer_s: float = DEAD_PEER_S
+    host: str, port: int, setting: str = "", dead_peer_s: float = DEAD_PEER_S, address: str = ""
 ) -> list[socket.socket]:
     """Sockets that listen on `host`.
 
@@ -45,31 +46,32 @@ def listening_sockets(
         port: 0 takes a free one.
         setting: that holds both, for the errors; or else `host` and `port` do.
         dead_peer_s: how long sent bytes may go unacknowledged.
+        address: the one of those that `host` means to listen on; by default all.
 
     Raises:
         SettingsError: `host` is no address of this machine.
         PortTaken: the port is taken, or not for this user.
     """
     try:
-        sockets = _bind(host, port)
+        sockets = _bind(address or host, port)
     except OSError as error:
         if not isinstance(error, socket.gaierror) and error.errno != errno.EADDRNOTAVAIL:
             reason = error.strerror or str(error)
             raise PortTaken(f"{setting or 'port'}: {port} on {host}: {reason}") from None
-        raise SettingsError(
-            f"{setting or 'host'}: {host!r}: allowed: an address of this machine ({error})"
-        ) from None
+        raise not_of_this_machine(setting or "host", host, error) from None
     for listening in sockets:
         set_options(listening, dead_peer_s)
     return sockets
 
 
-def _bind(host: str, port: int) -> list[socket.socket]:
-    if host != "::":
-        return bind_sockets(port, host, backlog=BACKLOG)
+def _bind(address: str, port: int) -> list[socket.socket]:
+    if address != EVERY_ADDRESS:
+        return bind_sockets(port, address, backlog=BACKLOG)
     # Tornado's would be for IPv6 alone.
     family = socket.AF_INET6
-    both = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=True)
+    both = socket.create_server(
+        (address, port), family=family, backlog=BACKLOG, dualstack_ipv6=True
+    )
     both.setblocking(False)
     return [both]
 
@@ -109,22 +111,26 @@ def dead_peer_s(settings: Settings) -> float:
 
 
 def sockets_of(settings: Settings) -> list[tuple[str, list[socket.socket]]]:
-    """Each host of the settings, and sockets that listen there. Where one can't be had, none stays open.
+    """The hosts of the settings, and sockets that listen there. Where one can't be had, none stays open.
+
+    A host all of whose addresses belong to others, as `localhost` may beside 127.0.0.1, is left out.
 
     Raises:
         SettingsError, PortTaken: one can't be had.
     """
     found: list[tuple[str, list[socket.socket]]] = []
-    port = settings.port
+    port, dead_s = settings.port, dead_peer_s(settings)
     try:
-        for host in settings.host:
+        for host, addresses in addresses_by_host(settings.host):
             if host.startswith(UNIX):
                 path, mode = host.removeprefix(UNIX), int(settings.socket_mode, 8)
                 found.append((host, [unix_socket(path, mode)]))
                 continue
-            sockets = listening_sockets(host, port, dead_peer_s=dead_peer_s(settings))
-            port = port_of(sockets[0])  # a free one is the same for all hosts
+            sockets: list[socket.socket] = []
             found.append((host, sockets))
+            for address in addresses:
+                sockets += listening_sockets(host, port, dead_peer_s=dead_s, address=address)
+                port = port_of(sockets[0])  # a free one is the same for all hosts
     except BaseException:
         for _, sockets in found:
             for each in sockets:

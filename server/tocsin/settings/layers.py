@@ -14,7 +14,8 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from tocsin.errors import SettingsError
-from tocsin.settings.schema import FIELDS, HIDDEN, TYPES, Settings, is_repeatable, is_secret
+from tocsin.settings.journals import HIDDEN
+from tocsin.settings.schema import FIELDS, TYPES, Settings, is_repeatable, is_secret
 
 ENVIRONMENT_PREFIX = "TOCSIN_"
 

@@ -23,9 +23,9 @@ from tocsin.settings.addresses import (
     is_loopback,
     origin_of,
 )
+from tocsin.settings.journals import HIDDEN, check_journal
 
 SECRET = {"secret": True}
-HIDDEN = "(hidden)"
 
 PATTERN = r"^(\*|[A-Za-z0-9][A-Za-z0-9._:/@~-]{0,255}\*?)$"
 """A topic, or a prefix of topics ended by `*`."""
@@ -89,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     processes: Annotated[
         Annotated[int, Meta(ge=1, le=256)] | Literal["auto"],
         Meta(
-            description="Processes that share the hosts and one log in Redis; `auto`: one a core."
+            description="Processes that share the hosts and one log in Redis; `auto`: one a core. Limits hold in each."
         ),
     ] = 1
     # http: what one client may cost
@@ -133,8 +133,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     journal: Annotated[
         str,
         Meta(
-            pattern=r"^(memory:|sqlite:.+|rediss?://.+)$",
-            description="Where the log is kept: `memory:`, `sqlite:PATH`, or `redis://HOST:PORT/DB`.",
+            description="Where the log is kept: `memory:`, `sqlite:PATH`, or `redis://HOST:PORT/DB`."
         ),
     ] = "memory:"
     redis_prefix: Annotated[
@@ -394,6 +393,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = 100
 
     def __post_init__(self) -> None:
+        check_journal(self.journal)
         self._put_addresses_in_one_spelling()
         if bool(self.tls_cert) != bool(self.tls_key):
             missing = "tls_key" if self.tls_cert else "tls_cert"
