@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.core.hooks import Hook, Hooked, as_topic, as_type, read_hooked, read_hooks
+from tocsin.core.hooks import (
+    MAX_VALUES,
+    Hook,
+    Hooked,
+    as_topic,
+    as_type,
+    read_hooked,
+    read_hooks,
+)
 from tocsin.errors import InvalidInput
 from tocsin.http.routes.hooks import SHIPPED
 
@@ -180,6 +188,17 @@ def test_mapping_that_can_not_be_is_refused_in_one_line(text: bytes, says: str) 
     with pytest.raises(ValueError, match="(?i)" + says) as refused:
         read_hooks(text)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [b"1", b"[]", b'{"a":{}}', b'["b","c"]'])
+def test_more_values_than_anybody_sends_are_refused_before_they_are_read(value: bytes) -> None:
+    body = b'{"alerts":[' + b",".join([value] * (MAX_VALUES // 4)) + b"]}"
+    hooked = read_hooked(HOOKS["alertmanager"], body, NOW, max_bytes=1_000, max_events=10)
+    assert (len(hooked.drafts), hooked.left_out) == (10, MAX_VALUES // 4 - 10)
+    many = b'{"alerts":[' + b",".join([value] * MAX_VALUES)  # it needn't even be JSON
+    with pytest.raises(InvalidInput, match="more than 100000 values") as refused:
+        read_hooked(HOOKS["alertmanager"], many, NOW, max_bytes=1_000, max_events=10)
+    assert (refused.value.status, refused.value.code) == (413, "too_large")
 
 
 JSON = st.recursive(

@@ -1,7 +1,8 @@
 """Foreign bodies, as services send them to a webhook, read into drafts by a mapping of JSON Pointers (RFC 6901).
 
 Such senders don't try again, and nobody reads what they are answered: so what a pointer doesn't find falls back,
-what can't be a type or a topic is made one, and what is too large is left out. Only what is no JSON is refused.
+what can't be a type or a topic is made one, and what is too large is left out. Refused are what is no JSON, and what
+no service sends: so many values that all streams would wait while they are read.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from tocsin.errors import InvalidInput
 
 MESSAGE_CHARACTERS = 2_000
 """Of a message; longer ones are cut."""
+
+MAX_VALUES = 100_000
+"""Of one body: objects, lists, texts, numbers. A service sends some ten an alert; a million take half a second to read."""
 
 HOOK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NOT_IN_TOPIC = re.compile(r"[^A-Za-z0-9._:/@~-]+")
@@ -105,8 +109,9 @@ def read_hooked(
     """The drafts of `body`, 1 to `max_events`.
 
     Raises:
-        InvalidInput: it is no JSON, or holds a number that is too large.
+        InvalidInput: it is no JSON, or holds a number that is too large, or too many values.
     """
+    _check_size(body)
     try:
         value = msgspec.json.decode(body)
     except DECODE_ERRORS as error:
@@ -122,6 +127,18 @@ def read_hooked(
             fallbacks["each"] = None
     drafts = [_draft(hook, each, fallbacks, timestamp, max_bytes) for each in elements[:max_events]]
     return Hooked(drafts, tuple(fallbacks), len(elements) - len(drafts))
+
+
+def _check_size(body: bytes) -> None:
+    """Refuse too many values before an object is made of one. Commas in texts count too, so it is a little less than said.
+
+    Raises:
+        InvalidInput: 413.
+    """
+    # A value is the first one of its list or object, or follows a comma.
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
+        message = f"the body has more than {MAX_VALUES} values"
+        raise InvalidInput(message, code="too_large", status=413)
 
 
 def as_topic(text: str) -> str:
