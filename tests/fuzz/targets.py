@@ -13,15 +13,28 @@ from contextlib import suppress
 from pathlib import Path
 
 import atheris
+import msgspec
+from tornado.httputil import HTTPHeaders, parse_request_start_line
 
 with atheris.instrument_imports(include=["tocsin"]):
+    from tocsin.access.keys import KeyTable
+    from tocsin.access.principal import Principal
+    from tocsin.access.tickets import Tickets
+    from tocsin.access.trusted_proxies import TrustedProxies, address_in
     from tocsin.client import EventStreamParser as ClientParser
     from tocsin.client import EventTooLarge
+    from tocsin.core.cloud_events import draft_of_cloud_event, read_structured
     from tocsin.core.event import Event, EventId
+    from tocsin.core.filters import Filter
+    from tocsin.core.hooks import read_hooked, read_hooks
     from tocsin.core.publish_body import read_batch, read_event
     from tocsin.core.record import RecordError, decode_record, encode_record
-    from tocsin.errors import InvalidInput, SettingsError
+    from tocsin.errors import InvalidInput, SettingsError, Unauthorized
     from tocsin.eventlog.entry import Entry
+    from tocsin.http.http1 import read_head
+    from tocsin.http.parameters import Parameters
+    from tocsin.http.request import Request, joined
+    from tocsin.http.routes import events, hooks
     from tocsin.settings.layers import load
 
 from tests.sse import EventStreamParser
@@ -52,6 +65,69 @@ def publish_body(data: bytes) -> None:
         assert told == [("end", topic, "1-1") for topic in draft.topics if draft.final]
         assert (event.type, event.last_event_id) == (sent["type"], "1-1")
         assert event.json["message"] == sent["message"]
+
+
+def cloud_event(data: bytes) -> None:
+    """A CloudEvent is refused as `InvalidInput`, or is an event with all of it as its data."""
+    with suppress(InvalidInput):
+        draft = draft_of_cloud_event(
+            read_structured(data), "t", NOW, max_bytes=MAX_BYTES, has_key=False
+        )
+        event, *_ = EventStreamParser().feed(Entry.of(Event(EventId(1, 1), draft, 0.0)).block)
+        assert event.json["data"] == msgspec.json.decode(data)
+
+
+def hook(data: bytes) -> None:
+    """What a service sends is refused as `InvalidInput`, or is some events that any client reads."""
+    with suppress(InvalidInput):
+        for mapping in HOOKS.values():
+            hooked = read_hooked(mapping, data, NOW, max_bytes=1_000, max_events=3)
+            assert 1 <= len(hooked.drafts) <= 3
+            for draft in hooked.drafts:
+                block = Entry.of(Event(EventId(1, 1), draft, 0.0)).block
+                (event,) = EventStreamParser().feed(block)
+                assert event.json["message"]
+
+
+def request_head(data: bytes) -> None:
+    """A head that the fast lane takes is one for Tornado too, which reads the same in it."""
+    head = read_head(data)
+    if head is None:
+        return
+    first, _, lines = data.decode("latin-1").partition("\r\n")
+    start = parse_request_start_line(first)
+    assert (start.method, start.version) == (head.method, head.version)
+    assert start.path.endswith(head.path + ("?" + head.query if "?" in start.path else ""))
+    assert head.headers == joined(HTTPHeaders.parse(lines and lines + "\r\n").get_all())
+    assert head.body_bytes == int(head.headers.get("content-length", "0").partition(",")[0])
+
+
+def query(data: bytes) -> None:
+    """A query is refused as `InvalidInput`, or is read into what streams know and what means nothing to them."""
+    with suppress(InvalidInput):
+        read = Parameters.read(Request("GET", "/events", data.decode("latin-1")), events.KNOWN)
+        assert set(read.values) <= events.KNOWN
+        assert events.KNOWN.isdisjoint(read.ignored)
+        assert isinstance(read.filter, Filter)
+
+
+def ticket(data: bytes) -> None:
+    """What the hub did not sign is no ticket, and no error of another kind."""
+    text = data.decode("latin-1")
+    if text == TICKET:
+        return
+    try:
+        TICKETS.read("ticket", text, KeyTable())
+    except Unauthorized:
+        return
+    raise AssertionError("somebody else's ticket was taken")
+
+
+def forwarded(data: bytes) -> None:
+    """Whatever headers say, who is behind a proxy has an address, and one that the proxy could have seen."""
+    first, _, second = data.decode("latin-1").partition("\n")
+    client = PROXIES.client("10.0.0.1", {"x-forwarded-for": first, "forwarded": second})
+    assert address_in(client) is not None
 
 
 def batch(data: bytes) -> None:
@@ -100,7 +176,18 @@ def event_stream(data: bytes) -> None:
         assert parser.last_event_id == reference.last_event_id
 
 
-TARGETS = {f.__name__: f for f in (event_id, publish_body, batch, record, settings, event_stream)}
+HOOKS = read_hooks(hooks.SHIPPED.read_bytes())
+PROXIES = TrustedProxies(["10.0.0.0/8"])
+TICKETS = Tickets(b"k" * 32, lambda: 0.0)
+TICKET, _ = TICKETS.issue("ticket", Principal(name="jwt:me", expires_at=1.0))
+
+TARGETS = {
+    f.__name__: f
+    for f in (
+        *(event_id, publish_body, batch, record, settings, event_stream),
+        *(cloud_event, hook, request_head, query, ticket, forwarded),
+    )
+}
 SEEDS = {
     "event_id": [b"1732345678901-42", b"0-0"],
     "publish_body": [
@@ -111,6 +198,20 @@ SEEDS = {
         b'[{"type":"a","message":"m"}]',
         b'\n{"type":"a","message":"m"}\n{"type":"b","message":"n","final":true}',
     ],
+    "cloud_event": [
+        b'{"specversion":"1.0","id":"1","source":"/s","type":"a","data":{"message":"m"},"final":true}'
+    ],
+    "hook": [
+        b'{"status":"firing","alerts":[{"status":"firing","labels":{"alertname":"a","severity":"page"},'
+        b'"annotations":{"summary":"m"}}]}'
+    ],
+    "request_head": [
+        b"GET /events?topic=a HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 1-1",
+        b"POST http://h/api/notify HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nAuthorization: Bearer a",
+    ],
+    "query": [b"topic=a/*&type=b&last=1&lastEventId=1-1&_=1"],
+    "ticket": [TICKET.encode(), TICKET.partition(".")[0].encode() + b"."],
+    "forwarded": [b'1.2.3.4, 10.0.0.2\nfor="[::1]:80";by=x, for=1.2.3.4'],
     "settings": [b'port = 3000\ncors_origin = ["*"]\nheartbeat = 30.0\n'],
     "record": [],
     "event_stream": [

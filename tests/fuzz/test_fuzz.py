@@ -21,7 +21,11 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.soak
 @pytest.mark.timeout(SECONDS + 120)
 @pytest.mark.parametrize(
-    "target", ["event_id", "publish_body", "batch", "record", "settings", "event_stream"]
+    "target",
+    [
+        *("event_id", "publish_body", "batch", "record", "settings", "event_stream"),
+        *("cloud_event", "hook", "request_head", "query", "ticket", "forwarded"),
+    ],
 )
 def test_no_bytes_are_misread(target: str) -> None:
     ran = subprocess.run(
