@@ -74,6 +74,18 @@ async def test_closed_streams_are_no_objects_any_more() -> None:
         await eventually(lambda: count_of(Stream) == count_of(SocketConnection) == 0, "no object")
 
 
+def test_flood_of_the_largest_events_takes_the_memory_that_is_set(start_hub: StartHub) -> None:
+    kept_bytes, message = 16 * 2**20, "x" * 65_000
+    hub = start_hub(*QUIET, "--history-bytes", str(kept_bytes))
+    hub.publish(message=message)  # what is made once and kept is made now
+    before_kib = hub.memory_kib()
+    for _ in range(800):  # 50 MiB
+        hub.publish(message=message)
+    grown_kib = hub.memory_kib() - before_kib
+    print(f"\n{grown_kib} KiB more, {kept_bytes // 1024} KiB are kept")
+    assert grown_kib < 1.3 * kept_bytes / 1_024
+
+
 def count_of(kind: type) -> int:
     """How many objects of this class there are."""
     gc.collect()
