@@ -314,6 +314,17 @@ def test_too_large_body_is_refused_before_it_is_read(hub: HubProcess) -> None:
         assert read_answer(connection).status == 413
 
 
+@pytest.mark.parametrize("odd", [(), ("Upgrade: x",)])
+def test_body_beyond_each_limit_gets_one_answer_however_much_of_it_is_there(
+    hub: HubProcess, odd: tuple[str, ...]
+) -> None:
+    request = post(notice(message="x" * BATCH_LIMIT), *odd)
+    head = request[: request.index(b"\r\n\r\n") + 4]
+    whole, alone = exchange(hub.port, request), exchange(hub.port, head)
+    assert (whole.lasting, whole.body) == (alone.lasting, alone.body)
+    assert (whole.status, whole.json["limit"]) == (413, BATCH_LIMIT)
+
+
 def test_expecting_client_is_not_told_to_continue_with_what_is_too_large(hub: HubProcess) -> None:
     with socket.create_connection(("127.0.0.1", hub.port), timeout=5) as connection:
         connection.sendall(

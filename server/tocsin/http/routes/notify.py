@@ -202,7 +202,9 @@ class PublishRoute(Route):
             return self._refuse("unsupported", refusal(415, message, "unsupported_encoding"))
         if body_bytes <= self._always_taken:
             return None
-        name, limit = self._limit(request, beginning)
+        name, limit = self._of_any
+        if body_bytes <= limit:  # else it is too large for whatever it turns out to be
+            name, limit = self._limit(request, beginning)
         if body_bytes > limit:
             return self._refuse("too_large", too_large(f"the body is larger than {name}", limit))
         return None
