@@ -129,6 +129,10 @@ def test_variables_of_kubernetes_are_told_of_once(start_hub: StartHub) -> None:
         (["--host", "192.0.2.1"], "--insecure"),
         (["--host", "192.0.2.1", "--insecure"], "allowed: an address of this machine"),
         (["--host", "x" * 70, "--insecure"], "allowed: an address of this machine"),
+        (["--port", "\udcff"], "--port: allowed: text in UTF-8"),  # the byte 255
+        (["--log-level", "\udcff"], "--log-level: allowed: text in UTF-8"),
+        (["--keys", "/a\nb"], "keys: /a\\u000ab: No such file"),
+        (["--config", "/a\nb"], "--config: /a\\u000ab: No such file"),
         (["--journal", "sqlite::memory:"], "journal: 'sqlite::memory:': "),
         (["--max-clients", "99999999"], "max_clients: 99999999: allowed: at most"),
         (["extra"], "extra"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from tocsin.cli.terminal import safe
 from tocsin.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -102,6 +103,6 @@ def exit_for(error: Exception, command: str) -> NoReturn:
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """End with one line on standard error."""
-    click.echo(f"tocsin: {message}", err=True)
+    """End with one line on standard error, whatever is in a path or a name that it tells of."""
+    click.echo(f"tocsin: {safe(message)}", err=True)
     sys.exit(code)

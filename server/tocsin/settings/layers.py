@@ -19,6 +19,9 @@ from tocsin.settings.schema import FIELDS, TYPES, Settings, is_repeatable, is_se
 
 ENVIRONMENT_PREFIX = "TOCSIN_"
 
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes in variables and flags that are none."""
+
 NO_SETTINGS = frozenset({"config", "url", "token", "token_file"})
 """What has the prefix too: the file of settings, and where the commands find a hub, by whose right."""
 
@@ -133,8 +136,8 @@ def _from_flags(flags: Mapping[str, object]) -> Layer:
 
 def _convert(name: str, key: str, value: object, *, strict: bool) -> object:
     texts = value if isinstance(value, list | tuple) else [value]
-    if any(isinstance(text, str) and "\0" in text for text in texts):  # no path may, and no host
-        raise SettingsError(f"{key}: allowed: text without the character 0")
+    for text in texts:
+        _check_text(key, text)
     try:
         return msgspec.convert(value, TYPES[name], strict=strict)
     except msgspec.ValidationError as error:
@@ -143,6 +146,20 @@ def _convert(name: str, key: str, value: object, *, strict: bool) -> object:
             allowed = f"allowed: {', '.join(_choices(TYPES[name]))}"
         shown = HIDDEN if is_secret(name) else repr(value)
         raise SettingsError(f"{key}: {shown}: {_plainly(allowed)}") from None
+
+
+def _check_text(key: str, text: object) -> None:
+    """Refuse what is no text for anybody. It isn't shown: it may be a secret.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    if not isinstance(text, str):
+        return
+    if "\0" in text:  # no path may, and no host
+        raise SettingsError(f"{key}: allowed: text without the character 0")
+    if _NOT_UTF8.search(text):
+        raise SettingsError(f"{key}: allowed: text in UTF-8")
 
 
 def _choices(type: Any) -> list[str]:
