@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -15,10 +15,12 @@ from tocsin.hub.stream import Stream, deliver_all
 async def test_streams_of_a_pass_that_failed_resume_and_all_go_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def deliver_half(streams: Iterable[Stream], payload: bytes, base: Mark, mark: Mark) -> int:
+    def deliver_half(
+        streams: Iterable[Stream], payload: bytes, base: Mark, mark: Mark, times: Sequence[float]
+    ) -> int:
         monkeypatch.setattr(fan_out, "deliver_all", deliver_all)
         half = tuple(streams)[:2]
-        deliver_all(half, payload, base, mark)
+        deliver_all(half, payload, base, mark, times)
         raise RuntimeError("a bug")
 
     async with serving() as server:

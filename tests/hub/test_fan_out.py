@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -20,7 +20,9 @@ async def test_stream_that_joins_while_a_pass_fails_is_closed_like_the_others(
 ) -> None:
     joining: list[Client] = []
 
-    def fail(streams: Iterable[Stream], payload: bytes, base: Mark, mark: Mark) -> int:
+    def fail(
+        streams: Iterable[Stream], payload: bytes, base: Mark, mark: Mark, times: Sequence[float]
+    ) -> int:
         monkeypatch.setattr(fan_out, "deliver_all", deliver_all)
         append_now(hub, 1)  # pending, so who comes now joins
         joining.append(Client(hub))

@@ -13,23 +13,27 @@ def group(*seqs: int, chunked: bool = False, data: bytes = b"{}") -> Group[str]:
     return made
 
 
+def made_times(*seqs: int) -> list[float]:
+    return [entry(seq).time for seq in seqs]
+
+
 def test_batch_is_all_that_is_pending_as_one_piece_to_the_head() -> None:
     made = group(1, 2)
     joined = entry(1).block + entry(2).block
     assert made.take_pending(5).steps == [
-        Step(Piece(joined, 5, 2), Mark(0), Mark(5, 2, len(joined)))
+        Step(Piece(joined, 5, 2, made_times(1, 2)), Mark(0), Mark(5, 2, len(joined)))
     ]
     assert (made.pending, made.mark.cursor) == ([], 5)
 
 
 def test_chunked_group_gets_one_chunk() -> None:
     (step,) = group(1, chunked=True).take_pending(1).steps
-    assert step.piece == Piece(chunk(entry(1).block), 1, 1)
+    assert step.piece == Piece(chunk(entry(1).block), 1, 1, made_times(1))
 
 
 def test_stream_that_joined_since_gets_only_what_is_new_to_it() -> None:
     batch = group(1, 2, 3).take_pending(3)
-    assert batch.after(2) == [Piece(entry(3).block, 3, 1)]
+    assert batch.after(2) == [Piece(entry(3).block, 3, 1, made_times(3))]
     assert batch.after(3) == []
     assert batch.after(2) is batch.after(2)
 

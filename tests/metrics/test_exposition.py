@@ -103,7 +103,7 @@ def test_every_known_label_value_is_there_at_0_from_the_start(start_hub: StartHu
         if family.kind not in ("counter", "histogram"):
             continue
         samples = families[family.stem].samples
-        if "loop_lag" not in family.name:
+        if "event_loop" not in family.name:  # a busy machine has held it up already
             assert {sample.value for sample in samples} == {0.0}, family.name
         for label, values in family.labels.items():
             found = {sample.labels[label] for sample in samples}

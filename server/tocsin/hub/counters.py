@@ -6,7 +6,7 @@ into metrics when somebody asks.
 Nothing is lost silently, in numbers: an event counts one *recipient* for each stream that is open and
 asked for it. Each of these is later counted once more, as delivered `live` (by a fan-out pass), as
 delivered `catchup` (the stream lagged, and read it from the ring) or as undelivered (the stream closed
-first). So recipients = live + catchup + undelivered + what lagging streams are still to get. `replay`
+first). Delivered is what the socket took to the last byte. So recipients = live + catchup + undelivered + what lagging streams are still to get. `replay`
 is apart: it is what was published before the stream opened.
 """
 
@@ -261,14 +261,19 @@ class Counters:
         return type
 
     def count_live(self, streams: int, events: int, size: int) -> None:
-        """Each of `streams` was sent `events` in `size` bytes, by a pass."""
+        """Each of `streams` took `events` in `size` bytes as a pass sent them."""
         self.delivered_live += streams * events
         self.sent_bytes["event"] += streams * size
+
+    def count_late(self, events: int, size: int, now: float, times: Sequence[float]) -> None:
+        """A stream has taken `events` in `size` bytes that a pass sent it before; `now` and `times` as for `count_read`."""
+        self.count_live(1, events, size)
+        self.latency_s.observe_since(now, times, 1)
 
     def count_read(
         self, events: int, live: int, size: int, now: float, times: Sequence[float]
     ) -> None:
-        """A stream was sent `events` from the log, `live` of them published since it opened.
+        """A stream has taken `events` from the log, `live` of them published since it opened.
 
         Args:
             events: how many.

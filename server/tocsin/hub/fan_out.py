@@ -22,7 +22,7 @@ from tocsin.hub.counters import Counters
 from tocsin.hub.delivery_latency import DeliveryLatency
 from tocsin.hub.group import Batch, Group, Mark
 from tocsin.hub.states import State
-from tocsin.hub.stream import Stream, deliver_all
+from tocsin.hub.stream import Sent, Stream, deliver_all
 from tocsin.hub.subscription_index import SubscriptionIndex, canonical, entries_of
 
 SLICE = 250
@@ -295,10 +295,11 @@ class FanOut:
         base = group.mark
         group.pending = []
         group.mark = Mark(self._routed, base.events + 1, base.bytes + len(payload))
-        count = deliver_all(group.live, payload, base, group.mark)
+        time = entry.received or entry.time
+        count = deliver_all(group.live, payload, base, group.mark, (time,))
         group.counters.count_live(count, 1, len(payload))
         if group.counters is self._counters:  # an internal stream's deliveries are nobody's latency
-            self._delivery_latency.note_one(entry.received or entry.time, count)
+            self._delivery_latency.note_one(time, count)
         self._in_slice += count
 
     def _sends_to(self, group: Group[Stream]) -> Iterator[None]:
@@ -345,7 +346,7 @@ class FanOut:
         counters = batch.group.counters
         before = counters.delivered_live
         for piece, base, mark in batch.steps:
-            count = deliver_all(streams, piece.payload, base, mark)
+            count = deliver_all(streams, piece.payload, base, mark, piece.times)
             counters.count_live(count, piece.events, len(piece.payload))
         if counters is self._counters:
             self._delivery_latency.note(batch.times, counters.delivered_live - before, is_last)
@@ -363,10 +364,10 @@ class FanOut:
         group = stream.group
         for piece in batch.after(stream.cursor):
             if stream.state == State.JOINING:
-                before = stream.sent_events
-                stream.deliver(piece)
-                if stream.sent_events > before:  # else it was closed, and has nothing of it
-                    group.counters.count_live(1, piece.events, len(piece.payload))
+                size = len(piece.payload)
+                sent = Sent(stream.cursor, piece.events, size, piece.times, by_pass=True)
+                if stream.deliver(piece, sent):
+                    group.counters.count_live(1, piece.events, size)
         if stream.state != State.JOINING:  # it lags, or lagged meanwhile and is live already
             return
         if stream.cursor <= group.mark.cursor or not (group.pending or self._unrouted):

@@ -21,7 +21,7 @@ Member = TypeVar("Member")
 class Piece(msgspec.Struct, frozen=True, gc=False):
     """Bytes for a socket, framed; the cursor they lead to; how many events they hold.
 
-    `times` are those from which these are timed, ascending; none where somebody else sees to that.
+    `times` are those from which these are timed, ascending.
     """
 
     payload: bytes
@@ -188,10 +188,11 @@ class Batch:
             held.append(entry)
             size += len(entry.block)
             if size >= PIECE_BYTES:
-                pieces.append(self.group.piece(held, entry.seq))
+                pieces.append(self.group.piece(held, entry.seq, times_of(held)))
                 held, size = [], 0
         if held:
-            pieces.append(self.group.piece(held, self._cursor))
+            times = self.times if len(held) == len(self.times) else times_of(held)
+            pieces.append(self.group.piece(held, self._cursor, times))
         elif pieces:  # leads to the cursor all the same
             pieces[-1] = msgspec.structs.replace(pieces[-1], cursor=self._cursor)
         return pieces

@@ -17,7 +17,7 @@ from tocsin.hub.connection import connect
 from tocsin.hub.counters import Counters
 from tocsin.hub.fan_out import FanOut
 from tocsin.hub.group import Piece
-from tocsin.hub.stream import Stream
+from tocsin.hub.stream import Sent, Stream
 from tocsin.sockets import Sockets
 
 
@@ -68,8 +68,8 @@ class InternalStreams:
         """None: internal events are nowhere kept."""
         return None
 
-    def on_read(self, stream: Stream, piece: Piece) -> None:
-        """Nothing: there is nothing to read."""
+    def on_taken(self, stream: Stream, sent: Sent) -> None:
+        """Nothing: nobody counts it."""
 
     def on_ready(self, stream: Stream) -> None:
         """Close it: it lagged, and has nowhere to catch up from."""

@@ -127,7 +127,7 @@ class HubStatus:
     @property
     def lag_events_max(self) -> int:
         """Events between the cursor of the slowest lagging stream and the head; only those are walked."""
-        slowest = min((stream.cursor for stream in self.lagging), default=self.ring.head)
+        slowest = min((stream.taken_cursor for stream in self.lagging), default=self.ring.head)
         return self.ring.head - slowest
 
     def lagging_longer_than(self, seconds: float) -> int:
@@ -135,7 +135,7 @@ class HubStatus:
         if not self.lagging:
             return 0
         oldest_late = self.ring.newest_before(self._clock() - seconds)
-        return sum([stream.cursor < oldest_late for stream in self.lagging])
+        return sum([stream.taken_cursor < oldest_late for stream in self.lagging])
 
     @property
     def streams_expiring(self) -> int:

@@ -13,8 +13,8 @@ it asks its `Log`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 from tocsin.core.wire import LAST_CHUNK
 from tocsin.eventlog.recent import Selection
@@ -27,6 +27,24 @@ GONE = -1
 """What a socket takes where nobody is at the other end any more."""
 
 
+class Sent(NamedTuple):
+    """What a connection was given of the log. It is delivered when the socket has taken all of it.
+
+    Attributes:
+        after: the cursor before it.
+        events: how many.
+        bytes: as they are framed.
+        times: since when the hub had the events, ascending.
+        by_pass: whether a pass of the fan-out sent it; else the stream read it from the log.
+    """
+
+    after: int
+    events: int
+    bytes: int
+    times: Sequence[float]
+    by_pass: bool
+
+
 class Log(Protocol):
     """What a stream needs of its hub."""
 
@@ -36,8 +54,8 @@ class Log(Protocol):
     def piece_after(self, stream: Stream) -> Piece | None:
         """What comes next at the stream's cursor; None if it is at the head, waits now, or was just ended."""
 
-    def on_read(self, stream: Stream, piece: Piece) -> None:
-        """The stream was sent `piece`, which `piece_after` gave it."""
+    def on_taken(self, stream: Stream, sent: Sent) -> None:
+        """The stream's socket has taken `sent`: a piece of `piece_after`, or of a pass that its socket fell short of."""
 
     def on_ready(self, stream: Stream) -> None:
         """The stream can go on: `Stream.advance` is to be called soon, or it is at the head already."""
@@ -92,6 +110,7 @@ class Stream(Delivered):
         "_events_apart",
         "_log",
         "_reason",
+        "_untaken",
         "began_at",
         "group",
         "looked_to",
@@ -122,6 +141,7 @@ class Stream(Delivered):
         self.mark = Mark(cursor)
         self._events_apart = 0  # what this stream was sent beyond the totals of its mark
         self._bytes_apart = 0
+        self._untaken: Sent | None = None  # what the connection keeps a part of
         self.opened_at = now
         self.stalled_at = now
         self.state = State.OPENING
@@ -149,6 +169,16 @@ class Stream(Delivered):
         return self.mark.cursor
 
     @property
+    def taken_cursor(self) -> int:
+        """The seq of the last event of which the socket has taken all."""
+        return self._untaken.after if self._untaken else self.cursor
+
+    @property
+    def taken_events(self) -> int:
+        """How many events its socket has taken to the last byte."""
+        return self.sent_events - (self._untaken.events if self._untaken else 0)
+
+    @property
     def is_at_head(self) -> bool:
         """Whether it has all that passes are done with."""
         return self.state in (State.LIVE, State.JOINING)
@@ -165,13 +195,20 @@ class Stream(Delivered):
 
     @property
     def undelivered(self) -> int:
-        """Events published since it opened, and meant for it, that it did not get (yet)."""
-        return self.group.meant - self.since - self.live_events
+        """Events published since it opened, and meant for it, that its socket has not taken (yet)."""
+        untaken = self.live_of(self._untaken) if self._untaken else 0
+        return self.group.meant - self.since - self.live_events + untaken
 
     @property
     def live_events(self) -> int:
         """Events it got of those published since it opened; the log's order has the others first."""
         return max(self.sent_events - self.replays, 0) if self.replays >= 0 else 0
+
+    def live_of(self, sent: Sent) -> int:
+        """How many events of `sent`, the last that it was sent, were published since it opened."""
+        live = self.live_events
+        before = max(self.sent_events - sent.events - self.replays, 0) if live else 0
+        return live - before
 
     def place(self, cursor: int, head: int) -> None:
         """Be at `cursor` of a log whose newest event is `head`; it was sent no event yet."""
@@ -251,13 +288,19 @@ class Stream(Delivered):
         if self._deliver_read(piece, piece):
             self._log.on_ready(self)
 
-    def deliver(self, piece: Piece) -> bool:
-        """Hand `piece` to the socket and move the cursor; False if the stream lags or is over now."""
-        sent = self._try(piece.payload)
+    def deliver(self, piece: Piece, sent: Sent) -> bool:
+        """Hand `piece` to the socket and move the cursor; False if the stream lags or is over now.
+
+        Where it took all of it, `sent` is the caller's to count. Where the stream lags, `Log.on_taken` is told later.
+        """
+        took = self._try(piece.payload)
         if self.state == State.CLOSED:
             return False
         self.mark = self.mark.after(piece)
-        return self._keep(piece.payload, sent)
+        if took == len(piece.payload):
+            return True
+        self.keep_rest(memoryview(piece.payload)[took:], sent)
+        return False
 
     def tell(self, block: bytes) -> bool:
         """Send `block`, which is not of the log; False where it isn't sent because the stream lags."""
@@ -268,7 +311,9 @@ class Stream(Delivered):
         if self.state == State.CLOSED:
             return False
         self._bytes_apart += len(payload)
-        return self._keep(payload, sent)
+        if sent < len(payload):
+            self.keep_rest(memoryview(payload)[sent:])
+        return sent == len(payload)
 
     def beat(self, heartbeat: bytes) -> bool:
         """Send `heartbeat` to a stream that is at the head, or waits; False where it isn't sent.
@@ -293,8 +338,9 @@ class Stream(Delivered):
         self._bytes_apart += len(payload)
         return True
 
-    def keep_rest(self, rest: memoryview) -> None:
-        """Have the connection send what the socket didn't take; the stream lags until it has."""
+    def keep_rest(self, rest: memoryview, sent: Sent | None = None) -> None:
+        """Have the connection send what the socket didn't take, of `sent`; the stream lags until it has."""
+        self._untaken = sent
         self.stalled_at = asyncio.get_running_loop().time()
         if self.is_at_head:
             self.become(State.LAGGING)
@@ -329,7 +375,10 @@ class Stream(Delivered):
         return self._connection.has_moved()
 
     def on_drained(self) -> None:
-        """Go on: the connection has taken all that was pending."""
+        """Go on: the socket has taken all that was pending."""
+        if self._untaken:
+            sent, self._untaken = self._untaken, None
+            self._log.on_taken(self, sent)
         if self.state == State.ENDING:
             self.close(self._reason)
         else:
@@ -350,19 +399,13 @@ class Stream(Delivered):
             self.close("client")
             return 0
 
-    def _keep(self, payload: bytes, sent: int) -> bool:
-        if sent == len(payload):
-            return True
-        self.keep_rest(memoryview(payload)[sent:])
-        return False
-
-    def _deliver_read(self, read: Piece, sent: Piece) -> bool:
-        """Deliver `sent`, which holds `read` of the log, and have it counted where it was taken."""
-        events = self.sent_events
-        whole = self.deliver(sent)
-        if self.sent_events > events:
-            self._log.on_read(self, read)
-        return whole
+    def _deliver_read(self, read: Piece, whole: Piece) -> bool:
+        """Deliver `whole`, which holds `read` of the log, and have that counted when it is taken."""
+        sent = Sent(self.cursor, read.events, len(read.payload), read.times, by_pass=False)
+        is_taken = self.deliver(whole, sent)
+        if is_taken:
+            self._log.on_taken(self, sent)
+        return is_taken
 
     def __repr__(self) -> str:
         return (
@@ -371,8 +414,12 @@ class Stream(Delivered):
         )
 
 
-def deliver_all(streams: Iterable[Stream], payload: bytes, base: Mark, mark: Mark) -> int:
-    """Send `payload` to those of `streams` that are at `base`, who are at `mark` then; returns to how many.
+def deliver_all(
+    streams: Iterable[Stream], payload: bytes, base: Mark, mark: Mark, times: Sequence[float]
+) -> int:
+    """Send `payload` to those of `streams` that are at `base`, who are at `mark` then; returns how many have taken it.
+
+    `times` are those of its events. The others lag, and have it counted when they have taken it, or are over.
 
     The hub's speed is made of this. No counter or cursor of a stream's own is touched, as each is a cold
     line of memory; and the streams are not touched between two system calls, which would find them cold
@@ -394,16 +441,12 @@ def deliver_all(streams: Iterable[Stream], payload: bytes, base: Mark, mark: Mar
             short.append((stream, took))
     for stream in here:
         stream.mark = mark
-    if not short:
-        return len(here)
-    return len(here) - sum([_fell_short(stream, base, payload, took) for stream, took in short])
-
-
-def _fell_short(stream: Stream, base: Mark, payload: bytes, took: int) -> bool:
-    """See to a stream whose socket didn't take all of `payload`; True if it is over."""
-    if took != GONE:
-        stream.keep_rest(memoryview(payload)[took:])
-        return False
-    stream.mark = base  # it did not get this
-    stream.close("client")
-    return True
+    if short:
+        sent = Sent(base.cursor, mark.events - base.events, size, times, by_pass=True)
+        for stream, took in short:
+            if took == GONE:
+                stream.mark = base  # it did not get this
+                stream.close("client")
+            else:
+                stream.keep_rest(memoryview(payload)[took:], sent)
+    return len(here) - len(short)

@@ -25,7 +25,7 @@ from tocsin.hub.readers import Expiries, Reader
 from tocsin.hub.recent_events import RecentEvents
 from tocsin.hub.replay_cache import ReplayCache
 from tocsin.hub.states import State
-from tocsin.hub.stream import Stream
+from tocsin.hub.stream import Sent, Stream
 from tocsin.hub.stream_limits import StreamLimits
 from tocsin.hub.turns import Turn
 from tocsin.hub.welcome import encode_busy, encode_ended, encode_presence, iso_time
@@ -259,13 +259,14 @@ class Streams:
         stream.replays = stream.sent_events + in_piece
         self._counters.replayed.observe(stream.replays)
 
-    def on_read(self, stream: Stream, piece: Piece) -> None:
-        """Count what the stream read from the log, apart for before and after it opened."""
-        live_events = stream.live_events
-        before = max(stream.sent_events - piece.events - stream.replays, 0) if live_events else 0
-        self._counters.count_read(
-            piece.events, live_events - before, len(piece.payload), self._clock(), piece.times
-        )
+    def on_taken(self, stream: Stream, sent: Sent) -> None:
+        """Count what the stream was sent, apart for before and after it opened."""
+        now = self._clock()
+        if sent.by_pass:
+            self._counters.count_late(sent.events, sent.bytes, now, sent.times)
+        else:
+            live = stream.live_of(sent)
+            self._counters.count_read(sent.events, live, sent.bytes, now, sent.times)
 
     def on_ready(self, stream: Stream) -> None:
         """Let the stream go on in one of the loop's next turns; at the head there is nothing to wait for."""
@@ -514,9 +515,9 @@ class Streams:
                 "client": stream.number,
                 "reason": reason,
                 "duration_s": round(duration_s, 3),
-                "events": stream.sent_events,
+                "events": stream.taken_events,
                 "bytes": stream.sent_bytes,
                 "clients": len(self.streams),
-                "cursor": str(self._publishing.ring.id_at(stream.cursor)),
+                "cursor": str(self._publishing.ring.id_at(stream.taken_cursor)),
             },
         )

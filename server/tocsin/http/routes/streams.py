@@ -135,7 +135,7 @@ class StreamsRoute(Route):
             raise InvalidInput(message, code="invalid_sort", field="sort", status=400)
         if "after" in parameters.values:
             raise not_both("sort", "after")
-        slowest = heapq.nsmallest(limit, self._hub.lagging, key=lambda stream: stream.cursor)
+        slowest = heapq.nsmallest(limit, self._hub.lagging, key=lambda stream: stream.taken_cursor)
         shown = [self._shown(stream) for stream in slowest]
         return of_json(StreamsPage(shown, len(self._hub.streams), None))
 
@@ -157,6 +157,6 @@ class StreamsRoute(Route):
             types=sorted(filter.types)[:SHOWN_PATTERNS],
             state=stream.state.name.lower(),
             # A live one has all that is for it, whatever its cursor says: that moves with its own events alone.
-            lag=0 if stream.state is State.LIVE else self._hub.ring.head - stream.cursor,
+            lag=0 if stream.state is State.LIVE else self._hub.ring.head - stream.taken_cursor,
             age=round(asyncio.get_running_loop().time() - stream.opened_at, 3),
         )

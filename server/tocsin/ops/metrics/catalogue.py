@@ -308,7 +308,7 @@ CATALOGUE: tuple[Family, ...] = (
     Family(
         "tocsin_events_delivered_total",
         "counter",
-        "Events handed to sockets: live, to a stream that lagged, or from before it opened.",
+        "Events that sockets have taken: live, to a stream that lagged, or from before it opened.",
         DELIVERED,
         _delivered,
         {"kind": counters.DELIVERY_KINDS},
@@ -338,7 +338,7 @@ CATALOGUE: tuple[Family, ...] = (
     Family(
         "tocsin_sent_bytes_total",
         "counter",
-        "Bytes handed to sockets; control is heads, welcomes, gaps, presence, farewells.",
+        "Bytes that sockets were given; control is heads, welcomes, gaps, presence, farewells.",
         DELIVERED,
         lambda s: s.hub.counters.sent_bytes,
         {"kind": counters.BYTE_KINDS},
