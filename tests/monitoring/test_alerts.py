@@ -1,6 +1,6 @@
 """Alerts in a real Prometheus: what they are for is done to real hubs, and they fire, and clear.
 
-The project's rules run a hundred and twenty times faster. Some alerts are left to promtool's tests, as they look at
+The project's rules run a hundred and twenty times faster. Some alerts are left to test_alerts_soak.py, as they look at
 hours and days, and some to test_truth.py, test_losses.py and test_rights.py, which do to hubs what these are for.
 """
 
@@ -43,7 +43,7 @@ HUBS = {
 }
 """What becomes of each hub, and its flags."""
 
-BY_PROMTOOL_ONLY = {
+IN_THE_SOAK = {
     "TocsinDeliverySlowFastBurn",
     "TocsinDeliverySlowSlowBurn",
     "TocsinDeliverySlowDayBurn",
@@ -57,7 +57,7 @@ ELSEWHERE = {
     # In such a hurry a busy machine is enough for it, which then doesn't clear.
     "TocsinEventLoopStalled",
 }
-LIVE = sorted(set(alerts()) - BY_PROMTOOL_ONLY - ELSEWHERE)
+LIVE = sorted(set(alerts()) - IN_THE_SOAK - ELSEWHERE)
 
 
 class Watch:
@@ -259,4 +259,4 @@ def test_alerts_texts_are_filled_in(watch: Watch, alert: str) -> None:
 
 
 def test_alerts_that_are_left_to_others_exist() -> None:
-    assert set(alerts()) > BY_PROMTOOL_ONLY | ELSEWHERE
+    assert set(alerts()) > IN_THE_SOAK | ELSEWHERE

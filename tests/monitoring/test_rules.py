@@ -50,6 +50,21 @@ def test_rules_are_valid_and_lint_clean() -> None:
     promtool("check", "rules", "--lint=all", "--lint-fatal", "rules.yml")
 
 
+def test_what_a_group_recorded_is_found_until_it_records_anew() -> None:
+    """For five minutes, unless Prometheus is told otherwise; and an evaluation may come late."""
+    groups = yaml.safe_load((CONFIG / "rules.yml").read_text())["groups"]
+    assert {group.get("interval", "15s") for group in groups} == {"15s", "2m"}
+
+
+def test_burn_alerts_come_behind_what_they_are_about_in_its_own_group() -> None:
+    groups = yaml.safe_load((CONFIG / "rules.yml").read_text())["groups"]
+    for rules in [group["rules"] for group in groups]:
+        names = [rule.get("record", rule.get("alert")) for rule in rules]
+        for place, rule in enumerate(rules):
+            if "alert" in rule and (found := re.match(r"job:\w+:\w+", rule["expr"])):
+                assert found[0] in names[:place]
+
+
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
 def test_alerts_fire_when_they_should_and_only_then(file: Path) -> None:
     assert "SUCCESS" in promtool("test", "rules", str(file))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -127,8 +128,10 @@ def test_current_promtool_is_content(start_hub: StartHub, tmp_path: Path) -> Non
     env = os.environ | {"GOBIN": str(tmp_path), "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "auto"}
     subprocess.run(["go", "install", package], check=True, env=env, timeout=1_200)
     promtool = str(tmp_path / "promtool")
-    version = subprocess.run([promtool, "--version"], capture_output=True, text=True, check=True)
-    print(version.stdout.splitlines()[0])
+    built_of = subprocess.run(
+        ["go", "version", "-m", promtool], capture_output=True, text=True, check=True
+    )
+    print(*re.findall(r"^\tmod\t(\S+)\t(\S+)", built_of.stdout, re.MULTILINE))
     checks = [
         ("check", "config", "prometheus.yml"),
         ("check", "rules", "--lint=all", "--lint-fatal", "rules.yml"),
