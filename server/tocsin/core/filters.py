@@ -1,7 +1,8 @@
 """What a stream asked for.
 
 A pattern is an exact topic, or a prefix ended by ``*``; ``*`` alone is every topic. No pattern and no
-type means everything, but for reserved topics, which only their exact name gets. Matching is plain comparison: no expression a client could make expensive.
+type means everything, but for reserved topics, which only their exact name gets. Matching is plain comparison: no
+expression a client could make expensive.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ into metrics when somebody asks.
 Nothing is lost silently, in numbers: an event counts one *recipient* for each stream that is open and
 asked for it. Each of these is later counted once more, as delivered `live` (by a fan-out pass), as
 delivered `catchup` (the stream lagged, and read it from the ring) or as undelivered (the stream closed
-first). Delivered is what the socket took to the last byte. So recipients = live + catchup + undelivered + what lagging streams are still to get. `replay`
-is apart: it is what was published before the stream opened.
+first). Delivered is what the socket took to the last byte. So recipients = live + catchup + undelivered + what
+lagging streams are still to get. `replay` is apart: it is what was published before the stream opened.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The hub: publishes to the log, and sends every open stream what lies between its cursor and the head.
 
 This is the facade. `publishing` has an event's way into the log, `subscriptions` how a stream begins and `streams` how
-it goes on, `fan_out` what brings the one to the other, and `status` what may be asked. The hub knows no HTTP request, no Prometheus and
-no Redis. All of it runs on one event loop.
+it goes on, `fan_out` what brings the one to the other, and `status` what may be asked. The hub knows no HTTP request,
+no Prometheus and no Redis. All of it runs on one event loop.
 """
 
 from __future__ import annotations

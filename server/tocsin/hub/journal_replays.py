@@ -1,7 +1,8 @@
 """Streams whose next events left the window: these are read from the journal, piece by piece.
 
-A stream waits at a *place*: its cursor, its group, and what of the log was selected for it. The places are served in the order in which they came
-up, one piece each, and then their streams queue again: so nobody waits for somebody else's whole replay.
+A stream waits at a *place*: its cursor, its group, and what of the log was selected for it. The places are served in
+the order in which they came up, one piece each, and then their streams queue again: so nobody waits for somebody
+else's whole replay.
 Streams at the same place share the read and its piece. What is under way is bounded, and nothing is read ahead.
 """
 

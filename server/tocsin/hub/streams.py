@@ -378,7 +378,7 @@ class Streams:
                 await turn.next()
 
     async def tick(self) -> None:
-        """Once a second: evict by age, close the slow, end the old, tell the number of clients to who asked, and to other processes."""
+        """Once a second: evict by age, close the slow, end the old, tell who asked and other processes how many there are."""
         self._publishing.expire()
         self._counters.sample(asyncio.get_running_loop().time())
         if self._publishing.nodes:

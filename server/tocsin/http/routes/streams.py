@@ -79,7 +79,10 @@ class StreamsPage(msgspec.Struct):
 
 
 class StreamsRoute(Route):
-    """GET lists open streams by their number or by how far they are behind, DELETE with `number` ends one. Both ask for the right `admin`."""
+    """GET lists open streams by their number or by how far they are behind, DELETE with `number` ends one.
+
+    Both ask for the right `admin`.
+    """
 
     name = "streams"
     operations = (
