@@ -7,7 +7,7 @@ import asyncio
 from tests.serving import eventually
 from tocsin.core.event import Draft
 from tocsin.eventlog.journal import Append
-from tocsin.eventlog.journal.sqlite.gathering import MOST_EVENTS, Gathering, Group
+from tocsin.eventlog.journal.sqlite.gathering import MOST_EVENTS, QUIET_S, Gathering, Group
 
 
 class Writer:
@@ -55,7 +55,7 @@ async def test_publishers_who_were_answered_are_waited_for() -> None:
     assert writer.begun[1:] == [["d", "a", "b", "c"]]
 
 
-async def test_publishers_who_do_not_come_back_are_not_waited_for_long() -> None:
+async def test_publishers_who_do_not_come_back_are_not_waited_for() -> None:
     writer = Writer()
     writer.add("a", "b", "c")
     writer.end()
@@ -63,6 +63,32 @@ async def test_publishers_who_do_not_come_back_are_not_waited_for_long() -> None
     assert len(writer.begun) == 1
     await eventually(lambda: len(writer.begun) == 2)
     assert writer.begun[1:] == [["a"]]
+
+
+async def test_those_who_come_while_the_loop_has_work_go_with_the_others() -> None:
+    writer = Writer()
+    loop = asyncio.get_running_loop()
+    writer.add("a", "b", "c", "d")
+    writer.add("e")
+    writer.end()
+    loop.call_soon(lambda: loop.call_soon(writer.add, "a", "b"))
+    await eventually(lambda: len(writer.begun) == 2)
+    assert writer.begun[1:] == [["e", "a", "b"]]
+
+
+async def test_after_a_slow_transaction_an_idle_loop_waits_a_little() -> None:
+    writer = Writer()
+    loop = asyncio.get_running_loop()
+    writer.add("a", "b")
+    await asyncio.sleep(5 * QUIET_S)
+    ended = loop.time()
+    writer.end()
+    writer.add("a")
+    for _ in range(5):
+        await asyncio.sleep(0)
+    has_begun = len(writer.begun) == 2
+    assert not has_begun or loop.time() - ended > QUIET_S
+    await eventually(lambda: len(writer.begun) == 2)
 
 
 async def test_nobody_waits_for_publishers_who_come_again_and_again() -> None:
@@ -73,7 +99,7 @@ async def test_nobody_waits_for_publishers_who_come_again_and_again() -> None:
     async def come() -> None:
         while len(writer.begun) == 1:
             writer.add("a")
-            await asyncio.sleep(0.0003)
+            await asyncio.sleep(0)
 
     await asyncio.wait_for(come(), 30)
     assert set(writer.begun[1]) == {"a"}
