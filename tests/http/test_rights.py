@@ -21,7 +21,7 @@ from tests.access.keys import SECRET, KeyFile, bearer, token
 from tests.access.test_tokens import BAD
 from tests.hub_process import HubProcess
 from tests.patience import wait_until
-from tests.raw import Answer, exchange, get, notice, post, raw
+from tests.raw import Answer, exchange, get, notice, post, raw, read_answer
 from tests.serving import StreamClient, eventually, publish, serving
 from tocsin import Draft, Hub, Settings, routes
 from tocsin.http.fast_lane import _known_heads, known_head
@@ -278,17 +278,30 @@ def test_head_with_a_token_is_read_as_any_and_nothing_of_the_token_is_kept(
 def test_key_of_one_request_is_not_anothers_on_the_same_connection(hub: GuardedHub) -> None:
     with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as connection:
         received = b""
-        for request in (
-            post(notice(topic="ci/1"), hub.ci),
-            post(notice(topic="ci/1")),
+        with_key, bad = (
             post(notice(topic="ci/1"), hub.ci),
             post(notice(topic="ci/1"), bearer("bad")),
-        ):
+        )
+        requests = (with_key, with_key, post(notice(topic="ci/1")), with_key, bad, with_key, bad)
+        for request in requests:
             connection.sendall(request)
-        while received.count(b"HTTP/1.1 ") < 4:
+        while received.count(b"HTTP/1.1 ") < len(requests):
             received += connection.recv(65_536)
     found = [int(answer.split()[0]) for answer in received.split(b"HTTP/1.1 ")[1:]]
-    assert found == [200, 401, 200, 401]
+    assert found == [200, 200, 401, 200, 401, 200, 401]
+
+
+def test_token_that_a_connection_remembers_is_let_go_with_it(hub: GuardedHub) -> None:
+    with_key = post(notice(topic="ci/1"), hub.ci)
+    with (
+        socket.create_connection(("127.0.0.1", hub.port), timeout=20) as connection,
+        socket.create_connection(("127.0.0.1", hub.port), timeout=20) as other,
+    ):
+        for _ in range(2):
+            connection.sendall(with_key)
+            assert read_answer(connection).status == 200
+        other.sendall(with_key.replace(hub.ci.encode(), b"X-Not: " + b"x" * (len(hub.ci) - 7)))
+        assert read_answer(other).status == 401
 
 
 # --- reading ---------------------------------------------------------------------------------------
@@ -675,6 +688,7 @@ def test_revoked_key_ends_its_streams_and_others_go_on(tmp_path: Path) -> None:
             socket.create_connection(("127.0.0.1", hub.port), timeout=20) as revoked,
             socket.create_connection(("127.0.0.1", hub.port), timeout=20) as other,
             socket.create_connection(("127.0.0.1", hub.port), timeout=20) as by_ticket,
+            socket.create_connection(("127.0.0.1", hub.port), timeout=20) as publisher,
         ):
             ticket = hub.ask(post_none("/api/ticket", hub.ci)).json["ticket"]
             revoked.sendall(get("/events", hub.ci))
@@ -682,12 +696,16 @@ def test_revoked_key_ends_its_streams_and_others_go_on(tmp_path: Path) -> None:
             by_ticket.sendall(get(f"/events?ticket={ticket}"))
             for each in (revoked, other, by_ticket):
                 _read_until(each, b"event: connection")
+            publisher.sendall(post(notice(topic="ci/1"), hub.ci))
+            assert read_answer(publisher).status == 200
             hub.keys.remove("ci")
             began = time.monotonic()
             hub.signal(signal.SIGHUP)
             for each in (revoked, by_ticket):
                 assert b'"reason":"revoked"' in _read_until(each, b"0\r\n\r\n")
             assert time.monotonic() - began < 20
+            publisher.sendall(post(notice(topic="ci/1"), hub.ci))  # of a head that it remembers
+            assert read_answer(publisher).status == 401
             assert hub.ask(get("/api/history", hub.ci)).status == 401
             assert hub.ask(get(f"/api/history?ticket={ticket}")).status == 401
             assert hub.ask(post(notice(), hub.ops)).status == 200
