@@ -15,7 +15,10 @@ function listenWith(EventSource) {
   return (url, stream) => {
     const source = new EventSource(url);
     for (const type of TYPES) {
-      source.addEventListener(type, (event) => print(stream, type, event.data, event.lastEventId));
+      source.addEventListener(type, (event) => {
+        // launchdarkly-eventsource has an `end` of its own, which tells of a connection and has no data.
+        if (event.data !== undefined) print(stream, type, event.data, event.lastEventId);
+      });
     }
     source.onerror = () => {}; // launchdarkly-eventsource throws where nobody listens
     return source;
