@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -16,6 +18,8 @@ from tests.serving import StreamClient, eventually, publish, serving
 from tocsin import Draft, Filter, Hub, InvalidInput
 from tocsin.app import Server
 from tocsin.core.event import InternalEvent
+from tocsin.http import listener
+from tocsin.http.fast_lane import FastConnection
 from tocsin.ops.canary import TOPIC, Canary
 
 
@@ -42,6 +46,23 @@ async def test_run_is_timed_and_dated_when_its_event_arrives() -> None:
         assert sum(counters.canary_s.counts) == 1
         assert 0 < counters.canary_s.sum < 5
         assert counters.canary_last_success > 1_700_000_000
+
+
+async def test_run_is_timed_from_before_its_post_until_its_event_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a client's time is: a hub that takes long to read a request is slow for its publishers' readers."""
+    held_s = 0.3
+
+    class Slow(FastConnection):
+        def on_ready(self, events: int = select.EPOLLIN) -> None:
+            time.sleep(held_s)  # the loop is held up, before it reads
+            super().on_ready(events)
+
+    async with serving(canary=0) as server:
+        monkeypatch.setattr(listener, "FastConnection", Slow)
+        await canary_of(server).run()
+        assert server.hub.counters.canary_s.sum > held_s
 
 
 async def test_server_runs_its_canary_again_and_again() -> None:

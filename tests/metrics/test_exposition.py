@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest, parser
@@ -18,7 +20,8 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from tornado.httpclient import AsyncHTTPClient
 
 from tests.conftest import StartHub
-from tests.hub_process import HubProcess
+from tests.hub_process import HubProcess, free_ports
+from tests.patience import wait_until
 from tests.raw import exchange
 from tests.serving import StreamClient, eventually, publish, serving
 from tocsin import Hub
@@ -142,8 +145,44 @@ def test_series_are_bounded_whatever_clients_send(start_hub: StartHub) -> None:
     assert sum(types.values()) == 10_000
 
 
-def flood_with_topics_and_types(port: int) -> None:
-    """Publish 10,000 events, each of a topic and a type of its own."""
+def test_series_of_a_hub_with_everything_on_are_bounded_too(
+    start_hub: StartHub, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.toml"
+    add = [sys.executable, "-m", "tocsin", "key", "add", "--keys", str(keys), "--publish", "*"]
+    add += ["--subscribe", "*", "--end", "*", "all"]
+    key = subprocess.run(add, check=True, capture_output=True, text=True).stdout.split()[0]
+    hub = start_hub(
+        *("--journal", f"sqlite:{tmp_path / 'log.db'}", "--history-events", "1000"),
+        *(
+            "--window-events",
+            "100",
+            "--keep-newest",
+            "topic1*=5",
+            "--keys",
+            str(keys),
+            "--simulate",
+            "0.1",
+        ),
+        *("--metrics-listen", f"127.0.0.1:{free_ports(1)[0]}", "--canary", "0.2"),
+        *("--publish-rate-per-principal", "100000", "--publish-rate-per-address", "100000"),
+        *("--publish-bytes-per-principal", "1e9", "--publish-bytes-per-address", "1e9"),
+        *("--max-clients-per-principal", "5", "--max-clients-per-address", "5"),
+        *("--log-level", "error"),
+    )
+    authorization = f"Authorization: Bearer {key}\r\n"
+    flood_with_topics_and_types(hub.port, authorization)
+    flood_with_odd_requests(hub.port)  # by a stranger, and by somebody who is known
+    flood_with_odd_requests(hub.port, authorization)
+    wait_until(lambda: hub.metric('tocsin_canary_runs_total{outcome="ok"}') > 0)
+    found = series(parse_text(hub.text("/metrics")))
+    assert found["tocsin_kept_newest_events", ()] > 0
+    print(f"{len(found)} series")
+    assert len(found) <= MAX_SERIES
+
+
+def flood_with_topics_and_types(port: int, more: str = "") -> None:
+    """Publish 10,000 events, each of a topic and a type of its own; `more` are header lines."""
     for first in range(0, 10_000, 1_000):
         body = "\n".join(
             json.dumps({"type": f"type{n}", "message": "x", "topic": f"topic{n}"})
@@ -151,12 +190,12 @@ def flood_with_topics_and_types(port: int) -> None:
         ).encode()
         head = (
             "POST /api/notify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
+            f"Content-Length: {len(body)}\r\n{more}\r\n"
         )
         assert exchange(port, head.encode() + body).status == 200
 
 
-def flood_with_odd_requests(port: int) -> None:
+def flood_with_odd_requests(port: int, more: str = "") -> None:
     """Methods, paths, ids and user agents that nobody foresaw, on every route."""
     paths = ["/", "/api/notify", "/api/history", "/api/stats", "/healthz", "/readyz", "/metrics"]
     paths += [f"/path{n}" for n in range(500)] + ["/%00", "/api/history?limit=x", "/events?topic=%"]
@@ -175,13 +214,13 @@ def flood_with_odd_requests(port: int) -> None:
     requests = [(method, path) for path in [*paths[:7], *paths[-3:]] for method in methods]
     requests += [("GET", path) for path in paths[7:]]
     for number, (method, path) in enumerate(requests):
-        fields = f"Host: localhost\r\nUser-Agent: agent{number}\r\nConnection: close\r\n"
+        fields = f"Host: localhost\r\nUser-Agent: agent{number}\r\nConnection: close\r\n{more}"
         exchange(port, f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode())
     for number in range(50):
         id = f"{number}-x\xe9" if number % 2 else str(number)
-        fields = f"Host: localhost\r\nLast-Event-ID: {id}\r\n"
+        fields = f"Host: localhost\r\nLast-Event-ID: {id}\r\n{more}"
         answer = exchange(port, f"GET /events HTTP/1.1\r\n{fields}\r\n".encode("latin-1"))
-        assert answer.status == 200
+        assert answer.status in (200, 401)
 
 
 def test_scraper_that_takes_gzip_gets_it(start_hub: StartHub) -> None:

@@ -123,3 +123,21 @@ def test_files_of_a_journal_are_seen_to_grow(tmp_path: Any) -> None:
             hub.publish(message="x" * 50_000)
         # The look at the disk is some seconds old at most.
         wait_until(lambda: hub.metric("tocsin_journal_file_bytes") > before + 500_000)
+
+
+def test_commits_and_what_is_read_behind_the_window_are_counted_to_the_last(tmp_path: Any) -> None:
+    flags = ("--canary", "0", "--window-events", "10")
+    with closing(HubProcess(*flags, "--journal", f"sqlite:{tmp_path / 'log.db'}")) as hub:
+        for number in range(50):
+            hub.publish(message=str(number))
+        assert hub.metric("tocsin_journal_commit_duration_seconds_count") == 50
+        assert hub.metric("tocsin_history_read_events_total") == 0
+        with closing(open_stream(hub.port, last_event_id="earliest")) as stream:
+            received = b""
+            while received.count(b"event: notification") < 50:
+                received += stream.recv(65_536)
+        # The 40 that left the window, and of those behind them what is on the way.
+        assert 40 <= hub.metric("tocsin_history_read_events_total") <= 50
+        reads = hub.metric('tocsin_history_reads_total{outcome="ok"}')
+        assert reads == hub.metric("tocsin_history_read_duration_seconds_count") >= 1
+        assert hub.metric('tocsin_events_delivered_total{kind="replay"}') == 50

@@ -171,7 +171,8 @@ class Stream(Delivered):
     @property
     def taken_cursor(self) -> int:
         """The seq of the last event of which the socket has taken all."""
-        return self._untaken.after if self._untaken else self.cursor
+        untaken = self._untaken
+        return self.mark.cursor if untaken is None else untaken.after  # a scrape asks all that lag
 
     @property
     def taken_events(self) -> int:
