@@ -59,8 +59,7 @@ class Publisher(threading.Thread):
 
 
 WATCH_FRAMES = """() => {
-  const elements = [document.querySelectorAll("*").length]; // a slow machine may have no thirtieth frame
-  const watched = { frames: [], tasks: [], elements, start: performance.now() };
+  const watched = { frames: [], tasks: [], elements: [], start: performance.now() };
   window.watched = watched;
   new PerformanceObserver((list) => {
     for (const { startTime, duration } of list.getEntries()) {
@@ -105,10 +104,12 @@ def watch_frames(page: Page) -> None:
 def smoothness(page: Page) -> Smoothness:
     """What was measured since `watch_frames`."""
     watched = page.evaluate("window.watched")
+    # A slow machine may have had no thirtieth frame yet.
+    elements = watched["elements"] or [page.evaluate("document.querySelectorAll('*').length")]
     frames = sorted(watched["frames"])
     return Smoothness(
         frames_per_s=1000 * len(frames) / sum(frames),
         p95_frame_ms=frames[int(len(frames) * 0.95)],
         long_tasks=[task for task in watched["tasks"] if task["at"] > 1000],
-        elements=watched["elements"],
+        elements=elements,
     )
