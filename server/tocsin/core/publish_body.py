@@ -193,7 +193,7 @@ _TOKEN = re.compile(rb'([{\[])|([}\]])|"[^"\\]*+(?:\\.[^"\\]*+)*+"|(")', re.DOTA
 
 def is_array(body: bytes | bytearray) -> bool:
     """Whether `body`, or its beginning, is that of a JSON array."""
-    return body[:64].lstrip().startswith(b"[")
+    return body[:1] != b"{" and body[:64].lstrip().startswith(b"[")
 
 
 def read_event(body: bytes, timestamp: str, *, max_bytes: int) -> Draft:

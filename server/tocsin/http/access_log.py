@@ -127,9 +127,11 @@ class AccessLog:
         Of what went well so many lines are written as the setting says; of what didn't, all.
         """
         labels = (route, request.method, STATUSES.get(status) or str(status))
-        if labels not in self.counts:
+        count = self.counts.get(labels)
+        if count is None:
             labels = self._labels(labels)
-        self.counts[labels] += 1
+            count = self.counts[labels]
+        self.counts[labels] = count + 1
         self.lanes[lane] += 1
         level = logging.INFO if status < 400 and route not in QUIET else _level(status)
         if not log.isEnabledFor(level):

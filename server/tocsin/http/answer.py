@@ -14,6 +14,8 @@ FAILED = "the hub failed; its log says why"
 
 Pairs = tuple[tuple[str, str], ...]
 
+_encode = msgspec.json.Encoder().encode
+
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """A whole answer.
@@ -55,7 +57,7 @@ class ClosingStream(msgspec.Struct, frozen=True, gc=False):
 
 def of_json(value: object, status: int = 200, headers: Pairs = ()) -> Answer:
     """`value` as JSON."""
-    return Answer(status, msgspec.json.encode(value), headers=headers)
+    return Answer(status, _encode(value), headers=headers)
 
 
 def refusal(

@@ -114,7 +114,8 @@ class Edge:
 
     def answer(self, request: Request) -> Result | Later:
         """What `request` is answered, now or when something has been waited for. Never raises."""
-        route, method = self.route(request.path), request.method
+        route = self.routes.get(request.path) or self.route(request.path)  # mostly without a call
+        method = request.method
         try:
             self._check(route, request)
             if not route.takes_any_method:
@@ -246,8 +247,8 @@ class Edge:
         if request.is_internal:
             return
         try:
-            name = self.route(request.path).name
-            self.access_log.note(request, name, status, duration_s, lane, body)
+            route = self.routes.get(request.path) or self.route(request.path)
+            self.access_log.note(request, route.name, status, duration_s, lane, body)
         except Exception:  # the answer has left, and says what happened
             log.exception("a request was answered, but not logged")
 

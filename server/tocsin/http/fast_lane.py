@@ -481,7 +481,7 @@ class FastConnection:
         if self._held:  # first: who sends ahead of the answers must not have it all held here
             self._unwatch()
             self._loop.call_soon(self._serve_next)
-        else:
+        elif not self._is_watched:
             self._watch()
 
     # --- the end ------------------------------------------------------------------------------
@@ -530,7 +530,7 @@ class FastConnection:
 
     def _move(self, state: State) -> None:
         self.state = state
-        self.since = self._loop.time()
+        self.since = time.monotonic()  # the loop's clock
 
     def _watch(self) -> None:
         if not self._is_watched:

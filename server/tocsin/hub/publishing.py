@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from time import perf_counter
 from typing import NamedTuple
 
@@ -382,21 +383,41 @@ class Publishing:
             self._end(group, error)
         else:
             self._counters.journal_commit_s.observe(perf_counter() - began)
-            self._count_accepted(group, outcomes)
-            self._end(group, [self._receipts(outcome) for outcome in outcomes])
+            accepted = [
+                (append, outcome.ids)
+                for append, outcome in zip(group.appends, outcomes, strict=True)
+                if isinstance(outcome, Committed) and not outcome.is_duplicate
+            ]
+            self._count_accepted([append for append, _ in accepted])
+            receipts = None
+            if len(accepted) == len(outcomes):
+                receipts = self._receipts_at_once([ids for _, ids in accepted])
+            self._end(group, receipts or [self._receipts(outcome) for outcome in outcomes])
 
-    def _count_accepted(self, group: AppendGroup, outcomes: Sequence[Outcome]) -> None:
+    def _count_accepted(self, appends: Sequence[Append]) -> None:
         try:
-            self._counters.count_accepted(
-                [
-                    draft
-                    for append, outcome in zip(group.appends, outcomes, strict=True)
-                    if isinstance(outcome, Committed) and not outcome.is_duplicate
-                    for draft in append.drafts
-                ]
-            )
+            self._counters.count_accepted([draft for each in appends for draft in each.drafts])
         except Exception:  # as in `_deliver`
             log.exception("counting failed, of what was published all the same")
+
+    def _receipts_at_once(self, groups: Sequence[Sequence[EventId]]) -> list[Receipts] | None:
+        """The receipts of all appends of a group that was delivered as one and by itself, as most are; else None.
+
+        One by one they cost three times as much, of 0.6 us a POST.
+        """
+        if len(self._delivered) != 1:
+            return None
+        epoch, first, counts = self._delivered[0]
+        ids = [id for each in groups for id in each]
+        if len(ids) != len(counts) or ids[0] != (epoch, first):
+            return None
+        self._delivered.clear()
+        self._counts = 0
+        receipts = list(map(Receipt, ids, counts))
+        if len(ids) == len(groups):
+            return [(receipt,) for receipt in receipts]
+        left = iter(receipts)
+        return [list(islice(left, len(each))) for each in groups]
 
     def _receipts(self, outcome: Outcome) -> Receipts | Exception:
         if not isinstance(outcome, Committed):

@@ -184,8 +184,9 @@ class PublishRoute(Route):
 
     def check_rights(self, request: Request) -> None:
         """Refuse who may publish nowhere, before the body is read."""
-        if not request.principal.publish and not request.is_internal:
-            raise request.principal.refusal("publish", "on any topic")
+        principal = request.principal
+        if principal is not EVERYBODY and not principal.publish and not request.is_internal:
+            raise principal.refusal("publish", "on any topic")
 
     def refuse(self, request: Request, body_bytes: int, beginning: bytes) -> Answer | None:
         """A type that isn't taken, or a body that is too large for what it is."""
