@@ -11,7 +11,7 @@ from tests.patience import PATIENCE_S
 
 
 def open_stream(port: int, last_event_id: str = "") -> socket.socket:
-    """A stream, once its welcome (or the reason for its refusal) has come."""
+    """A stream, once its welcome (or the reason for its refusal) has come; what came with it can't be read any more."""
     client = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
     header = f"Last-Event-ID: {last_event_id}\r\n" if last_event_id else ""
     client.sendall(f"GET /events HTTP/1.1\r\nHost: localhost\r\n{header}\r\n".encode())

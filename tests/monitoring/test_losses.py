@@ -132,10 +132,15 @@ def test_commits_and_what_is_read_behind_the_window_are_counted_to_the_last(tmp_
             hub.publish(message=str(number))
         assert hub.metric("tocsin_journal_commit_duration_seconds_count") == 50
         assert hub.metric("tocsin_history_read_events_total") == 0
-        with closing(open_stream(hub.port, last_event_id="earliest")) as stream:
+        with closing(socket.create_connection(("127.0.0.1", hub.port), PATIENCE_S)) as stream:
+            stream.sendall(
+                b"GET /events?last_event_id=earliest HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            )
             received = b""
             while received.count(b"event: notification") < 50:
-                received += stream.recv(65_536)
+                piece = stream.recv(65_536)
+                assert piece, received
+                received += piece
         # The 40 that left the window, and of those behind them what is on the way.
         assert 40 <= hub.metric("tocsin_history_read_events_total") <= 50
         reads = hub.metric('tocsin_history_reads_total{outcome="ok"}')
