@@ -7,7 +7,7 @@ import pytest
 from tests.raw import get, notice, post, raw
 from tocsin.http import http1
 from tocsin.http.answer import Answer
-from tocsin.http.http1 import encode_answer, read_head
+from tocsin.http.http1 import encode_answer, encode_shared, read_head
 from tocsin.http.request import joined
 
 
@@ -186,3 +186,14 @@ def test_status_without_a_body_has_no_length(status: int) -> None:
 
 def test_last_answer_of_a_connection_says_so() -> None:
     assert b"\r\nConnection: close\r\n" in encode(Answer(200), keeps_alive=False)
+
+
+def test_answer_that_many_are_given_is_made_once_a_second_and_keeps_few_of_its_forms() -> None:
+    answer = Answer(200, b"[]", encoded={})
+    assert answer.encoded is not None
+    for second in range(100):
+        alone = encode_answer(answer, FIELDS, second, False, True)
+        shared = encode_shared(answer, FIELDS, second, False, True)
+        assert shared == alone
+        assert encode_shared(answer, FIELDS, second, False, True) is shared
+        assert len(answer.encoded) <= http1.MAX_ENCODED

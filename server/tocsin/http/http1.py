@@ -30,6 +30,9 @@ MAX_KNOWN_FIELDS = 256
 KNOWN_FIELDS_BYTES = 2 * 1024
 """Of one client's fields that are remembered; a browser sends 600 bytes."""
 
+MAX_ENCODED = 16
+"""Forms of one answer that are kept: of those who ask from other origins, and of one second."""
+
 # RFC 9112, sections 3 and 5; RFC 9110, sections 5.5 and 5.6.2. No expression here can backtrack: each part ends at
 # a character that the part before it can't hold.
 _START = re.compile(
@@ -194,6 +197,8 @@ def encode_shared(
     key = (of_every_answer, second, is_head, keeps_alive)
     data = answer.encoded.get(key)
     if data is None:
+        if len(answer.encoded) >= MAX_ENCODED:  # polls may be told for days that there is nothing
+            answer.encoded.clear()
         data = answer.encoded[key] = encode_answer(answer, *key)
     return data
 
