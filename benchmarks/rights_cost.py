@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from benchmarks.readers import read_on
+
 CLIENTS = 1_000
 POSTS = 2_000
 """POSTs of a window without streams."""
@@ -111,13 +113,7 @@ def read_streams(port: int, bearer: str, told: socket.socket) -> None:
         end.setblocking(False)
         ends.append(end)
     told.send(b".")
-    while True:
-        for end in ends:
-            try:
-                end.recv(1 << 20)
-            except BlockingIOError:
-                pass
-        time.sleep(0.01)
+    read_on(ends)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ import time
 from prometheus_client import generate_latest
 from tornado.iostream import IOStream
 
+from benchmarks.readers import read_on
 from tocsin import Hub, Settings
 from tocsin.core.filters import EVERYTHING
 from tocsin.http.access_log import AccessLog
@@ -38,13 +39,7 @@ def connect(count: int) -> tuple[socket.socket, int]:
         ends = [socket.create_connection(listener.getsockname()) for _ in range(count)]
         for end in ends:
             end.setblocking(False)
-        while True:
-            for end in ends:
-                try:
-                    end.recv(1 << 20)
-                except BlockingIOError:
-                    pass
-            time.sleep(0.01)
+        read_on(ends)
     return listener, child
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 import urllib.error
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,8 +15,8 @@ from tests.hub_process import HubProcess
 from tests.monitoring.audience import Audience
 from tests.monitoring.panels import expressions, replaced
 from tests.monitoring.test_alerts import IN_THE_SOAK
-from tests.monitoring.test_truth import Timed
-from tests.patience import PATIENCE_S, wait_until
+from tests.monitoring.test_truth import Timed, published_steadily
+from tests.patience import wait_until
 from tests.prometheus_process import PrometheusProcess, instance
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
@@ -83,26 +81,6 @@ class Disk:
         self.hub.close()
 
 
-@contextmanager
-def published(hub: HubProcess, per_s: float, size: int) -> Iterator[None]:
-    """Events of `size` bytes at this pace, by a thread."""
-    over = threading.Event()
-
-    def run() -> None:
-        began, number = time.monotonic(), 0
-        while not over.wait(max(began + number / per_s - time.monotonic(), 0)):
-            hub.publish(message="x" * size, data={"sent": time.time()})
-            number += 1
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(PATIENCE_S)
-
-
 def test_disk_that_fills_alerts_while_there_is_room_and_until_it_fills_no_more(
     tmp_path: Path,
 ) -> None:
@@ -122,7 +100,7 @@ def test_disk_that_fills_alerts_while_there_is_room_and_until_it_fills_no_more(
 
         _, shown = expressions("How much room is left for the journal?")
         assert other.takes_events()
-        with published(disk.hub, per_s=6, size=60_000):
+        with published_steadily(disk.hub, per_s=6, message="x" * 60_000):
             wait_until(lambda: alerted(FILLS), 180, "the alert")
         free = disk.free_bytes
         print(f"{free / DISK_BYTES:.0%} of the disk were free when it alerted")
@@ -154,7 +132,7 @@ def test_deliveries_that_are_late_burn_the_budget_in_all_four_spans() -> None:
     ):
         fired: dict[str, float] = {}
         began = time.monotonic()
-        with published(hub, per_s=12, size=9_800):
+        with published_steadily(hub, per_s=12, message="x" * 9_800):
 
             def all_fire() -> bool:
                 for name in prometheus.firing() & BURNS:

@@ -136,17 +136,17 @@ class Question:
     Attributes:
         answer: made for one of them, for the others; None before.
         state: of the log when it was made.
-        pass_: in which it was given last; see `Polls.passes`.
+        given_in: the pass of `Polls` in which it was given last.
     """
 
     __slots__ = (
         "__weakref__",
         "answer",
         "filter",
+        "given_in",
         "limit",
         "page",
         "parameters",
-        "pass_",
         "reads_everything",
         "state",
     )
@@ -161,7 +161,7 @@ class Question:
         self.reads_everything = reads_everything
         self.answer: Answer | None = None
         self.state: tuple[object, ...] = ()
-        self.pass_ = -1
+        self.given_in = -1
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -301,8 +301,8 @@ class HistoryRoute(Route):
 
     def _on_woken(self, question: Question, later: Later) -> None:
         passes = self._hub.polls.passes
-        if question.pass_ == passes or self._is_known(question):
-            question.pass_ = passes
+        if question.given_in == passes or self._is_known(question):
+            question.given_in = passes
             later.on_left = None
             later.give(question.answer)
         else:
