@@ -403,7 +403,7 @@ class Publishing:
     def _receipts_at_once(self, groups: Sequence[Sequence[EventId]]) -> list[Receipts] | None:
         """The receipts of all appends of a group that was delivered as one and by itself, as most are; else None.
 
-        One by one they cost three times as much, of 0.6 us a POST.
+        They take 0.2 us a POST so, and 0.6 us where each publisher's are looked up.
         """
         if len(self._delivered) != 1:
             return None
