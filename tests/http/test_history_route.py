@@ -9,11 +9,13 @@ import msgspec
 import pytest
 
 from tests.eventlog.kept import KeptJournal, window_of
+from tests.http.laters import Taken, as_it_comes
 from tests.hub.hubs import drafts, running
 from tests.serving import eventually
 from tocsin import Draft, Hub
 from tocsin.access.principal import EVERYBODY
 from tocsin.errors import InvalidInput, Unavailable
+from tocsin.http.answer import Answer
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.request import Request
 from tocsin.http.routes.history import HistoryRoute
@@ -26,8 +28,7 @@ LARGE = b'"' + b"x" * 100_000 + b'"'
 async def page(hub: Hub, query: str = "") -> dict[str, Any]:
     """The answer, as JSON; raises what the route does."""
     request = Request("GET", "/api/history", query, principal=EVERYBODY)
-    later = HistoryRoute(hub, ByteBudget(2**30)).answer(request)
-    later.settle = lambda value: value
+    later = as_it_comes(HistoryRoute(hub, ByteBudget(2**30)).answer(request), request)
     answer: Any = await later.result()
     if isinstance(answer, Exception):
         raise answer
@@ -301,13 +302,10 @@ async def test_pages_asked_for_at_once_have_a_turn_of_the_loop_each() -> None:
         route = HistoryRoute(hub, ByteBudget(2**30))
         turns, made = 0, []
 
-        def answered(value: object) -> Any:
-            made.append(turns)
-            return value
-
+        request = Request("GET", "/api/history", principal=EVERYBODY)
         for _ in range(20):
-            later = route.answer(Request("GET", "/api/history", principal=EVERYBODY))
-            later.settle, later.send = answered, lambda _: None
+            later = as_it_comes(route.answer(request), request)
+            later.taker = Taken(lambda _: made.append(turns))
         while len(made) < 20:
             await asyncio.sleep(0)
             turns += 1
@@ -325,8 +323,51 @@ async def test_pages_asked_for_at_once_are_made_only_as_long_as_there_is_room_fo
             if not isinstance(value, Exception):
                 budget.add(len(value.body))
 
+        request = Request("GET", "/api/history", principal=EVERYBODY)
         for _ in range(20):
-            later = route.answer(Request("GET", "/api/history", principal=EVERYBODY))
-            later.settle, later.send = lambda value: cast(Any, value), unread
+            later = as_it_comes(route.answer(request), request)
+            later.taker = Taken(unread)
         await eventually(lambda: len(given) == 20)
         assert sum(isinstance(each, Unavailable) for each in given) >= 18
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_polls_whose_page_is_read_from_the_journal_are_answered_or_left(leaves: bool) -> None:
+    """What came for them has left the window by the time they are woken."""
+    journal = KeptJournal()
+    async with running(journal, **window_of(10)) as hub:
+        route, given = HistoryRoute(hub, ByteBudget(2**30)), list[Any]()
+        query = f"after={hub.head}&wait=60"
+        request = Request("GET", "/api/history", query, principal=EVERYBODY)
+        laters = [as_it_comes(route.answer(request), request) for _ in range(3)]
+        for later in laters:
+            later.taker = Taken(given.append)
+        await eventually(lambda: len(hub.polls) == 3)
+        gate = journal.kept.gate = asyncio.Event()
+        await hub.publish(*drafts(50))
+        await eventually(lambda: journal.kept.under_way)
+        if leaves:
+            laters[0].leave()
+            await eventually(lambda: len(given) == 1)
+        gate.set()
+        await eventually(lambda: len(given) == 3)
+        pages = [msgspec.json.decode(each.body) for each in given if isinstance(each, Answer)]
+        assert [seqs(each) for each in pages] == [list(range(1, 51))] * (3 - leaves)
+
+
+async def test_poll_that_left_between_its_event_and_its_answer_is_given_one_answer() -> None:
+    async with running(KeptJournal(), **window_of(10)) as hub:
+        route, given = HistoryRoute(hub, ByteBudget(2**30)), list[Any]()
+        query = f"after={hub.head}&wait=60"
+        request = Request("GET", "/api/history", query, principal=EVERYBODY)
+        laters = [as_it_comes(route.answer(request), request) for _ in range(2)]
+        for later in laters:
+            later.taker = Taken(given.append)
+        await eventually(lambda: len(hub.polls) == 2)
+        hub.polls.wake_all()
+        laters[0].leave()
+        laters[0].leave()
+        assert [type(each) for each in given] == [Unavailable]
+        await eventually(lambda: len(given) == 2)
+        await asyncio.sleep(0)
+        assert [type(each) for each in given] == [Unavailable, Answer]

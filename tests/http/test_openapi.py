@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from tests.access.keys import KeyFile
+from tests.http.laters import as_it_comes
 from tests.hub_process import HubProcess
 from tests.patience import PATIENCE_S
 from tests.raw import Answer, exchange, get, raw
@@ -347,5 +348,4 @@ async def test_description_that_many_ask_for_at_once_is_made_once() -> None:
 
 
 async def result_of(later: Any) -> Any:
-    later.settle = later.make
-    return await later.result()
+    return await as_it_comes(later, Request("GET", "/openapi.json")).result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -12,13 +13,15 @@ from tests.raw import get
 from tests.serving import eventually, publish, serving
 from tocsin import Draft
 from tocsin.app import Server
+from tocsin.http.fast_lane import FastConnection
 
 
 class Poller:
     """A connection that asks again and again."""
 
-    def __init__(self, server: Server, *headers: str) -> None:
+    def __init__(self, server: Server, *headers: str, method: str = "GET") -> None:
         self._server = server
+        self._method = method.encode()
         self._headers = headers
         self._writer: asyncio.StreamWriter | None = None
 
@@ -27,17 +30,29 @@ class Poller:
         if not self._writer:
             port = self._server.port
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
-        self._writer.write(get(f"/api/history?{query}", *self._headers))
+        request = get(f"/api/history?{query}", *self._headers)
+        self._writer.write(self._method + request.removeprefix(b"GET"))
         await self._writer.drain()
 
     async def answer(self) -> tuple[int, dict[str, str], Any]:
         """Status, header fields and body of the next answer."""
         async with asyncio.timeout(30):
-            head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            status, *lines = head.strip().split("\r\n")
-            fields = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines)}
+            status, fields = await self.head()
             body = await self._reader.readexactly(int(fields["content-length"]))
-        return int(status.split()[1]), fields, json.loads(body)
+        return status, fields, json.loads(body)
+
+    async def head(self) -> tuple[int, dict[str, str]]:
+        """Status and header fields of the next answer."""
+        async with asyncio.timeout(30):
+            head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        status, *lines = head.strip().split("\r\n")
+        fields = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines)}
+        return int(status.split()[1]), fields
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the hub closed the connection."""
+        return self._reader.at_eof()
 
     async def page(self, query: str = "") -> Any:
         """The answer to a request, as JSON."""
@@ -175,6 +190,87 @@ async def test_poller_that_leaves_is_forgotten(headers: tuple[str, ...]) -> None
         pollers[0].close()
         await eventually(lambda: server._listener.open <= 1)
         assert server._listener.edge.answering == 0
+
+
+async def test_polls_that_are_answered_together_get_what_each_asked_for() -> None:
+    """By HEAD, from a listed origin, on a connection that ends, by the other lane; and one that left."""
+    async with serving(cors_origin=("https://a.example",)) as server:
+        plain, head, foreign, last, odd, gone = pollers = [
+            Poller(server),
+            Poller(server, method="HEAD"),
+            Poller(server, "Origin: https://a.example"),
+            Poller(server, "Connection: close"),
+            Poller(server, "Upgrade: x"),
+            Poller(server),
+        ]
+        for poller in pollers:
+            await poller.ask(f"after={server.hub.head}&wait=60")
+        await waiting(server, 6)
+        counts = server._listener.edge.access_log.counts
+        before = counts["history", "GET", "200"], sum(counts.values())
+        (event,) = await publish(server)
+        gone.close()  # woken by now, and not answered yet
+        for poller in (plain, foreign, last, odd):
+            status, fields, page = await poller.answer()
+            assert (status, ids(page)) == (200, [event])
+            is_foreign = poller is foreign
+            assert ("access-control-allow-origin" in fields) == is_foreign
+            assert (fields.get("connection") == "close") == (poller is last)
+        assert (await head.head())[0] == 200
+        for poller in (plain, head):  # the connection is good for the next one
+            await poller.ask(f"after={event}&wait=60")
+        await waiting(server, 2)
+        (event,) = await publish(server)
+        assert ids(await plain.page()) == [event]
+        assert (await head.head())[0] == 200
+        for poller in pollers:
+            poller.close()
+        await eventually(lambda: server._listener.edge.answering == 0)
+        assert counts["history", "HEAD", "200"] == 2
+        assert counts["history", "GET", "200"] - before[0] in (5, 6)  # the one that left, perhaps
+
+
+async def test_poll_that_fails_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving() as server:
+        pollers = [Poller(server) for _ in range(3)]
+        for poller in pollers:
+            await poller.ask(f"after={server.hub.head}&wait=60")
+        await waiting(server, 3)
+        on_written, calls = FastConnection._on_written, []
+
+        def fail_once(connection: FastConnection) -> None:
+            calls.append(connection)
+            if len(calls) == 1:
+                raise RuntimeError("a bug")
+            on_written(connection)
+
+        monkeypatch.setattr(FastConnection, "_on_written", fail_once)
+        (event,) = await publish(server)
+        assert [ids(await poller.page()) for poller in pollers] == [[event]] * 3
+        assert len(calls) == 3
+        await eventually(lambda: sum(p.is_closed for p in pollers) == 1)
+        for poller in pollers:
+            poller.close()
+
+
+async def test_each_poll_that_is_answered_has_its_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tocsin.access")
+    async with serving() as server:
+        pollers = [Poller(server) for _ in range(10)]
+        for poller in pollers:
+            await poller.ask(f"after={server.hub.head}&wait=60")
+        await waiting(server, 10)
+        await publish(server)
+        for poller in pollers:
+            await poller.page()
+            poller.close()
+
+        def lines() -> list[tuple[object, ...]]:
+            found = [vars(r) for r in caplog.records if r.name == "tocsin.access"]
+            return [(f["path"], f["status"], f["remote"]) for f in found if f["method"] == "GET"]
+
+        await eventually(lambda: len(lines()) == 10)
+        assert set(lines()) == {("/api/history", 200, "127.0.0.1")}
 
 
 async def test_drain_answers_polls_empty() -> None:

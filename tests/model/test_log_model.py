@@ -21,6 +21,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from tornado.iostream import IOStream
 
 from tests.accounting import assert_conserved
+from tests.http.laters import as_it_comes
 from tests.sse import EventStreamParser, ServerSentEvent
 from tocsin import Draft, EventId, Filter, Hub, Settings
 from tocsin.access.principal import EVERYBODY
@@ -294,8 +295,7 @@ class HubMachine(RuleBasedStateMachine):
     async def ask(self, query: str) -> dict[str, Any]:
         """The answer of the history, as JSON."""
         request = Request("GET", "/api/history", query, principal=EVERYBODY)
-        later = self.history.answer(request)
-        later.settle = lambda value: value
+        later = as_it_comes(self.history.answer(request), request)
         answer: Any = await later.result()
         assert answer.status == 200, answer
         return cast(dict[str, Any], json.loads(answer.body))

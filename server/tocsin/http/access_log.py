@@ -126,21 +126,15 @@ class AccessLog:
 
         Of what went well so many lines are written as the setting says; of what didn't, all.
         """
-        labels = (route, request.method, STATUSES.get(status) or str(status))
-        count = self.counts.get(labels)
-        if count is None:
-            labels = self._labels(labels)
-            count = self.counts[labels]
-        self.counts[labels] = count + 1
-        self.lanes[lane] += 1
-        level = logging.INFO if status < 400 and route not in QUIET else _level(status)
+        method = self.count(request.method, route, status, lane)
+        level = _level(route, status)
         if not log.isEnabledFor(level):
             return
         if status < 400 and not is_sampled(next(self._numbers)):
             return
         if level != logging.INFO or is_wanted(log, "request"):
             extra: dict[str, object] = {
-                "method": labels[1],
+                "method": method,
                 "path": request.path[:SHOWN_PATH],
                 "status": status,
                 "duration_s": round(duration_s, 6),
@@ -154,6 +148,21 @@ class AccessLog:
                 extra |= _of_publisher(request)
             log.log(level, "request", extra=extra)
 
+    def is_logged(self, route: str, status: int) -> bool:
+        """Whether there may be a line of what `route` answered with `status`."""
+        return log.isEnabledFor(_level(route, status))
+
+    def count(self, method: str, route: str, status: int, lane: str, answers: int = 1) -> str:
+        """Count so many answers, without a line; returns the method by which they are counted."""
+        labels = (route, method, STATUSES.get(status) or str(status))
+        count = self.counts.get(labels)
+        if count is None:
+            labels = self._labels(labels)
+            count = self.counts[labels]
+        self.counts[labels] = count + answers
+        self.lanes[lane] += answers
+        return labels[1]
+
     def _labels(self, labels: Labels) -> Labels:
         """What counts as something new: itself with a known method, as long as there is room."""
         route, method, status = labels
@@ -161,10 +170,10 @@ class AccessLog:
         return labels if labels in self.counts or len(self.counts) < MAX_LABELS else OTHER
 
 
-def _level(status: int) -> int:
-    """Of what didn't go well, and of what `QUIET` routes answer."""
+def _level(route: str, status: int) -> int:
+    """At which it is logged that `route` answered with `status`."""
     if status < 400:
-        return logging.DEBUG
+        return logging.DEBUG if route in QUIET else logging.INFO
     return logging.ERROR if status >= 500 and status != 503 else logging.INFO
 
 

@@ -26,7 +26,6 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
         content_type: of the body; empty where there is none.
         headers: what this answer says beside the headers of every answer; these win.
         closes: whether the connection ends behind it.
-        encoded: where many are given this one: what was sent of it, by what else it depends on.
     """
 
     status: int
@@ -34,7 +33,6 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     content_type: str = JSON
     headers: Pairs = ()
     closes: bool = False
-    encoded: dict[tuple[object, ...], bytes] | None = None
 
     def fields(self, of_every_answer: Pairs) -> dict[str, str]:
         """All header fields but the length, the date and what the connection is about."""

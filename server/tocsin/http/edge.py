@@ -7,9 +7,9 @@ A lane reads a request and asks in two steps: from the head alone, and as the bo
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from functools import partial
-from time import monotonic
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from time import monotonic, perf_counter
 
 import msgspec
 
@@ -22,7 +22,7 @@ from tocsin.http.answer import Answer, Pairs, of_error, refusal
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.credentials import Credentials
 from tocsin.http.hosts import Hosts
-from tocsin.http.later import Later, Make
+from tocsin.http.later import Later
 from tocsin.http.origins import UNSHARED, Origins
 from tocsin.http.request import Request
 from tocsin.http.routes.base import NotFound, Result, Route, closing
@@ -134,8 +134,9 @@ class Edge:
     def _awaited(self, route: Route, request: Request, later: Later) -> Later:
         """`later`, whose answer is awaited from now on."""
         self.answering += 1
-        # Of the answer's maker, not of `later`: a cycle would keep each request until the collector comes.
-        later.settle = partial(self._settle, route, request, later.make)
+        later.edge = self
+        later.route = route
+        later.request = request
         return later
 
     def _check(self, route: Route, request: Request) -> None:
@@ -212,16 +213,16 @@ class Edge:
         """Who is granted what at the path of `request`."""
         return UNSHARED if request.path in self._unshared else self._origins
 
-    def _settle(self, route: Route, request: Request, make: Make, value: object) -> Result:
-        """The answer that waited for `value`, which may be an exception."""
+    def settle(self, later: Later, value: object) -> Result:
+        """The answer to who waited for `value`, which may be an exception. Never raises."""
         self.answering -= 1
         if isinstance(value, Exception):
             # Not raised again: it would hold this frame, and that it, so that the body stayed until the collector came.
-            return self._of_error(route, request, value)
+            return self._of_error(later.route, later.request, value)
         try:
-            return make(value)
+            return later.make(value)
         except Exception as error:
-            return self._of_error(route, request, error)
+            return self._of_error(later.route, later.request, error)
 
     def _of_error(self, route: Route, request: Request, error: Exception) -> Result:
         """The edge of a request: what is answered where `error` was raised."""
@@ -251,6 +252,21 @@ class Edge:
             self.access_log.note(request, route.name, status, duration_s, lane, body)
         except Exception:  # the answer has left, and says what happened
             log.exception("a request was answered, but not logged")
+
+    def note_all(self, laters: Sequence[Later], status: int, lane: str, body: bytes) -> None:
+        """Do the same for requests of one route that were given the same answer now."""
+        now, route = perf_counter(), laters[0].route.name
+        try:
+            if self.access_log.is_logged(route, status):
+                for later in laters:
+                    self.note(later.request, status, now - later.began, lane, body)
+                return
+            requests = [later.request for later in laters]
+            methods = Counter([request.method for request in requests if not request.is_internal])
+            for method, count in methods.items():
+                self.access_log.count(method, route, status, lane, count)
+        except Exception:  # as above
+            log.exception("requests were answered, but not counted")
 
 
 def not_allowed(method: str, methods: tuple[str, ...]) -> Answer:

@@ -15,18 +15,19 @@ import re
 import select
 import socket
 import time
+from collections.abc import Sequence
 from enum import Enum, auto
-from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from tocsin.http.answer import Answer, ClosingStream, refusal
 from tocsin.http.edge import Edge
 from tocsin.http.http1 import (
     END_OF_HEAD,
     METHODS,
+    Form,
     Head,
     encode_answer,
-    encode_shared,
+    encode_for_each,
     read_head,
     with_header,
 )
@@ -54,6 +55,9 @@ MAX_KNOWN_HEADS = 256
 OWN_HEAD_BYTES = 2 * 1024
 """Of a head with a token that its connection remembers: half of what rights cost a POST."""
 
+
+GONE = -1
+"""Instead of how many bytes a socket took: its other end is closed."""
 
 TOKEN_LINE = re.compile(rb"\r\n([Aa]uthorization:) ?(Bearer [A-Za-z0-9._~+/-]+=*)(?=\r\n|\Z)")
 """The usual line with a token; the last line of a head has no line break at its end."""
@@ -375,8 +379,8 @@ class FastConnection:
         result = self._owner.edge.answer(request)
         if isinstance(result, Later):  # asked first: so most POSTs are answered
             self.state = State.ANSWERING
-            result.send = partial(self._on_answer, request, began)
-            if result.on_left:
+            result.taker, result.began = self, began
+            if result.may_be_left:
                 self._later = result
                 self._watch()
         elif isinstance(result, Answer):
@@ -393,18 +397,45 @@ class FastConnection:
         except OSError:
             return True
 
-    def _on_answer(self, request: Request, began: float, result: Result) -> None:
+    def on_answer(self, later: Later, result: Result) -> None:
+        """Send what `later` has come to, unless the client left."""
         if self.state is State.OVER:
             return
         self._later = None
         try:
             if isinstance(result, Answer):
-                self._send(request, result, began)
+                self._send(later.request, result, later.began)
             else:
                 self._give(result)
         except Exception:  # as in `on_ready`; and of others that are answered with it
             log.exception("uncaught exception in a connection")
             self.close()
+
+    @staticmethod
+    def send_all(laters: Sequence[Later], answer: Answer) -> None:
+        """Send `answer` to the connections of all of `laters`, whose clients didn't leave.
+
+        As the fan-out does: no connection is looked at between two system calls, after which it would be cold.
+        """
+        laters = [each for each in laters if _connection_of(each).state is not State.OVER]
+        if not laters:
+            return
+        connections = list(map(_connection_of, laters))
+        sockets = [connection.socket for connection in connections]
+        forms = [
+            connection._form(later.request, answer)
+            for connection, later in zip(connections, laters, strict=True)
+        ]
+        encoded = encode_for_each(answer, int(time.time()), forms)
+        counts = list(map(sent_of, sockets, encoded))
+        for connection, data, sent in zip(connections, encoded, counts, strict=True):
+            connection._later = None
+            try:
+                connection._on_sent(data, sent)
+            except Exception:  # as in `on_ready`; and of others that are answered with it
+                log.exception("uncaught exception in a connection")
+                connection.close()
+        connections[0]._owner.edge.note_all(laters, answer.status, "fast", answer.body)
 
     def _give(self, result: OpenStream | ClosingStream) -> None:
         if isinstance(result, OpenStream):
@@ -413,15 +444,17 @@ class FastConnection:
             self._write_last(result)
 
     def _send(self, request: Request, answer: Answer, began: float) -> None:
-        edge = self._owner.edge
+        data = encode_answer(answer, int(time.time()), *self._form(request, answer))
+        self._write(data)
+        duration_s = time.perf_counter() - began
+        self._owner.edge.note(request, answer.status, duration_s, "fast", answer.body)
+
+    def _form(self, request: Request, answer: Answer) -> Form:
+        """What the bytes of `answer` to `request` depend on: its fields of every answer, HEAD, and what comes behind."""
         if answer.closes or self._owner.is_stopping:
             self._keeps_alive = False
-        of_every = edge.of_every_answer(request)
-        is_head = request.method == "HEAD"
-        encode = encode_answer if answer.encoded is None else encode_shared
-        data = encode(answer, of_every, int(time.time()), is_head, self._keeps_alive)
-        self._write(data)
-        edge.note(request, answer.status, time.perf_counter() - began, "fast", answer.body)
+        fields = self._owner.edge.of_every_answer(request)
+        return fields, request.method == "HEAD", self._keeps_alive
 
     def _open(self, opening: OpenStream) -> None:
         self._unwatch()
@@ -438,15 +471,15 @@ class FastConnection:
         self._write(stream.head + stream.body)
 
     def _write(self, data: bytes) -> None:
-        try:
-            sent = self.socket.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.close()
-            return
+        self._on_sent(data, sent_of(self.socket, data))
+
+    def _on_sent(self, data: bytes, sent: int) -> None:
+        """Go on where the socket took `sent` bytes of `data`."""
         if sent == len(data):
             self._on_written()
+            return
+        if sent == GONE:
+            self.close()
             return
         self._pending = memoryview(data)[sent:]
         self._taken = 0
@@ -521,8 +554,8 @@ class FastConnection:
         self._held = b""
         self._end()
         later, self._later = self._later, None
-        if later and later.on_left:
-            later.on_left()
+        if later:
+            later.leave()
 
     def _end(self) -> None:
         self._move(State.OVER)
@@ -544,6 +577,20 @@ class FastConnection:
 
     def __repr__(self) -> str:
         return f"FastConnection({self.state.name.lower()}, held={len(self._held)})"
+
+
+def _connection_of(later: Later) -> FastConnection:
+    return cast(FastConnection, later.taker)
+
+
+def sent_of(sock: socket.socket, data: bytes) -> int:
+    """How many bytes of `data` the socket takes now; `GONE` where nobody is there any more."""
+    try:
+        return sock.send(data)
+    except BlockingIOError:
+        return 0
+    except OSError:
+        return GONE
 
 
 _known_heads: dict[bytes, Head] = {}

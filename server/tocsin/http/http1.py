@@ -8,7 +8,7 @@ for it, and one reader of odd input is enough (request smuggling lives where two
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from http.client import responses
 
@@ -29,9 +29,6 @@ MAX_LENGTH_DIGITS = 15
 MAX_KNOWN_FIELDS = 256
 KNOWN_FIELDS_BYTES = 2 * 1024
 """Of one client's fields that are remembered; a browser sends 600 bytes."""
-
-MAX_ENCODED = 16
-"""Forms of one answer that are kept: of those who ask from other origins, and of one second."""
 
 # RFC 9112, sections 3 and 5; RFC 9110, sections 5.5 and 5.6.2. No expression here can backtrack: each part ends at
 # a character that the part before it can't hold.
@@ -169,15 +166,19 @@ def _is_length(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= MAX_LENGTH_DIGITS
 
 
+Form = tuple[Pairs, bool, bool]
+"""What the bytes of an answer depend on beside itself and the second: the last three arguments of `encode_answer`."""
+
+
 def encode_answer(
-    answer: Answer, of_every_answer: Pairs, second: int, is_head: bool, keeps_alive: bool
+    answer: Answer, second: int, of_every_answer: Pairs, is_head: bool, keeps_alive: bool
 ) -> bytes:
     """`answer` as it is sent.
 
     Args:
         answer: what is said.
-        of_every_answer: the header fields that all answers have.
         second: the Unix time, for `Date`.
+        of_every_answer: the header fields that all answers have.
         is_head: the request was HEAD: the length is said, and the body isn't sent.
         keeps_alive: whether the connection takes another request behind it.
     """
@@ -189,18 +190,20 @@ def encode_answer(
     return b"%bContent-Length: %d\r\n%b%b" % (head, len(answer.body), last, body)
 
 
-def encode_shared(
-    answer: Answer, of_every_answer: Pairs, second: int, is_head: bool, keeps_alive: bool
-) -> bytes:
-    """The same of an answer that many are given, made once."""
-    assert answer.encoded is not None
-    key = (of_every_answer, second, is_head, keeps_alive)
-    data = answer.encoded.get(key)
-    if data is None:
-        if len(answer.encoded) >= MAX_ENCODED:  # polls may be told for days that there is nothing
-            answer.encoded.clear()
-        data = answer.encoded[key] = encode_answer(answer, *key)
-    return data
+def encode_for_each(answer: Answer, second: int, forms: Sequence[Form]) -> list[bytes]:
+    """`answer` as it is sent in each of these forms, which are mostly one: it is made once."""
+    known: dict[Form, bytes] = {}
+    found: list[bytes] = []
+    last, data = None, b""
+    for form in forms:
+        if (
+            form != last
+        ):  # a look-up, for which the header fields are hashed, costs ten times as much
+            last = form
+            data = known.get(form) or encode_answer(answer, second, *form)
+            known[form] = data
+        found.append(data)
+    return found
 
 
 # Cached: within a second most answers differ in their body alone, and a head costs ten times its look-up.

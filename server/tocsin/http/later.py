@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tocsin.errors import Unavailable
 
 if TYPE_CHECKING:
-    from tocsin.http.routes.base import Result
+    from tocsin.http.answer import Answer
+    from tocsin.http.edge import Edge
+    from tocsin.http.request import Request
+    from tocsin.http.routes.base import Result, Route
 
 
 Make = Callable[[Any], "Result"]
@@ -31,56 +34,116 @@ class PutOff(Enum):
 PUT_OFF = PutOff.PUT_OFF
 
 
+class Taker(Protocol):
+    """Who takes answers that were waited for: a connection of a lane."""
+
+    def on_answer(self, later: Later, result: Result) -> None:
+        """`later`, which waits for this taker, has come to `result`. Never raises."""
+
+    @staticmethod
+    def send_all(laters: Sequence[Later], answer: Answer) -> None:
+        """Each of `laters`, whose takers are of this class, has come to `answer`. Never raises."""
+
+
 class Later:
     """What a route returns where the answer isn't known yet.
 
     The route says how the answer is made of what is waited for, the edge what becomes of errors, and the lane
-    takes the answer. No future and no task: for a POST they would cost as much as the event does.
+    takes the answer. No future, no task and no closure: for a POST they would cost as much as the event does.
 
     Args:
         make: makes the answer.
 
     Attributes:
-        settle: makes the answer of what was waited for or of an error, and never raises; set by the edge.
-        send: takes the answer; set by the lane.
-        on_left: called where the client left before the answer was there; None where that changes nothing.
+        edge: makes the answer of what was waited for; set by itself, as the next two are.
+        route: whose answer it is.
+        request: that is answered.
+        taker: set by the lane, as the next one is.
+        began: when the lane had the request, by `perf_counter`.
     """
 
-    __slots__ = ("make", "on_left", "send", "settle")
+    __slots__ = ("_task", "began", "edge", "make", "request", "route", "taker")
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: Make = as_it_is) -> None:
         self.make = make
-        self.settle: Callable[[Any], Result]
-        self.send: Callable[[Result], object]
-        self.on_left: Callable[[], object] | None = None
+        self.edge: Edge
+        self.route: Route
+        self.request: Request
+        self.taker: Taker
+        self.began = 0.0
+        self._task: asyncio.Future[Any] | None = None  # which is cancelled where the client leaves
 
     @classmethod
-    def of(cls, awaitable: Awaitable[Result], *, may_be_left: bool = False) -> Later:
-        """The answer that `awaitable` comes to; `may_be_left`: it is cancelled where its client leaves."""
-        later = cls(as_it_is)
-        later.follow(awaitable, may_be_left=may_be_left)
+    def of(cls, awaitable: Awaitable[Result]) -> Later:
+        """The answer that `awaitable` comes to."""
+        later = cls()
+        later.follow(awaitable)
         return later
 
-    def follow(self, awaitable: Awaitable[Result | PutOff], *, may_be_left: bool) -> None:
-        """Give what `awaitable` comes to, as `of` says."""
+    @property
+    def may_be_left(self) -> bool:
+        """Whether something changes where the client leaves before the answer is there."""
+        return self._task is not None
+
+    def follow(self, awaitable: Awaitable[Result | PutOff], *, may_be_left: bool = False) -> None:
+        """Give what `awaitable` comes to; `may_be_left`: it is cancelled where the client leaves."""
         task = asyncio.ensure_future(awaitable)
-        self.on_left = task.cancel if may_be_left else None
+        if may_be_left:
+            self._task = task
         task.add_done_callback(self._on_done)
 
     def give(self, value: object) -> None:
         """What was waited for is there: `value`, or an exception. Called once, after the lane took this."""
-        self.send(self.settle(value))
+        self.taker.on_answer(self, self.edge.settle(self, value))
+
+    def leave(self) -> None:
+        """The client has left."""
+        if self._task:
+            self._task.cancel()
 
     async def result(self) -> Result:
         """Wait for the answer."""
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self.send = lambda result: None if future.done() else future.set_result(result)
-        return await future
+        awaiting = Awaiting()
+        self.taker = awaiting
+        return await awaiting.future
 
     def _on_done(self, task: asyncio.Future[Result | PutOff]) -> None:
+        self._task = None
         if task.cancelled():
             self.give(Unavailable("the hub is stopping", code="draining"))
             return
         result = task.exception() or task.result()
         if result is not PUT_OFF:
             self.give(result)
+
+
+class Awaiting:
+    """Takes an answer for a coroutine."""
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+    def on_answer(self, later: Later, result: Result) -> None:
+        """Hand it to who awaits it, if it is still awaited."""
+        if not self.future.done():
+            self.future.set_result(result)
+
+    @staticmethod
+    def send_all(laters: Sequence[Later], answer: Answer) -> None:
+        """Hand it to each."""
+        for later in laters:
+            later.taker.on_answer(later, answer)
+
+
+def give_all(laters: Sequence[Later], answer: Answer) -> None:
+    """Give each of `laters`, which nothing was given yet, the same answer.
+
+    What `Later.give` does for one, but the lane is asked once: a thousand connections are cold, and what it costs to
+    answer them is how much of each is looked at.
+    """
+    by_lane: dict[Callable[[Sequence[Later], Answer], None], list[Later]] = {}
+    for later in laters:
+        later.edge.answering -= 1
+        by_lane.setdefault(later.taker.send_all, []).append(later)
+    for send_all, some in by_lane.items():
+        send_all(some, answer)

@@ -111,7 +111,7 @@ class OpenStream(msgspec.Struct, frozen=True, gc=False):
 
     def _refusal(self, answer: Answer) -> ClosingStream:
         """`answer`, and the end of the connection."""
-        data = encode_answer(answer, self.of_every_answer, self.second, False, False)
+        data = encode_answer(answer, self.second, self.of_every_answer, False, False)
         return ClosingStream(data)
 
 

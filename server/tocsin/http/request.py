@@ -60,6 +60,19 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         text = self.headers.get("content-length", "")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
+    def outline(self) -> Request:
+        """What of it is needed to answer it when it is known how: to let go of the rest while it waits."""
+        origin = self.headers.get("origin")
+        return Request(
+            self.method,
+            self.path,
+            headers={} if origin is None else {"origin": origin},
+            peer=self.peer,
+            version=self.version,
+            is_internal=self.is_internal,
+            principal=self.principal,
+        )
+
     def parameters(self) -> dict[str, list[str]]:
         """The fields of the query by name, in the order they were sent, values stripped.
 

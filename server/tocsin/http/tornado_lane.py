@@ -221,8 +221,8 @@ class EdgeHandler(WithoutQuery):
     def on_connection_close(self) -> None:
         """Called by Tornado where the client left; its own part ends the wait for the body."""
         super().on_connection_close()
-        if self._later and self._later.on_left:
-            self._later.on_left()
+        if self._later:
+            self._later.leave()
         self._let_go()
 
     def _let_go(self) -> None:

@@ -189,16 +189,28 @@ class HistoryPages:
         is_more = self._is_more(ring, cursor, filter)
         return Page(ring, entries, is_more, cursor, resume.gap, cursor)
 
+    def after_at_once(self, after: str, filter: Filter, limit: int) -> Page | None:
+        """The page that `after` makes; None where one look at what is in memory isn't enough."""
+        ring = self._hub.ring
+        resume = resolve(after, ring, filter, self._hub.history)
+        found: tuple[Sequence[Entry], int] | None = (), resume.cursor
+        if resume.cursor < ring.head:
+            found = self._next_here(ring, resume.cursor, filter, limit, PAGE_BYTES)
+        if found is None:
+            return None
+        entries, end = list(found[0]), found[1]
+        if resume.cursor < end < ring.head and len(entries) < limit and size(entries) < PAGE_BYTES:
+            return None
+        is_more = self._is_more(ring, end, filter)
+        return Page(ring, entries, is_more, end, resume.gap, end)
+
     async def _next(
         self, ring: RingBuffer, cursor: int, filter: Filter, limit: int, room: int
     ) -> tuple[Sequence[Entry], int]:
         """What one look finds after `cursor`, and the cursor behind it; the same cursor if it is lost."""
-        below = self._next_below_floor(ring, cursor, filter, limit, room)
-        if below:
-            return below
-        if self._hub.history is None or not ring.has_lost(cursor, filter):
-            reading = ring.read(cursor, filter, max_bytes=room, max_events=limit)
-            return reading.entries, reading.cursor
+        found = self._next_here(ring, cursor, filter, limit, room)
+        if found:
+            return found
         page = await self._hub.history_reads.read(
             cursor, filter, max_events=limit, max_bytes=min(room, READ_BYTES)
         )
@@ -209,6 +221,16 @@ class HistoryPages:
             return below
         events, end = committed(page, ring)
         return Entry.of_all(events), end
+
+    def _next_here(
+        self, ring: RingBuffer, cursor: int, filter: Filter, limit: int, room: int
+    ) -> tuple[Sequence[Entry], int] | None:
+        """The same; None where the journal has to be read for it."""
+        below = self._next_below_floor(ring, cursor, filter, limit, room)
+        if below or (self._hub.history and ring.has_lost(cursor, filter)):
+            return below
+        reading = ring.read(cursor, filter, max_bytes=room, max_events=limit)
+        return reading.entries, reading.cursor
 
     def _next_below_floor(
         self, ring: RingBuffer, cursor: int, filter: Filter, limit: int, room: int

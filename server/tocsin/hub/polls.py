@@ -10,7 +10,9 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from time import perf_counter
+from typing import Any, Protocol
 
 from tocsin.core.filters import Filter
 from tocsin.errors import Unavailable
@@ -22,37 +24,53 @@ from tocsin.settings import Settings
 
 log = logging.getLogger("tocsin")
 
-WAKES_A_TURN = 50
-"""Polls that are woken before the loop gets its turn: each makes an answer then, of some 50 us."""
+TURN_S = 0.005
+"""How long polls are answered before the loop gets its turn, or longer by those that are answered together."""
+
+TOGETHER = 100
+"""Polls that are answered together, at most: a millisecond."""
 
 SLOTS_A_S = 10
 """Polls whose time is up in the same tenth of a second are woken by one timer: one for each would cost a fifth of an answer."""
 
 
-class Poll:
-    """One that waits; `on_woken` is None when it does no more."""
+class Asked(Protocol):
+    """What is waited for. All who wait for the same should have the same one, as they are answered together."""
 
-    __slots__ = ("group", "number", "on_woken", "reader", "until")
+    @property
+    def filter(self) -> Filter:
+        """It lets through what they are woken for."""
 
-    def __init__(
-        self, number: int, group: PollGroup, reader: Reader | None, on_woken: Callable[[], None]
-    ) -> None:
-        self.number = number
-        self.group = group
-        self.reader = reader
-        self.on_woken: Callable[[], None] | None = on_woken
-        self.until = 0
-        """The tenth of a second of the loop's clock in which its time is up."""
+    def on_woken(self, polls: Sequence[Any]) -> None:
+        """Answer these, who asked for it and wait no more: some that they are for came, or their time is up."""
+
+
+class Poll(Protocol):
+    """One that waits. `group` and `until` are kept by `Polls`; another object for them would be one more that is cold."""
+
+    @property
+    def asked(self) -> Asked:
+        """What it waits for."""
+
+    @property
+    def reader(self) -> Reader | None:
+        """Who it is, where that matters."""
+
+    group: PollGroup | None
+    """Those that wait for events of the same filter; None from when it is answered, or was discarded."""
+
+    until: int
+    """The tenth of a second of the loop's clock in which its time is up."""
 
 
 class PollGroup:
-    """Those that wait for the same."""
+    """Those that wait for events of one filter: `waiting`, by until when. They all leave it at once, mostly."""
 
-    __slots__ = ("filter", "polls", "size")
+    __slots__ = ("filter", "size", "waiting")
 
     def __init__(self, filter: Filter) -> None:
         self.filter = filter
-        self.polls: dict[Poll, None] = {}
+        self.waiting: dict[int, dict[Poll, None]] = {}
         self.size = 0  # of streams, for whom alone there are receipts
 
 
@@ -60,20 +78,18 @@ class Polls:
     """The polls of a hub.
 
     Attributes:
-        total: how many have begun to wait so far.
         refused: how many were too many.
-        passes: how often some were woken. Nothing comes into the log between two that are woken in the same one.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.total = self.refused = self.passes = 0
+        self.refused = 0
         self._limit = settings.max_polls
         self._limits = StreamLimits(settings)
         self._groups: dict[Filter, PollGroup] = {}
         self._index: SubscriptionIndex[PollGroup] = SubscriptionIndex()
         self._open = 0
         self._due: deque[Poll] = deque()
-        self._until: dict[int, dict[Poll, None]] = {}  # those who wait until then
+        self._until: dict[int, dict[PollGroup, None]] = {}  # in which some wait until then
         self._is_over = False
 
     @property
@@ -85,37 +101,34 @@ class Polls:
         """How many wait."""
         return self._open
 
-    def begin(
-        self,
-        filter: Filter,
-        seconds: float,
-        on_woken: Callable[[], None],
-        reader: Reader | None = None,
-        address: str = "",
-    ) -> Poll:
-        """Let a request wait until an event came that `filter` lets through, or for `seconds`; or until the hub says so.
+    def begin(self, poll: Poll, seconds: float, address: str = "") -> None:
+        """Let `poll` wait until an event came that is for it, or for `seconds`; or until the hub says so.
 
-        It waits from the call on: nothing that comes before the first turn of the loop is missed. `on_woken` is called
-        once, in a later turn, unless `discard` was called before. A future and a task for each would take as long as
-        the answer does.
+        It waits from the call on: nothing that comes before the first turn of the loop is missed. It is answered in a
+        later turn, once, unless `discard` was called before. A future and a task for each would take as long as the
+        answer does.
 
         Raises:
             Unavailable: too many wait.
         """
-        name = reader.name if reader else ""
+        name = poll.reader.name if poll.reader else ""
         if self._open >= self._limit or self._limits.refuses(name, address):
             self.refused += 1
             raise Unavailable("too many requests wait for events", code="busy", retry_after_s=5)
-        poll = self._add(canonical(filter), reader, address, on_woken)
-        if self._is_over:
-            seconds = 0.0
-        self._wait_until(poll, seconds)
-        return poll
+        self._open += 1
+        self._limits.add(id(poll), name, address)
+        self._add(poll, 0.0 if self._is_over else seconds)
 
     def discard(self, poll: Poll) -> None:
-        """Forget `poll`, if it waits still."""
-        if poll.on_woken is not None:
-            self._remove(poll)
+        """Don't answer `poll`, if it isn't answered yet."""
+        group, poll.group = poll.group, None
+        waiting = group and group.waiting.get(poll.until)
+        if not group or not waiting or poll not in waiting:
+            return
+        del waiting[poll]
+        self._note_gone((poll,))
+        if not waiting:
+            self._take(group, poll.until)
 
     def note(self, entries: Sequence[Entry]) -> None:
         """Wake those that one of these events is for, which the log has just got."""
@@ -125,89 +138,107 @@ class Polls:
         due: dict[PollGroup, None] = {}
         for kind in kinds:
             due.update(dict.fromkeys(self._index.matching(*kind)))
-        for group in due:
-            self._wake_later(tuple(group.polls))
+        self._wake_all_of(due)
 
     def note_ended(self, topics: Iterable[str]) -> None:
         """Wake those that asked for one of these topics, which have ended: there may be nothing to wait for."""
-        due = dict.fromkeys(group for topic in topics for group in self._index.naming(topic))
-        for group in due:
-            self._wake_later(tuple(group.polls))
+        self._wake_all_of(
+            dict.fromkeys(group for topic in topics for group in self._index.naming(topic))
+        )
 
     def wake_all(self) -> None:
         """Wake them all: a new log began."""
-        for group in self._groups.values():
-            self._wake_later(tuple(group.polls))
+        self._wake_all_of(tuple(self._groups.values()))
 
     def wake_where(self, is_over: Callable[[Reader], bool]) -> None:
         """Wake those whose reader may not read any more."""
-        for group in self._groups.values():
-            self._wake_later([p for p in group.polls if p.reader and is_over(p.reader)])
+        for group in tuple(self._groups.values()):
+            for until, waiting in tuple(group.waiting.items()):
+                due = [poll for poll in waiting if poll.reader and is_over(poll.reader)]
+                for poll in due:
+                    del waiting[poll]
+                self._wake(due)
+                if not waiting:
+                    self._take(group, until)
 
     def end(self) -> None:
         """Wake them all, and let nobody wait any more: the hub stops."""
         self._is_over = True
         self.wake_all()
 
-    def _add(
-        self, filter: Filter, reader: Reader | None, address: str, on_woken: Callable[[], None]
-    ) -> Poll:
+    # --- waiting ----------------------------------------------------------------------------------
+
+    def _add(self, poll: Poll, seconds: float) -> None:
+        """Have `poll` be woken by its events, or in `seconds`, or a tenth of a second later at most."""
+        filter = canonical(poll.asked.filter)
         group = self._groups.get(filter)
         if group is None:
             group = self._groups[filter] = PollGroup(filter)
             self._index.add(filter, group)
-        self.total += 1
-        poll = Poll(self.total, group, reader, on_woken)
-        group.polls[poll] = None
-        self._open += 1
-        self._limits.add(poll.number, reader.name if reader else "", address)
-        return poll
-
-    def _wait_until(self, poll: Poll, seconds: float) -> None:
-        """Wake `poll` in `seconds`, or a tenth of a second later at most."""
         loop = asyncio.get_running_loop()
-        until = poll.until = math.ceil((loop.time() + seconds) * SLOTS_A_S)
-        if until not in self._until:
-            self._until[until] = {}
-            loop.call_at(until / SLOTS_A_S, self._wake_at, until)
-        self._until[until][poll] = None
+        until = math.ceil((loop.time() + seconds) * SLOTS_A_S)
+        waiting = group.waiting.get(until)
+        if waiting is None:
+            waiting = group.waiting[until] = {}
+            if until not in self._until:
+                self._until[until] = {}
+                loop.call_at(until / SLOTS_A_S, self._wake_at, until)
+            self._until[until][group] = None
+        waiting[poll] = None
+        poll.group, poll.until = group, until
 
-    def _wake_at(self, until: int) -> None:
-        self._wake_later(tuple(self._until.pop(until)))
-
-    def _wake(self, poll: Poll) -> None:
-        """Let it read again, and answer."""
-        on_woken = poll.on_woken
-        if on_woken is None:
-            return
-        self._remove(poll)
-        try:
-            on_woken()
-        except Exception:  # a bug, of which the others that wait must not suffer
-            log.exception("a request that waited failed")
-
-    def _remove(self, poll: Poll) -> None:
-        group = poll.group
-        poll.on_woken = None
-        waiting = self._until.get(poll.until)
-        if waiting is not None:  # else its time is up
-            waiting.pop(poll, None)
-        del group.polls[poll]
-        self._open -= 1
-        self._limits.remove(poll.number)
-        if not group.polls:
+    def _take(self, group: PollGroup, until: int) -> dict[Poll, None]:
+        """Those of `group` that wait until then, who don't any more; the last ones take the group along."""
+        del self._until[until][group]
+        waiting = group.waiting.pop(until)
+        if not group.waiting:
             del self._groups[group.filter]
             self._index.remove(group.filter, group)
+        return waiting
 
-    def _wake_later(self, polls: Sequence[Poll]) -> None:
-        """Wake these in the loop's next turns. Another one that is published meanwhile has them wake no later."""
+    def _note_gone(self, polls: Collection[Poll]) -> None:
+        """Count no more that these wait."""
+        self._open -= len(polls)
+        if self._limits.are_set:
+            for poll in polls:
+                self._limits.remove(id(poll))
+
+    # --- waking -----------------------------------------------------------------------------------
+
+    def _wake_at(self, until: int) -> None:
+        for group in tuple(self._until[until]):
+            self._wake(self._take(group, until))
+        del self._until[until]
+
+    def _wake_all_of(self, groups: Iterable[PollGroup]) -> None:
+        for group in groups:
+            for until in tuple(group.waiting):
+                self._wake(self._take(group, until))
+
+    def _wake(self, polls: Collection[Poll]) -> None:
+        """Have these, which wait no more, answered in the loop's next turns."""
         if polls and not self._due:
-            asyncio.get_running_loop().call_soon(self._wake_some)
-        self._due.extend(poll for poll in polls if poll.on_woken is not None)
+            asyncio.get_running_loop().call_soon(self._answer_some)
+        self._note_gone(polls)
+        self._due.extend(polls)
 
-    def _wake_some(self) -> None:
-        self.passes += 1
-        for _ in range(min(WAKES_A_TURN, len(self._due))):
-            self._wake(self._due.popleft())
+    def _answer_some(self) -> None:
+        over = perf_counter() + TURN_S
+        while self._due and perf_counter() < over:
+            together: dict[Asked, list[Poll]] = {}
+            for _ in range(min(TOGETHER, len(self._due))):
+                poll = self._due.popleft()
+                if poll.group:  # else it was discarded
+                    poll.group = None
+                    together.setdefault(poll.asked, []).append(poll)
+            for asked, polls in together.items():
+                self._answer(asked, polls)
         if self._due:
-            asyncio.get_running_loop().call_soon(self._wake_some)
+            asyncio.get_running_loop().call_soon(self._answer_some)
+
+    @staticmethod
+    def _answer(asked: Asked, polls: Sequence[Poll]) -> None:
+        try:
+            asked.on_woken(polls)
+        except Exception:  # a bug, of which the others that wait must not suffer
+            log.exception("requests that waited failed")

@@ -22,6 +22,11 @@ class StreamLimits:
         self._of_addresses: Counter[str] = Counter()
         self._owners: dict[int, tuple[str, str]] = {}  # by the client's number
 
+    @property
+    def are_set(self) -> bool:
+        """Whether anything is limited."""
+        return bool(self._per_principal or self._per_address)
+
     def refuses(self, principal: str, address: str) -> str:
         """Why one more stream isn't opened for these: ``principal``, ``address``; or empty."""
         most = self._per_principal
@@ -42,7 +47,7 @@ class StreamLimits:
 
     def add(self, number: int, principal: str, address: str) -> None:
         """Count a stream that was opened, the client's number being `number`."""
-        if not (self._per_principal or self._per_address):
+        if not self.are_set:
             return
         network = network_of(address)
         self._owners[number] = principal, network

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from collections.abc import Sequence
 from time import monotonic, time
 from typing import Any
 from weakref import WeakValueDictionary
@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tocsin.access.principal import EVERYBODY
+from tocsin.access.principal import EVERYBODY, Principal
 from tocsin.core.event import ID_SCHEMA, EventId
 from tocsin.core.filters import Filter
 from tocsin.core.strict_json import DECODE_ERRORS
@@ -21,7 +21,7 @@ from tocsin.eventlog.ring import Entry, RingBuffer
 from tocsin.http.answer import Answer, of_json
 from tocsin.http.byte_budget import ByteBudget
 from tocsin.http.credentials import TICKET
-from tocsin.http.later import PUT_OFF, Later, PutOff, as_it_is
+from tocsin.http.later import PUT_OFF, Later, PutOff, give_all
 from tocsin.http.operation import Operation, Parameter, Reply
 from tocsin.http.parameters import (
     LAST,
@@ -40,6 +40,8 @@ from tocsin.http.routes.base import Route
 from tocsin.hub.ahead import AHEAD_S, LOOK_S
 from tocsin.hub.history_pages import PAGE_BYTES, HistoryPages, Page, size
 from tocsin.hub.hub import Hub
+from tocsin.hub.polls import PollGroup, Polls
+from tocsin.hub.readers import Reader
 
 AFTER = "after"
 BEFORE = "before"
@@ -130,30 +132,64 @@ class HistoryPage(msgspec.Struct, omit_defaults=True):
     ignored: tuple[str, ...] = ()
 
 
+class Poll(Later):
+    """An answer that may wait for events."""
+
+    __slots__ = ("_polls", "asked", "group", "until")
+
+    def __init__(self, polls: Polls) -> None:
+        super().__init__()
+        self._polls = polls
+        self.asked: Question
+        self.group: PollGroup | None = None
+        self.until = 0
+
+    @property
+    def reader(self) -> Reader | None:
+        """Whose rights end; None where everybody may do everything."""
+        principal = self.request.principal
+        return None if principal is EVERYBODY else principal
+
+    def leave(self) -> None:
+        """The client has left."""
+        if self.group:
+            self._polls.discard(self)
+            self.give(Unavailable("the client left", code="busy"))
+        else:
+            super().leave()
+
+
 class Question:
     """What requests wait for: what is behind the page, which was empty. All who wait for the same share one.
 
     Attributes:
+        route: answers it.
         answer: made for one of them, for the others; None before.
         state: of the log when it was made.
-        given_in: the pass of `Polls` in which it was given last.
     """
 
     __slots__ = (
         "__weakref__",
         "answer",
         "filter",
-        "given_in",
         "limit",
         "page",
         "parameters",
         "reads_everything",
+        "route",
         "state",
     )
 
     def __init__(
-        self, page: Page, parameters: Parameters, filter: Filter, limit: int, reads_everything: bool
+        self,
+        route: HistoryRoute,
+        page: Page,
+        parameters: Parameters,
+        filter: Filter,
+        limit: int,
+        reads_everything: bool,
     ) -> None:
+        self.route = route
         self.page = page
         self.parameters = parameters
         self.filter = filter
@@ -161,7 +197,6 @@ class Question:
         self.reads_everything = reads_everything
         self.answer: Answer | None = None
         self.state: tuple[object, ...] = ()
-        self.given_in = -1
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -169,6 +204,10 @@ class Question:
         parameters = self.parameters
         place = self.page.ring, self.page.end, parameters.last(AFTER), self.filter
         return (*place, self.limit, self.reads_everything, parameters.ignored)
+
+    def on_woken(self, polls: Sequence[Poll]) -> None:
+        """Answer these, who asked it, now that there may be something."""
+        self.route.answer_woken(self, polls)
 
 
 class HistoryRoute(Route):
@@ -229,8 +268,9 @@ class HistoryRoute(Route):
                 message = f"{WAIT} needs {AFTER}: the id behind which events are waited for"
                 raise InvalidInput(message, code="invalid_wait", field=WAIT, status=400)
         self._check_room()
-        later = Later(as_it_is)
-        reading = self._read(parameters, filter, limit, before, wait_s, request, later)
+        poll = Poll(self._hub.polls) if wait_s else None
+        later = poll or Later()
+        reading = self._read(parameters, filter, limit, before, request.principal, wait_s, poll)
         later.follow(reading, may_be_left=wait_s > 0)
         return later
 
@@ -240,12 +280,12 @@ class HistoryRoute(Route):
         filter: Filter,
         limit: int,
         before: EventId | None,
+        principal: Principal,
         wait_s: float,
-        request: Request,
-        later: Later,
+        poll: Poll | None,
     ) -> Answer | PutOff:
         after = parameters.last(AFTER)
-        reads_everything = request.principal.reads_everything
+        reads_everything = principal.reads_everything
         if PER_TOPIC in parameters.values:
             page = await self._pages.recent(filter, PER_TOPIC_COUNT.read(parameters), limit)
         elif before:
@@ -253,9 +293,10 @@ class HistoryRoute(Route):
         elif after:
             await self._until_here(after)
             page = await self._pages.after(after, filter, limit)
-            if wait_s and page.has_nothing and not self._hub.ended_topics.cover(filter):
-                question = Question(page, parameters, filter, limit, reads_everything)
-                self._wait(question, wait_s, request, later)
+            if poll and page.has_nothing and not self._hub.ended_topics.cover(filter):
+                self._wait(
+                    poll, Question(self, page, parameters, filter, limit, reads_everything), wait_s
+                )
                 return PUT_OFF
         else:
             page = await self._pages.newest(filter, limit)
@@ -279,65 +320,68 @@ class HistoryRoute(Route):
                 return
             await asyncio.sleep(LOOK_S)
 
-    def _wait(self, question: Question, wait_s: float, request: Request, later: Later) -> None:
-        """Give the answer to `later` when there may be something; at the latest when the reader's credentials end.
+    def _wait(self, poll: Poll, question: Question, wait_s: float) -> None:
+        """Answer `poll` when there may be something; at the latest when the reader's credentials end.
 
         Raises:
             Unavailable: too many wait.
         """
-        polls, principal = self._hub.polls, request.principal
-        reader = None if principal is EVERYBODY else principal
-        if reader:
-            wait_s = max(min(wait_s, reader.expires_at - time()), 0.0)
-        question = self._questions.setdefault(question.key, question)
-        on_woken = partial(self._on_woken, question, later)
-        poll = polls.begin(question.filter, wait_s, on_woken, reader, request.peer)
+        if poll.reader:
+            wait_s = max(min(wait_s, poll.reader.expires_at - time()), 0.0)
+        poll.asked = self._questions.setdefault(question.key, question)
+        self._hub.polls.begin(poll, wait_s, poll.request.peer)
+        # A thousand that wait are cold when an event comes: what isn't looked at by then costs to be freed, too.
+        poll.request = poll.request.outline()
 
-        def on_left() -> None:
-            polls.discard(poll)
-            later.give(Unavailable("the client left", code="busy"))
-
-        later.on_left = on_left
-
-    def _on_woken(self, question: Question, later: Later) -> None:
-        passes = self._hub.polls.passes
-        if question.given_in == passes or self._is_known(question):
-            question.given_in = passes
-            later.on_left = None
-            later.give(question.answer)
+    def answer_woken(self, question: Question, polls: Sequence[Poll]) -> None:
+        """Answer those who asked `question`, now that there may be something behind its page, which was empty."""
+        try:
+            answer = self._answer_at_once(question)
+        except (
+            Exception
+        ) as error:  # the journal's or a bug: theirs, and not of the others that wait
+            for poll in polls:
+                poll.give(error)
+            return
+        if answer:
+            give_all(polls, answer)
         else:
-            later.follow(self._answer_after_wait(question), may_be_left=True)
+            for poll in polls:
+                poll.follow(self._answer_after_wait(question), may_be_left=True)
 
-    def _is_known(self, question: Question) -> bool:
-        """Whether there is an answer that was made for others, and nothing came since."""
-        return question.answer is not None and question.state == self._state()
+    def _answer_at_once(self, question: Question) -> Answer | None:
+        """The same answer for all who asked `question`; None where it has to be waited for, or is too long to be kept.
+
+        Made once for all who waited for the same, as an event for a thousand of them is.
+        """
+        state = self._state()
+        if question.state != state:
+            question.answer, question.state = None, state
+            page = self._pages.after_at_once(self._place(question), question.filter, question.limit)
+            if page and size(page.entries) <= KNOWN_ANSWER_BYTES:
+                self._check_room()
+                question.answer = self._encoded(
+                    page, question.parameters, question.filter, question.reads_everything
+                )
+        return question.answer
+
+    async def _answer_after_wait(self, question: Question) -> Answer:
+        page = await self._pages.after(self._place(question), question.filter, question.limit)
+        return await self._encode(
+            page, question.parameters, question.filter, question.reads_everything
+        )
+
+    def _place(self, question: Question) -> str:
+        """The id behind which there was nothing; of an earlier log the one that was asked for."""
+        page = question.page
+        if self._hub.ring is page.ring:
+            return str(page.ring.id_at(page.end))
+        return question.parameters.last(AFTER)
 
     def _state(self) -> tuple[object, ...]:
         """What the answers to all questions depend on."""
         ring = self._hub.ring
         return (ring, ring.head, ring.floor, self._pages.kept(ring).floor)
-
-    async def _answer_after_wait(self, question: Question) -> Answer:
-        """The answer now that there may be something behind the page of `question`, which was empty.
-
-        Made once for all who waited for the same, as an event for a thousand of them is.
-        """
-        if self._is_known(question):
-            assert question.answer
-            return question.answer
-        waited, filter, state = question.page, question.filter, self._state()
-        is_same = self._hub.ring is waited.ring
-        after = str(waited.ring.id_at(waited.end)) if is_same else question.parameters.last(AFTER)
-        page = await self._pages.after(after, filter, question.limit)
-        asked = page, question.parameters, filter, question.reads_everything
-        if size(page.entries) > KNOWN_ANSWER_BYTES:
-            return await self._encode(*asked)
-        self._check_room()
-        answer = self._encoded(*asked)
-        if state == self._state():
-            answer = msgspec.structs.replace(answer, encoded={})
-            question.answer, question.state = answer, state
-        return answer
 
     def _check_room(self) -> None:
         """Raises Unavailable: too many bytes of answers are unread."""
