@@ -55,10 +55,10 @@ class Later:
         make: makes the answer.
 
     Attributes:
-        edge: makes the answer of what was waited for; set by itself, as the next two are.
+        edge: makes the answer of what was waited for, and sets this and the next two.
         route: whose answer it is.
         request: that is answered.
-        taker: set by the lane, as the next one is.
+        taker: takes the answer; set by the lane, as the next one is.
         began: when the lane had the request, by `perf_counter`.
     """
 
