@@ -136,11 +136,14 @@ class Awaiting:
 
 
 def give_all(laters: Sequence[Later], answer: Answer) -> None:
-    """Give each of `laters`, which nothing was given yet, the same answer.
+    """Give each of `laters`, which nothing was given yet and whose `make` is `as_it_is`, the same answer.
 
     What `Later.give` does for one, but the lane is asked once: a thousand connections are cold, and what it costs to
     answer them is how much of each is looked at.
     """
+    if len(laters) == 1:  # who waits alone would pay for lists of one
+        laters[0].give(answer)
+        return
     by_lane: dict[Callable[[Sequence[Later], Answer], None], list[Later]] = {}
     for later in laters:
         later.edge.answering -= 1
