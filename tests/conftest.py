@@ -41,14 +41,20 @@ StartFaultProxy = Callable[..., FaultProxy]
 
 
 @pytest.fixture
-def start_hub() -> Iterator[StartHub]:
+def hub_python() -> str | None:
+    """The interpreter that `start_hub` starts hubs with; None forks them (tests/forked.py)."""
+    return None
+
+
+@pytest.fixture
+def start_hub(hub_python: str | None) -> Iterator[StartHub]:
     """Start real hubs: `start_hub(*flags, env=None, port=None)`. All of them are stopped."""
     started: list[HubProcess] = []
 
     def start(
         *flags: str, env: dict[str, str] | None = None, port: int | None = None
     ) -> HubProcess:
-        hub = HubProcess(*flags, env=env, port=port)
+        hub = HubProcess(*flags, env=env, port=port, python=hub_python)
         started.append(hub)
         return hub
 

@@ -15,6 +15,7 @@ import urllib.request
 from contextlib import suppress
 from typing import IO, Any
 
+from tests.forked import Forked, origin
 from tests.patience import PATIENCE_S, wait_until
 from tests.tied import TIED
 
@@ -23,20 +24,33 @@ LISTENS = (
 )
 """What a hub says when it does: for people, or as JSON."""
 
+READ_AT_THE_START = ("LD_", "PYTHON", "MALLOC_", "OPENSSL_", "TZ")
+"""How the names of variables begin that the loader, Python and their libraries look at once."""
+
 
 class HubProcess:
-    """Starts on a free port, and is ready when the constructor returns. Its log goes to a file."""
+    """Starts on a free port, and is ready when the constructor returns. Its log goes to a file.
+
+    Args:
+        flags: of `tocsin serve`.
+        env: variables beside the tests' own, of which it gets none that begins with TOCSIN_.
+        port: to listen on; None takes a free one.
+        python: the interpreter that starts it; None forks it from a process that has imported it, unless `env`
+            holds what is read as a process starts.
+        cwd: the folder it is started in; for an interpreter only.
+    """
 
     def __init__(
         self,
         *flags: str,
         env: dict[str, str] | None = None,
         port: int | None = None,
-        python: str = sys.executable,
+        python: str | None = None,
         cwd: str | None = None,
     ) -> None:
         self._flags = flags
-        self.python = python
+        starts = any(name.startswith(READ_AT_THE_START) for name in env or {})
+        self.python = sys.executable if python is None and starts else python
         self._cwd = cwd
         self._env = {k: v for k, v in os.environ.items() if not k.startswith("TOCSIN_")} | (
             env or {}
@@ -140,21 +154,9 @@ class HubProcess:
         with open(f"/proc/self/fd/{self._log.fileno()}") as text:
             return text.read()
 
-    def _start(self) -> subprocess.Popen[str]:
+    def _start(self) -> subprocess.Popen[str] | Forked:
         seen = len(self.log())
-        command = [
-            *TIED,
-            self.python,
-            "-m",
-            "tocsin",
-            "serve",
-            "--port",
-            str(self.port),
-            *self._flags,
-        ]
-        process = subprocess.Popen(
-            command, stdout=self._log, stderr=self._log, text=True, env=self._env, cwd=self._cwd
-        )
+        process = self._begin("serve", "--port", str(self.port), *self._flags)
         address = re.compile(LISTENS, re.MULTILINE)
         wait_until(
             lambda: address.search(self.log()[seen:]) or process.poll() is not None,
@@ -164,6 +166,14 @@ class HubProcess:
         assert found, f"tocsin serve did not start: {self.log()[seen:]}"
         self.port = int(found[1] or found[2])
         return process
+
+    def _begin(self, *arguments: str) -> subprocess.Popen[str] | Forked:
+        if self.python is None:
+            return origin().start(*arguments, log=self._log, env=self._env)
+        command = [*TIED, self.python, "-m", "tocsin", *arguments]
+        return subprocess.Popen(
+            command, stdout=self._log, stderr=self._log, text=True, env=self._env, cwd=self._cwd
+        )
 
 
 def free_ports(count: int) -> list[int]:

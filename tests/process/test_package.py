@@ -76,6 +76,7 @@ def test_sdist_holds_what_it_is_built_from(dist: Path) -> None:
 def test_monitoring_is_written_out_from_the_installed_wheel(
     installed: HubProcess, tmp_path: Path
 ) -> None:
+    assert installed.python
     command = [installed.python, "-m", "tocsin", "monitoring", str(tmp_path / "m")]
     subprocess.run(command, check=True, cwd=tmp_path, timeout=60)
     assert (tmp_path / "m" / "rules.yml").is_file()

@@ -6,18 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.patience import wait_until
 
 START_A_HUB_AND_HANG = """
-import time
+import sys, time
 from tests.hub_process import HubProcess
-print(HubProcess().pid, flush=True)
+print(HubProcess(python=sys.argv[1] or None).pid, flush=True)
 time.sleep(3600)
 """
 
 
-def test_hub_ends_with_the_test_process_that_is_killed() -> None:
-    command = [sys.executable, "-c", START_A_HUB_AND_HANG]
+@pytest.mark.parametrize("python", [sys.executable, ""], ids=["started", "forked"])
+def test_hub_ends_with_the_test_process_that_is_killed(python: str) -> None:
+    command = [sys.executable, "-c", START_A_HUB_AND_HANG, python]
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as tests:
         assert tests.stdout
