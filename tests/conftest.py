@@ -15,6 +15,33 @@ from tests.scripted_hub import Script, ScriptedHub
 settings.register_profile("tocsin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tocsin")
 
+LONGEST = (
+    "browser/test_page_access.py",
+    "clients/test_clients.py",
+    "monitoring/test_losses.py",
+    "monitoring/test_alerts.py",
+    "monitoring/test_truth.py",
+    "client/test_subscription.py",
+    "proxies/test_doctor.py",
+    "http/test_bounds.py",
+    "process/test_processes.py",
+    "browser/test_page_past.py",
+    "monitoring/test_panels.py",
+    "browser/test_stream_state.py",
+    "browser/test_page.py",
+    "browser/test_stream_sharing.py",
+    "browser/test_page_reading.py",
+    "browser/test_stream_loss.py",
+    "browser/test_page_tools.py",
+    "faults/test_faults.py",
+    "client_js/test_source.py",
+    "browser/test_native_source_firefox.py",
+    "soak/test_soak_history.py",
+    "process/test_package.py",
+    "monitoring/test_rules.py",
+)
+"""The files that take longest, those first that wait most: each runs on one worker from its beginning to its end."""
+
 SLOW = (
     "process",
     "redis",
@@ -26,14 +53,19 @@ SLOW = (
     "monitoring",
     "model",
 )
-"""The folders whose tests start processes and wait for them, the slowest first."""
+"""Then the folders whose tests start processes and wait for them, the slowest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow folders, so that no worker is left with a long file when the others are done."""
-    order = {name: place for place, name in enumerate(SLOW)}
+    """Begin with what is slow, so that no worker is left with a long file when the others are done."""
+    order = {name: place for place, name in enumerate((*LONGEST, *SLOW))}
     root = Path(__file__).parent
-    items.sort(key=lambda item: order.get(item.path.relative_to(root).parts[0], len(SLOW)))
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(root)
+        return order.get(str(path), order.get(path.parts[0], len(order)))
+
+    items.sort(key=place)
 
 
 StartHub = Callable[..., HubProcess]
