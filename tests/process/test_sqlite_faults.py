@@ -27,6 +27,11 @@ Inject = Callable[[HubProcess, str], subprocess.Popen[bytes]]
 
 
 @pytest.fixture
+def hub_python() -> None:
+    """Forked: what is looked at is a disk that fails under a hub that runs."""
+
+
+@pytest.fixture
 def inject(tmp_path: Path) -> Iterator[Inject]:
     """Let system calls of a hub fail: `inject(hub, "fdatasync:error=EIO")`. Ends when its process is ended."""
     started: list[subprocess.Popen[bytes]] = []

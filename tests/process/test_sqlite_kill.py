@@ -20,6 +20,11 @@ SLOW = pytest.mark.timeout(300)
 """Each kill waits for a start, and other tests run at the same time."""
 
 
+@pytest.fixture
+def hub_python() -> None:
+    """Forked: what is looked at is how it ends, and it starts fifty times."""
+
+
 KEEP = {"quiet/1": 3, "quiet/2": 3, "news": 100, "orders/us": 5}
 KEEPING = (
     *("--history-events", "100", "--window-events", "50"),
