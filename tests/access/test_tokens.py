@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import hmac
 import json
 import time
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from tests.access.keys import SECRET, claims, token
-from tocsin.access.authentication import Authentication
+from tests.access.keys import SECRET, KeyFile, claims, token
+from tocsin.access.authentication import Authentication, digest_of_bearer
+from tocsin.access.keys import digest_of
 from tocsin.access.principal import Principal
 from tocsin.access.tokens import (
     Requirements,
@@ -237,6 +239,69 @@ def test_verified_token_is_remembered_until_it_expires(monkeypatch: pytest.Monke
     assert refused.value.reason == "expired"
 
 
+def test_digest_of_a_token_stands_for_it_as_long_as_the_token_counts() -> None:
+    now = time.time()
+    authentication = Authentication(Settings(jwt_key=SECRET), lambda: now)
+    text = "Bearer " + token(lifetime_s=600)
+    digest = digest_of_bearer(text)
+    assert authentication.of_digest(digest) is None  # who bears it has to prove it first
+    principal = authentication.of_bearer(text)
+    assert authentication.of_digest(digest) is principal
+    now += 601
+    assert authentication.of_digest(digest) is None
+
+
+async def test_digest_stands_for_nobody_when_the_set_has_lost_the_key(tmp_path: Path) -> None:
+    path = tmp_path / "set.json"
+    path.write_bytes(key_set(a="RS256"))
+    authentication = Authentication(Settings(jwt_jwks=str(path)))
+    text = "Bearer " + token(key=PRIVATE["RS256"], algorithm="RS256", kid="a")
+    digest = digest_of_bearer(text)
+    assert authentication.of_bearer(text) is authentication.of_digest(digest)
+    path.write_bytes(key_set(b="ES384"))
+    await authentication.reload()
+    assert authentication.of_digest(digest) is None
+    with pytest.raises(Unauthorized):
+        authentication.of_bearer(text)
+
+
+def test_secrets_and_signatures_are_compared_in_constant_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the hub knows meets what a stranger sent in `hmac.compare_digest` alone; a key's secret as its digest."""
+    compared: list[Any] = []
+    compare_digest = hmac.compare_digest
+
+    def spy(one: Any, other: Any) -> bool:
+        compared.append((one, other))
+        return compare_digest(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", spy)
+    keys = KeyFile(tmp_path)
+    keys.add("ci")
+    authentication = Authentication(Settings(jwt_key=SECRET, keys=keys.path))
+    digest = digest_of(keys.secrets["ci"])
+
+    key = authentication.of_bearer(f"Bearer {keys.secrets['ci']}")
+    assert key
+    assert compared == [(digest, digest)]
+    assert authentication.of_digest(digest) is key
+    assert compared == [(digest, digest)] * 2
+
+    forged = token(key=SECRET[::-1])
+    with pytest.raises(Unauthorized):
+        authentication.of_bearer(f"Bearer {forged}")
+    said, _, signature = forged.rpartition(".")
+    right = hmac.digest(SECRET.encode(), said.encode(), "sha256")
+    assert compared[-1] == (urlsafe_b64decode(signature + "="), right)
+
+    ticket, _ = authentication.issue("ticket", key)
+    said, _, signature = ticket.rpartition(".")
+    with pytest.raises(Unauthorized):
+        authentication.of_ticket("ticket", f"{said}.{signature[::-1]}")
+    assert compared[-1] == (signature[::-1], signature)
+
+
 def test_remembered_tokens_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin.access.authentication.MAX_VERIFIED", 3)
     authentication = Authentication(Settings(jwt_key=SECRET))
@@ -291,6 +356,7 @@ def test_header_that_bears_no_token_is_refused(credentials: str) -> None:
     with pytest.raises(Unauthorized) as refused:
         authentication.of_bearer(credentials)
     assert refused.value.reason == "malformed"
+    assert digest_of_bearer(credentials) == b""
 
 
 def test_scheme_is_taken_in_any_case() -> None:

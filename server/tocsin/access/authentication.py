@@ -87,6 +87,13 @@ class Authentication:
 
     # --- from credentials to a principal --------------------------------------------------------
 
+    def of_digest(self, digest: bytes) -> Principal | None:
+        """Who sent a token of this digest, where that is known and has not ended; else `of_bearer` says what is wrong."""
+        principal = self._keys.find(digest) or self._verified.get(digest)
+        if principal is None or principal.expires_at <= self._clock():
+            return None
+        return principal
+
     def of_bearer(self, credentials: str) -> Principal | None:
         """Who sent `credentials`, the value of a header `Authorization`.
 
@@ -95,13 +102,12 @@ class Authentication:
         Raises:
             Unauthorized: they are no good.
         """
-        scheme, _, token = credentials.partition(" ")
-        token = token.strip()
+        token = token_in(credentials)
+        if not token:
+            raise refused("malformed")
         digest = digest_of(token)
         principal = self._keys.find(digest) or self._verified.get(digest)
-        if principal is None or scheme.lower() != "bearer":
-            if scheme.lower() != "bearer" or not TOKEN.fullmatch(token):
-                raise refused("malformed")
+        if principal is None:
             principal = self._verify(token, digest)
         if principal is not None and principal.expires_at <= self._clock():
             self._forget(digest)
@@ -232,6 +238,19 @@ class Authentication:
 
     def __repr__(self) -> str:
         return f"Authentication(secrets={len(self._keys)}, verified={len(self._verified)})"
+
+
+def token_in(credentials: str) -> str:
+    """The token in `credentials`, the value of a header `Authorization`; empty where they are something else."""
+    scheme, _, token = credentials.partition(" ")
+    token = token.strip()
+    return token if scheme.lower() == "bearer" and TOKEN.fullmatch(token) else ""
+
+
+def digest_of_bearer(credentials: str) -> bytes:
+    """The digest of the token in `credentials`, by which `Authentication.of_digest` knows it; empty where there is none."""
+    token = token_in(credentials)
+    return digest_of(token) if token else b""
 
 
 def authentication_of(settings: Settings) -> Authentication | None:

@@ -52,6 +52,10 @@ class Credentials:
         """
         if request.is_internal:
             return EVERYBODY
+        if request.digest:
+            known = self.authentication.of_digest(request.digest)
+            if known is not None:
+                return known
         bearer = request.headers.get("authorization")
         if bearer is not None:
             return self.authentication.of_bearer(bearer)

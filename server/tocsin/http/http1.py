@@ -52,7 +52,8 @@ _PERSISTENCE = {"": True, "keep-alive": True, "close": False}
 class Head(msgspec.Struct, frozen=True, gc=False):
     """The head of a plain request, and what it says of the body and of the connection.
 
-    `keeps_alive` is False with HTTP/1.0: it would have to be asked for, and granted.
+    `keeps_alive` is False with HTTP/1.0: it would have to be asked for, and granted. `digest` is of its token, where
+    the connection that bore it remembers it.
     """
 
     method: str
@@ -63,6 +64,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     media_type: str
     body_bytes: int
     keeps_alive: bool
+    digest: bytes = b""
 
     @property
     def is_repeated(self) -> bool:

@@ -40,6 +40,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         is_internal: whether the hub itself sent it, over a connection of its own.
         principal: who sent it; nobody, until the edge knows.
         received: Unix time at which the system had its last bytes, where that was long ago; else 0.
+        digest: of the token in its header `authorization`, where its connection knows it from the request before.
     """
 
     method: str
@@ -53,6 +54,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     is_internal: bool = False
     principal: Principal = NOBODY
     received: float = 0.0
+    digest: bytes = b""
 
     @property
     def announced_bytes(self) -> int:
