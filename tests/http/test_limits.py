@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 
 import pytest
 
@@ -16,6 +17,7 @@ from tocsin.access.principal import Principal
 from tocsin.app import Server
 from tocsin.core.filters import EVERYTHING
 from tocsin.errors import Busy
+from tocsin.http.edge import REFUSED_AFTER_S
 from tocsin.http.open_stream import takes_events
 
 LANES = pytest.mark.parametrize("lane", [{}, {"Upgrade": "x"}], ids=["fast", "tornado"])
@@ -42,6 +44,40 @@ async def test_publisher_beyond_its_rate_is_told_which_limit_and_when(lane: dict
         assert 1 <= int(answered["retry-after"]) <= 2
         assert server.hub.ring.head == 6
         assert server.hub.counters.publish_rejected["rate_limited"] == 1
+
+
+@LANES
+async def test_connection_is_refused_ten_times_a_second_at_most(lane: dict[str, str]) -> None:
+    request = post(notice(), *[f"{name}: {value}" for name, value in lane.items()])
+    async with serving(publish_rate_per_address=0.1, canary=0) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        began, statuses = time.monotonic(), []
+        for _ in range(6):
+            writer.write(request)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+            statuses.append(int(head.split()[1]))
+        assert statuses == [200, 200, 429, 429, 429, 429]
+        assert time.monotonic() - began >= 4 * REFUSED_AFTER_S
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_refusals_beyond_those_that_may_wait_are_given_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tocsin.http.edge.REFUSED_AFTER_S", 3_600)
+    monkeypatch.setattr("tocsin.http.edge.MAX_WAITING_REFUSALS", 1)
+    async with serving(publish_rate_per_address=0.1, canary=0) as server:
+        for _ in range(2):
+            assert (await ask(server, post(notice())))[0] == 200
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(post(notice()))
+        await eventually(lambda: server._listener.edge.answering == 1)
+        assert (await ask(server, post(notice())))[0] == 429
+        assert server._listener.edge.answering == 1
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_batch_counts_each_of_its_events() -> None:
