@@ -125,6 +125,10 @@ def fork_on_request(connection: socket.socket) -> None:
                 us = os.getpid()
                 pid = os.fork()
                 if pid == 0:
+                    # By their objects: the collector would find the selector, which is a cycle, and close a
+                    # descriptor that is the hub's by then.
+                    children.close()
+                    connection.close()
                     become(json.loads(request), log, us)
                     return
                 os.close(log)
