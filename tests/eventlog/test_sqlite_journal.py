@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import wait_until
 from tests.serving import eventually
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import EVERYTHING, Filter
@@ -467,6 +468,32 @@ async def test_copy_that_is_put_in_place_goes_on_as_another_log(tmp_path: Path) 
     third = Log(tmp_path)
     assert (await third.start()).floor == later.floor
     await third.journal.stop()
+
+
+async def test_what_is_evicted_before_the_start_goes_on_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Log(tmp_path)
+    await before.start()
+    await before.append(*[Draft("tick", b"{}")] * 10)
+    await before.journal.stop()
+    loop, told, wrong = asyncio.get_running_loop(), [], []
+    tell = loop.call_soon_threadsafe
+
+    def note_and_tell(*it: Any) -> None:
+        tell(*it)
+        told.append(it)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", note_and_tell)
+    loop.set_exception_handler(lambda loop, context: wrong.append(context))
+    log = Log(tmp_path, events=3)
+    starting = asyncio.create_task(log.start())
+    await asyncio.sleep(0)
+    wait_until(lambda: len(told) == 2)  # the loop stands still meanwhile: opened, and evicted
+    await starting
+    history = log.journal.history
+    assert (wrong, history and history.floor) == ([], 7)
+    await log.journal.stop()
 
 
 async def test_start_that_is_given_up_leaves_the_file_to_others(tmp_path: Path) -> None:

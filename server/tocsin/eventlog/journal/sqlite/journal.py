@@ -106,20 +106,18 @@ class SqliteJournal:
         )
         self._gathering = Gathering(self._writer.put, loop)
         try:
-            opening, state, evictions, kept_newest = await self._opened
+            opening = (await self._opened).opening
         except (
             asyncio.CancelledError
         ):  # given up, as by Ctrl-C: the thread still has the file for a moment
+            if self.history:
+                self._reader.stop()
             self._writer.stop()
             self._stopped.add_done_callback(lambda _: self._let_go())
             raise
         except BaseException:
             self._let_go()
             raise
-        self._reader = Reader(self._path, opening.floor.epoch, loop)
-        newest = KeptNewest(self._limits.keep_newest_bytes) if self._limits.keep_newest else None
-        self.history = SqliteHistory(self._reader, evictions, state.floor, state.head, newest)
-        self._note(state, Evicted((), kept_newest))
         self._down = None
         await asyncio.to_thread(self._look_at_disk)
         return opening
@@ -173,8 +171,15 @@ class SqliteJournal:
     # --- what the writer tells ----------------------------------------------------------------
 
     def _on_opened(self, opened: Opened) -> None:
-        if not self._opened.done():
-            self._opened.set_result(opened)
+        """Know what the file holds, at once: the writer may tell what it evicted before `start` goes on."""
+        if self._opened.done():  # the start was given up
+            return
+        opening, state, evictions, kept_newest = opened
+        self._reader = Reader(self._path, opening.floor.epoch, self._loop)
+        newest = KeptNewest(self._limits.keep_newest_bytes) if self._limits.keep_newest else None
+        self.history = SqliteHistory(self._reader, evictions, state.floor, state.head, newest)
+        self._note(state, Evicted((), kept_newest))
+        self._opened.set_result(opened)
 
     def _on_refused(self, error: Exception) -> None:
         if self._opened.done():  # the start was given up
