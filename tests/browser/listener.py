@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -110,6 +111,12 @@ class Listener:
         wait_until(
             lambda: self.phase == phase, what=f"phase {phase}, but before it {self.get('state')}"
         )
+
+    def passed(self, phase: str) -> list[str]:
+        """The phases up to the first `phase`, without repeats in a row; none if it hasn't come."""
+        phases = [state["phase"] for state in self.get("states")]
+        told = [name for name, _ in groupby(phases)]
+        return told[: told.index(phase) + 1] if phase in told else []
 
     def wait_for(self, *ids: str) -> None:
         """Wait until it has been handed these."""

@@ -69,15 +69,16 @@ def test_silent_link_is_stalled_and_then_replaced(
     def script(path: str, before: int) -> Answer | None:
         if path == "/api/history":
             return Answer(b"{}", 503, "application/json")
-        stream = Answer(welcome(heartbeat_s=1) + note("5-1"), hold=True)
+        # It is stalled for the length of a heartbeat, and looks once a second.
+        stream = Answer(welcome(heartbeat_s=3) + note("5-1"), hold=True)
         return stream if path == "/events" else None
 
     hub = script_hub(script)
     tab = Listener(page, hub.url)
-    tab.wait_phase("live")
-    tab.wait_phase("stalled")
-    tab.wait_phase("waiting")
-    assert tab.get("state")["cause"] == {"code": "silent"}
+    wait_until(lambda: tab.passed("waiting"), what="its end")
+    assert tab.passed("waiting")[-3:] == ["live", "stalled", "waiting"]
+    (waiting,) = [state for state in tab.get("states") if state["phase"] == "waiting"][:1]
+    assert waiting["cause"] == {"code": "silent"}
     wait_until(lambda: "5-1" in hub.requests, what="a new stream after the last event")
 
 
