@@ -185,8 +185,14 @@ class ThreadedHandler(logging.Handler):
             self._say_what_was_held_back()
             self._stop.set()
             last = threading.Thread(target=self._write, daemon=True)
-            last.start()
-            last.join(1.0)
+            try:
+                last.start()
+            except (
+                RuntimeError
+            ):  # no memory is left for its stack: why the hub ends is to be read all the same
+                self._write()
+            else:
+                last.join(1.0)
         super().close()
 
 

@@ -49,6 +49,18 @@ def test_line_holds_the_text_and_the_extra_fields(
     assert sink.getvalue().endswith(" INFO tocsin: stream opened client=7 reason='two words'\n")
 
 
+def test_last_lines_are_written_where_no_thread_can_be_had(
+    handler: ThreadedHandler, sink: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    handler.handle(record("the hub failed"))
+    monkeypatch.setattr(threading.Thread, "start", start)
+    handler.close()
+    assert sink.getvalue().endswith("the hub failed\n")
+
+
 def test_line_breaks_cannot_forge_lines(handler: ThreadedHandler, sink: io.StringIO) -> None:
     handler.handle(record("a\nb", path="/x\ny"))
     handler.close()

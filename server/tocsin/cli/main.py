@@ -6,6 +6,7 @@ What a command alone needs, it imports itself: the hub takes a third of a second
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import logging
 import os
@@ -188,6 +189,7 @@ def serve(config: str | None, **flags: object) -> None:
     if ignored:
         text = "ignored: what Kubernetes makes of a Service named tocsin (enableServiceLinks)"
         log.warning(text, extra={"variables": " ".join(sorted(ignored))})
+    faulthandler.enable()  # where memory is refused, libraries in C may crash: then it is said where
     try:
         if settings.process_count > 1 and not worker:
             code = asyncio.run(supervise(settings))
