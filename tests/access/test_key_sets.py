@@ -15,7 +15,7 @@ from tornado.web import Application, RequestHandler
 from tests.access.keys import token
 from tests.access.test_tokens import PRIVATE, key_set
 from tocsin.access import key_sets
-from tocsin.access.authentication import Authentication
+from tocsin.access.authentication import Authentication, digest_of_bearer
 from tocsin.errors import SettingsError, Unauthorized, Unavailable
 from tocsin.settings import Settings
 
@@ -115,6 +115,21 @@ async def test_key_that_left_the_set_is_no_good_from_the_next_fetch_on(now: list
         assert await principal_of(authentication, bearer("two", "ES256"))
         with pytest.raises(Unauthorized):
             await principal_of(authentication, credentials)
+
+
+async def test_known_tokens_alone_have_the_set_fetched_again(now: list[float]) -> None:
+    async with issuing() as issuer:
+        authentication = Authentication(Settings(jwt_jwks=issuer.url, jwt_jwks_refresh=20))
+        credentials = bearer("one")
+        digest = digest_of_bearer(credentials)
+        await principal_of(authentication, credentials)
+        issuer.content = key_set(two="ES256")
+        now[0] += 21
+        assert authentication.of_digest(digest)  # the fetch goes on meanwhile
+        assert authentication._key_set
+        await authentication._key_set.learn()
+        assert issuer.asked == 2
+        assert authentication.of_digest(digest) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"keys": []}', b"x" * 2_000_000])

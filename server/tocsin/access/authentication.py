@@ -89,7 +89,7 @@ class Authentication:
 
     def of_digest(self, digest: bytes) -> Principal | None:
         """Who sent a token of this digest, where that is known and has not ended; else `of_bearer` says what is wrong."""
-        principal = self._keys.find(digest) or self._verified.get(digest)
+        principal = self._known(digest)
         if principal is None or principal.expires_at <= self._clock():
             return None
         return principal
@@ -106,12 +106,22 @@ class Authentication:
         if not token:
             raise refused("malformed")
         digest = digest_of(token)
-        principal = self._keys.find(digest) or self._verified.get(digest)
+        principal = self._known(digest)
         if principal is None:
             principal = self._verify(token, digest)
         if principal is not None and principal.expires_at <= self._clock():
             self._forget(digest)
             raise refused("expired")
+        return principal
+
+    def _known(self, digest: bytes) -> Principal | None:
+        """Whose key, or verified token, has this digest; its expiry is the caller's to see."""
+        principal = self._keys.find(digest)
+        if principal is None:
+            principal = self._verified.get(digest)
+            # Else a key that its issuer withdrew would be good for as long as no other token comes.
+            if principal is not None and self._key_set is not None:
+                self._key_set.refresh_if_old()
         return principal
 
     async def learn(self, credentials: str) -> Principal:

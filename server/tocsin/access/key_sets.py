@@ -41,6 +41,7 @@ class KeySet:
 
     Attributes:
         is_loaded: whether the set was ever read; so it is where there is none.
+        is_remote: whether it is fetched over the network.
 
     Raises:
         SettingsError: the file can't be read, or holds no key set.
@@ -57,6 +58,7 @@ class KeySet:
     ) -> None:
         self._fixed = list(fixed)
         self._location = location
+        self.is_remote = "://" in location
         self._algorithms = algorithms
         self._refresh_s = refresh_s
         self._clock = clock
@@ -69,14 +71,9 @@ class KeySet:
         if location and not self.is_remote:
             self._take(read_set(location), loud=True)
 
-    @property
-    def is_remote(self) -> bool:
-        """Whether it is fetched over the network."""
-        return "://" in self._location
-
     def find(self, kid: str) -> list[VerifyingKey]:
         """The keys that may have signed a token that names `kid`, which may be empty."""
-        self._refresh_if_old()
+        self.refresh_if_old()
         if kid:
             return self._keys.get(kid, []) + self._fixed
         return [key for keys in self._keys.values() for key in keys] + self._fixed
@@ -108,7 +105,8 @@ class KeySet:
         except SettingsError as error:
             log.error("the key set stays as it was", extra={"error": str(error)})
 
-    def _refresh_if_old(self) -> None:
+    def refresh_if_old(self) -> None:
+        """Begin to read the set anew where it is due; to be called with each token, those that are known too."""
         if self.is_remote and not self._fetching and self._is_old:
             self._begin()
 
