@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.core.event import Draft, Event, EventId
-from tocsin.core.record import RecordError, decode_record, encode_record
+from tocsin.core.record import (
+    RecordError,
+    decode_contents,
+    decode_record,
+    encode_content,
+    encode_contents,
+    encode_record,
+)
 
 EVENT = Event(
     EventId(1_732_345_678_901, 42),
@@ -27,6 +34,37 @@ def test_record_of_version_1_stays_what_it_is() -> None:
     """Files hold these bytes: this test may only ever be joined by one for a later version."""
     assert decode_record(RECORD_1) == EVENT
     assert encode_record(EVENT) == RECORD_1
+
+
+def test_contents_stay_what_they_are() -> None:
+    """Files of version 5 and later hold these bytes."""
+    one = "99a47469636bc404c3a90a00a161a56f7468657291a162a26d65a430302d31a36b2d31c3"
+    plain = "99a174c40178a764656661756c74a361706990a0a0a0c2"
+    drafts = [EVENT.draft, Draft("t", b"x")]
+    assert encode_contents(drafts).hex() == one + plain
+    contents = decode_contents(bytes.fromhex(one + plain), 2)
+    assert [content.draft for content in contents] == drafts
+    assert b"".join([encode_content(content) for content in contents]).hex() == one + plain
+    assert decode_contents(None, 0) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 64, 65_535, 65_536])
+def test_any_number_of_contents_comes_back(count: int) -> None:
+    drafts = [Draft("t", b"%d" % (number % 9)) for number in range(count)]
+    assert [each.draft for each in decode_contents(encode_contents(drafts), count)] == drafts
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_contents_of_another_number_of_events_are_refused(count: int) -> None:
+    contents = encode_contents([EVENT.draft] * 2)
+    with pytest.raises(RecordError, match="not the contents"):
+        decode_contents(contents, count)
+
+
+def test_content_that_was_never_a_draft_is_refused() -> None:
+    (content,) = decode_contents(encode_contents([EVENT.draft]).replace(b"tick", b"ti k"), 1)
+    with pytest.raises(RecordError, match="not the content of an event: type must"):
+        _ = content.draft
 
 
 @given(st.binary(), st.text(max_size=256), st.floats(0, 1e10), st.integers(0, 10**15))

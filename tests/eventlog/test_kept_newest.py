@@ -206,7 +206,7 @@ async def test_file_keeps_to_its_size_however_many_topics_there_are(tmp_path: Pa
     assert log.history.has_lost(log.history.floor - len(newest) - 1, EVERYTHING)
     await log.journal.stop()
     db = connect(log.path)
-    assert db.execute("SELECT sum(length(record)) FROM kept").fetchone()[0] < 200_000
+    assert db.execute("SELECT sum(length(content)) FROM kept").fetchone()[0] < 200_000
     db.close()
 
 
@@ -248,7 +248,7 @@ async def test_check_finds_what_stays_where_it_does_not_belong(tmp_path: Path) -
     log = await pushed_out(await filled(tmp_path))
     await log.journal.stop()
     db = connect(log.path)
-    db.execute("INSERT INTO kept SELECT seq, time, several, topic, type, record FROM events")
+    db.execute("INSERT INTO kept SELECT 3000, time, content FROM kept WHERE seq = 3")
     db.close()
     with pytest.raises(transfer.Unsound, match="stays below the log"):
         transfer.check(log.path)

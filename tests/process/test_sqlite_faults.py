@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartHub
+from tests.eventlog import version_4
 from tests.hub_process import HubProcess
 from tests.patience import PATIENCE_S, wait_until
 from tests.redis.test_hubs import Listener
+from tocsin.core.event import Draft
 from tocsin.eventlog.journal.sqlite.schema import VERSION
 
 Inject = Callable[[HubProcess, str], subprocess.Popen[bytes]]
@@ -146,6 +148,27 @@ def test_restart_goes_on_with_the_log(start_hub: StartHub, tmp_path: Path) -> No
     assert messages(hub) == [f"{n}" for n in range(100)]
     epoch, _, seq = hub.publish("tick")["id"].partition("-")
     assert (epoch, seq) == (first[0].partition("-")[0], "101")
+
+
+def test_client_resumes_after_its_hub_has_taken_over_a_file_of_version_4(
+    start_hub: StartHub, tmp_path: Path
+) -> None:
+    texts = [b'{"message":"%d"}' % number for number in range(1, 301)]
+    drafts = [Draft("tick", text) for text in texts]
+    epoch = 1_700_000_000_000
+    path = tmp_path / "journal.db"
+    version_4.write(path, epoch, version_4.events_of(epoch, drafts, at_once=7))
+    hub = start_hub("--journal", f"sqlite:{path}", "--canary", "0", "--window-events", "100")
+    hub.publish("tick", "301")
+    with Listener(hub, f"{epoch}-42") as listener:  # its events are behind the window
+        assert json.loads(listener.until("connection").data)["missed"] == 0
+        events = [listener.next() for _ in range(259)]
+    assert [event.last_event_id for event in events if event] == [
+        f"{epoch}-{seq}" for seq in range(43, 302)
+    ]
+    assert [json.loads(event.data)["message"] for event in events if event] == [
+        f"{seq}" for seq in range(43, 302)
+    ]
 
 
 def refused(journal: str) -> str:

@@ -6,22 +6,22 @@ What stays is decided when it leaves the history, in the transaction that evicts
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from tocsin.core.event import Event
+from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import Filter
-from tocsin.core.record import decode_records, encode_record
-from tocsin.eventlog.journal.sqlite.condition import condition_of
+from tocsin.core.record import Content, decode_contents, encode_content, encode_contents
 from tocsin.eventlog.journal.sqlite.limits import Limits
+from tocsin.eventlog.journal.sqlite.segments import condition_of, last_of, load, seconds
 from tocsin.eventlog.retention import KeepRules, Left, Retention
 
 STEP = 1_000
 """Rows that are read at a time."""
 
-_read_left = msgspec.json.Decoder(list[Left]).decode
+_read_rows = msgspec.json.Decoder(list[tuple[int, int]]).decode
 
 
 class Change(NamedTuple):
@@ -43,6 +43,19 @@ class Change(NamedTuple):
 NO_CHANGE = Change()
 
 
+class Row(NamedTuple):
+    """An event that stays: its seq, its time in microseconds, and its content."""
+
+    seq: int
+    time: int
+    content: Content
+
+    @property
+    def left(self) -> Left:
+        """What it is for the decision."""
+        return Left(self.seq, self.content.topics, len(encode_content(self.content)))
+
+
 class KeptRows:
     """The rows of `kept`.
 
@@ -61,17 +74,15 @@ class KeptRows:
 
     def load(self) -> list[int]:
         """Take up what is in the file; returns the seqs of what may not stay, as the limits are others now."""
-        left = list(self._left("kept", -1, 1 << 62, Filter()))
+        left = [row.left for rows in kept_rows(self._db) for row in rows]
         verdict = self._retention.take(left)
         staying = set(verdict.kept)
         return [each.seq for each in left if each.seq not in staying]
 
     def events(self) -> Iterator[list[Event]]:
         """All that stay, some at a time."""
-        after = -1
-        while some := self._events("kept", after, 1 << 62, most=STEP):
-            yield some
-            after = some[-1].id.seq
+        for rows in kept_rows(self._db):
+            yield [event_of(row, self._epoch) for row in rows]
 
     def take(self, floor: int, to: int) -> Change:
         """Let those events after `floor` up to `to` stay that are to, before they are evicted.
@@ -80,69 +91,81 @@ class KeptRows:
         """
         if not self.is_on:
             return NO_CHANGE
-        verdict = self._retention.take(self._left("events", floor, to, self._filter))
-        added: list[Event] = []
-        if verdict.kept:
-            self._db.execute(
-                "INSERT INTO kept SELECT seq, time, several, topic, type, record FROM events"
-                " WHERE seq IN (SELECT value FROM json_each(?))",
-                (as_json(verdict.kept),),
-            )
-            added = self._events("kept", floor, to)
+        rows = self._rows_of_log(floor, to)
+        verdict = self._retention.take([row.left for row in rows])
+        staying = set(verdict.kept)
+        kept = [row for row in rows if row.seq in staying]
+        self._db.executemany(
+            "INSERT INTO kept VALUES (?, ?, ?)",
+            [(row.seq, row.time, encode_content(row.content)) for row in kept],
+        )
+        added = [event_of(row, self._epoch) for row in kept]
         return Change(added, verdict.evicted, self._retention.bytes, verdict.beyond_bytes)
 
-    def add(self, event: Event) -> None:
+    def add(self, seq: int, time: int, draft: Draft) -> None:
         """Let an event stay that comes from elsewhere; to be loaded afterwards."""
-        draft = event.draft
-        self._db.execute(
-            "INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                event.id.seq,
-                event.time,
-                1 if draft.more_topics else 0,
-                draft.topic,
-                draft.type,
-                encode_record(event),
-            ),
-        )
+        self._db.execute("INSERT INTO kept VALUES (?, ?, ?)", (seq, time, encode_contents([draft])))
 
-    def remove(self, seqs: Sequence[int]) -> None:
-        """Delete these rows."""
-        self._db.execute(
-            "DELETE FROM kept WHERE seq IN (SELECT value FROM json_each(?))", (as_json(seqs),)
-        )
+    def remove(self, seqs: Sequence[int]) -> list[Row]:
+        """Delete these rows, and return what they held."""
+        if not seqs:
+            return []
+        some = "seq IN (SELECT value FROM json_each(?))"
+        rows = _rows(self._db, some, as_json(seqs))
+        self._db.execute(f"DELETE FROM kept WHERE {some}", (as_json(seqs),))
+        return rows
 
     @property
     def bytes(self) -> int:
         """What all count that stay."""
         return self._retention.bytes
 
-    def _left(self, table: str, floor: int, to: int, filter: Filter) -> Iterable[Left]:
-        """What the rows after `floor` up to `to` are for the decision, that may be of a topic that counts."""
-        condition, values = condition_of(filter)
-        where = f"FROM {table} WHERE seq > ? AND seq <= ?{condition}"
-        text = self._db.execute(
-            "SELECT json_group_array(json_array(seq, json_array(topic), length(record))) FROM"
-            f" (SELECT seq, topic, record {where} ORDER BY seq)",
-            (floor, to, *values),
-        ).fetchone()[0]
-        left = _read_left(text)
-        if self._db.execute(f"SELECT max(several) {where}", (floor, to, *values)).fetchone()[0]:
-            several = self._events(table, floor, to, "AND several")
-            topics = {event.id.seq: event.draft.topics for event in several}
-            left = [each._replace(topics=topics.get(each.seq, each.topics)) for each in left]
-        return left
+    def _rows_of_log(self, floor: int, to: int) -> list[Row]:
+        """The events after `floor` up to `to` that are of a topic which counts, as if they stayed."""
+        condition, values = condition_of(self._filter)
+        high = last_of(self._db, to)
+        matches = self._filter.matches
+        return [
+            Row(seq, segment.time, content)
+            for segment in load(
+                self._db, f"last > ? AND last <= ? AND {condition}", floor, high, *values
+            )
+            for seq, content in segment.between(floor, to)
+            if matches(content.topic, content.type, content.more_topics)
+        ]
 
-    def _events(
-        self, table: str, floor: int, to: int, condition: str = "", most: int = -1
-    ) -> list[Event]:
-        count, records = self._db.execute(
-            "SELECT count(*), CAST(group_concat(CAST(record AS TEXT), '') AS BLOB)"
-            f" FROM (SELECT record FROM {table} WHERE seq > ? AND seq <= ? {condition}"
-            " ORDER BY seq LIMIT ?)",
-            (floor, to, most),
-        ).fetchone()
-        return decode_records(records, count, self._epoch)
+
+def kept_rows(db: sqlite3.Connection) -> Iterator[list[Row]]:
+    """All rows in the order of their seqs, some at a time.
+
+    Raises:
+        RecordError: one is damaged.
+    """
+    after = -1
+    while some := _rows(db, "seq > ? ORDER BY seq LIMIT ?", after, STEP):
+        yield some
+        after = some[-1].seq
+
+
+def _rows(db: sqlite3.Connection, where: str, *values: object) -> list[Row]:
+    text, contents = db.execute(
+        "SELECT json_group_array(json_array(seq, time)),"
+        " CAST(group_concat(CAST(content AS TEXT), '') AS BLOB)"
+        f" FROM (SELECT seq, time, content FROM kept WHERE {where})",
+        values,
+    ).fetchone()
+    rows = _read_rows(text)
+    found = decode_contents(contents, len(rows))
+    return [Row(seq, time, content) for (seq, time), content in zip(rows, found, strict=True)]
+
+
+def event_of(row: Row, epoch: int) -> Event:
+    """The event that stays, under the id that it always had.
+
+    Raises:
+        RecordError: the content is none of an event.
+    """
+    return Event(EventId(epoch, row.seq), row.content.draft, seconds(row.time))
 
 
 def as_json(seqs: Sequence[int]) -> str:

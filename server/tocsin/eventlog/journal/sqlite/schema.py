@@ -1,7 +1,7 @@
 """The tables of a journal's file, their version, and the way from the version before.
 
-`events.total` is the bytes of all records up to this one and with it, so that what a span of the log takes
-is a subtraction, and no start has to add up a million rows. `seq` and `total` only grow, and `time` never
+`segments.total` is the bytes of the contents of all events up to this segment and with it, so that what a span of the
+log takes is a subtraction, and no start has to add up a million events. `last` and `total` only grow, and `time` never
 goes back: a limit by bytes or age is found by bisection.
 """
 
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import sqlite3
 
+from tocsin.eventlog.journal.sqlite.rows import move_into_segments
+
 APPLICATION_ID = 0x746F6373
 """In the file's header: the letters "tocs"."""
 
-VERSION = 4
+VERSION = 5
 
 _LOG = """CREATE TABLE log (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -68,14 +70,37 @@ _KEPT = """CREATE TABLE kept (
     record BLOB NOT NULL
 )"""
 
+# What a row of it is: `segments.Segment`. The contents come last, so that who looks at topics reads no page of them.
+_SEGMENTS = """CREATE TABLE segments (
+    last INTEGER PRIMARY KEY,
+    events INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    total INTEGER NOT NULL,
+    types TEXT NOT NULL,
+    topics TEXT NOT NULL,
+    contents BLOB NOT NULL
+)"""
+# The contents and the time of each are as in a segment.
+_KEPT_CONTENTS = """CREATE TABLE kept (
+    seq INTEGER PRIMARY KEY,
+    time INTEGER NOT NULL,
+    content BLOB NOT NULL
+)"""
+
 _CREATE = {
     1: (_LOG, _EVENTS, _EVICTED),
     2: (_KEYS,),
     3: (_ENDED,),
     4: (_KEPT,),
+    5: (
+        _SEGMENTS,
+        "ALTER TABLE kept RENAME TO kept_rows",
+        _KEPT_CONTENTS,
+        "UPDATE log SET floor_time = round(floor_time * 1000000)",
+    ),
 }
 """What each version added to the one before. Version 1 knew no idempotency keys, 2 no topics that end, 3 no events that
-stay below the log; none was released."""
+stay below the log; 4 had a row for each event, with a record of its own (`rows.py`). None was released."""
 
 
 class UnknownVersion(Exception):
@@ -105,6 +130,7 @@ def upgrade(db: sqlite3.Connection, epoch: int, version: int = VERSION) -> None:
 
     Raises:
         UnknownVersion: as `version_of`.
+        RecordError: what is in it is damaged. Nothing was changed.
     """
     before = version_of(db)
     if before == version:
@@ -118,8 +144,11 @@ def upgrade(db: sqlite3.Connection, epoch: int, version: int = VERSION) -> None:
         for number in range(before + 1, version + 1):
             for statement in _CREATE[number]:
                 db.execute(statement)
+            if number == 1:
+                db.execute("INSERT INTO log VALUES (1, ?, 0, 0, 0.0, 0, 0)", (epoch,))
+            if number == 5:
+                move_into_segments(db)
         if not before:
-            db.execute("INSERT INTO log VALUES (1, ?, 0, 0, 0.0, 0, 0)", (epoch,))
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {version}")
         db.execute("COMMIT")

@@ -8,22 +8,29 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from tocsin.core.event import Event, EventId
-from tocsin.core.record import decode_records, encode_record
+from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.record import encode_content
 from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Once
 from tocsin.eventlog.journal.ended import Ended, EndedTopics, Final
 from tocsin.eventlog.journal.keys import Appended
 from tocsin.eventlog.journal.sqlite.kept_newest import Change, KeptRows, as_json
 from tocsin.eventlog.journal.sqlite.limits import Limits
-
-ROWS = 64
-"""Rows that one INSERT adds. Each statement gives up the interpreter's lock once; `executemany` does for each row."""
+from tocsin.eventlog.journal.sqlite.segments import (
+    Segment,
+    holder_of,
+    insert,
+    last_of,
+    load,
+    only_name,
+    seconds,
+    segments_of,
+)
 
 STEP = 1_000
 """Events that a transaction evicts beyond as many as it adds."""
@@ -38,9 +45,8 @@ JUMP_S = 60.0
 
 KEYS_STEP = 500
 
-_INSERT = "INSERT INTO events VALUES "
-_ROW = "(?, ?, ?, ?, ?, ?, ?)"
-_INSERTS = [_INSERT + ", ".join([_ROW] * rows) for rows in range(ROWS + 1)]
+PAIRS = 256
+"""Pairs that one INSERT adds."""
 
 
 class Pair(msgspec.Struct, frozen=True, gc=False):
@@ -60,7 +66,7 @@ class Evicted(NamedTuple):
 
 
 _read_rows = msgspec.json.Decoder(list[tuple[int, int, str, str]]).decode
-_read_pairs = msgspec.json.Decoder(list[tuple[int, str, str]]).decode
+_read_names = msgspec.json.Decoder(list[tuple[int, str, str]]).decode
 
 
 class Store:
@@ -74,10 +80,10 @@ class Store:
 
     Attributes:
         epoch: of the log.
-        head: the newest seq, and `time` its time; `total` the bytes of all records so far.
-        floor: the newest seq that was evicted; `floor_total` the bytes of all records up to it.
+        head: the newest seq, and `time` its time, in microseconds; `total` the bytes of all contents so far.
+        floor: the newest seq that was evicted; `floor_total` the bytes of all contents up to it.
         forgotten: what `Evictions` calls so, as it was last put by.
-        oldest_time: of the oldest event kept; None where none is.
+        oldest_time: of the oldest event kept, in seconds; None where none is.
         ended: the topics that have ended, as they are in the file.
         kept_newest: what stays of that which is evicted.
     """
@@ -92,15 +98,14 @@ class Store:
         self.epoch: int
         self.floor: int
         self.floor_total: int
-        self.time: float
         self.forgotten: int
         self.is_copy: int
-        self.epoch, self.floor, self.floor_total, self.time, self.forgotten, self.is_copy = row
-        self.head, self.total = self.floor, self.floor_total
-        newest = db.execute("SELECT seq, total, time FROM events ORDER BY seq DESC LIMIT 1")
+        self.epoch, self.floor, self.floor_total, time, self.forgotten, self.is_copy = row
+        self.head, self.total, self.time = self.floor, self.floor_total, int(time)
+        newest = db.execute("SELECT last, total, time FROM segments ORDER BY last DESC LIMIT 1")
         for self.head, self.total, self.time in newest:
             pass
-        self.oldest_time = self._value("time", self.floor + 1) if self.events else None
+        self.oldest_time = self._oldest_time()
         self.kept_newest = KeptRows(db, limits, self.epoch)
         self._loaded = self.head  # these are as old as their own times say
         self._noted: deque[tuple[int, float]] = (
@@ -120,31 +125,22 @@ class Store:
 
     @property
     def bytes(self) -> int:
-        """Of their records."""
+        """Of their contents."""
         return self.total - self.floor_total
 
     # --- what comes ---------------------------------------------------------------------------
 
-    def add(self, events: Sequence[Event]) -> None:
-        """Add the next events, at most `ROWS` of them, in one statement."""
-        total = self.total
-        values: list[object] = []
-        for event in events:
-            draft, record = event.draft, encode_record(event)
-            total += len(record)
-            values += (
-                event.id.seq,
-                event.time,
-                total,
-                1 if draft.more_topics else 0,
-                draft.topic,
-                draft.type,
-                record,
-            )
-        self._db.execute(_INSERTS[len(events)], values)
+    def next_segments(self, drafts: Sequence[Draft], time: int) -> list[Segment]:
+        """The next events, which come at `time` in microseconds, as `add` takes them."""
+        return segments_of(drafts, time, self.head, self.total)
+
+    def add(self, segments: Sequence[Segment]) -> None:
+        """Add these, of which there is one; up to `ROWS` of them in one statement."""
+        insert(self._db, segments)
         if self.oldest_time is None:
-            self.oldest_time = events[0].time
-        self.head, self.total, self.time = events[-1].id.seq, total, events[-1].time
+            self.oldest_time = seconds(segments[0].time)
+        newest = segments[-1]
+        self.head, self.total, self.time = newest.last, newest.total, newest.time
 
     def find_key(self, once: Once, steady: float) -> Appended | None:
         """What was appended under the key of `once`, if that is known."""
@@ -206,9 +202,9 @@ class Store:
 
     def _find_too_old_by_time(self, since: float) -> None:
         """Of what was there at the start: its times are all that is known of its age."""
-        oldest = self._value("time", self.floor + 1)
-        last = self._last("time", min(since, oldest + JUMP_S), self._loaded)
-        self._too_old = max(self._too_old, last)
+        oldest = (self.oldest_time or 0.0) + JUMP_S
+        last, _ = self._last("time", int(min(since, oldest) * 1e6))
+        self._too_old = max(self._too_old, min(last, self._loaded))
 
     @property
     def surplus_to(self) -> int:
@@ -218,9 +214,7 @@ class Store:
         if self.events > limits.events + min(limits.events // 128, MAX_SLACK):
             target = max(target, self.head - limits.events)
         if self.bytes > limits.bytes + min(limits.bytes // 128, MAX_SLACK_BYTES):
-            # One more than the last that is within: what is left is then no more than the limit.
-            within = self._last("total", self.total - limits.bytes - 1, self.head)
-            target = max(target, within + 1)
+            target = max(target, self._first_beyond(self.total - limits.bytes - 1))
         return min(target, self.head)
 
     def evict(self, to: int, evictions: Evictions) -> Evicted:
@@ -232,22 +226,18 @@ class Store:
         """
         db = self._db
         change = self.kept_newest.take(self.floor, to)
-        where = "events WHERE seq > ? AND seq <= ?"
-        values: list[object] = [self.floor, to]
-        if change.added:
-            where += " AND seq NOT IN (SELECT value FROM json_each(?))"
-            values.append(as_json([event.id.seq for event in change.added]))
-        pairs = self._pairs(where, *values)
+        pairs = self._pairs(self.floor, to, {event.id.seq for event in change.added})
         late = self._let_go(change.removed)
-        total, time = db.execute("SELECT total, time FROM events WHERE seq = ?", (to,)).fetchone()
-        db.execute("DELETE FROM events WHERE seq <= ?", (to,))
+        holder = holder_of(db, to)
+        assert holder
+        self.floor, self.floor_total = to, holder.total_at(to)
+        db.execute("DELETE FROM segments WHERE last <= ?", (to,))
         self._remember([*late, *pairs], evictions)
         db.execute(
             "UPDATE log SET floor = ?, floor_total = ?, floor_time = ?, forgotten = ?",
-            (to, total, time, self.forgotten),
+            (to, self.floor_total, holder.time, self.forgotten),
         )
-        self.floor, self.floor_total = to, total
-        self.oldest_time = self._value("time", to + 1) if self.events else None
+        self.oldest_time = self._oldest_time()
         return Evicted(pairs, change)
 
     def take_up_kept_newest(self, evictions: Evictions) -> list[Pair]:
@@ -271,47 +261,48 @@ class Store:
 
     def _let_go(self, seqs: Sequence[int]) -> list[Pair]:
         """Let these go that stayed until now; their pairs."""
-        if not seqs:
-            return []
-        some = "kept WHERE seq IN (SELECT value FROM json_each(?))"
-        pairs = self._pairs(some, as_json(seqs))
-        self.kept_newest.remove(seqs)
-        return pairs
+        pairs = [
+            Pair(row.seq, topic, row.content.type)
+            for row in self.kept_newest.remove(seqs)
+            for topic in row.content.topics
+        ]
+        return _newest_of(pairs)
 
-    def _pairs(self, where: str, *values: object) -> list[Pair]:
-        """The pairs of topic and type of these rows, by seq."""
+    def _pairs(self, floor: int, to: int, staying: Collection[int]) -> list[Pair]:
+        """The pairs of topic and type of the events after `floor` up to `to` but those that stay, by seq."""
+        of_log = "last > ? AND last <= ?"
+        high = last_of(self._db, to)
         # One row with all of them: the interpreter's lock is given up once for each row.
         text = self._db.execute(
-            "SELECT json_group_array(json_array(seq, topic, type)) FROM"
-            f" (SELECT max(seq) AS seq, topic, type FROM {where} GROUP BY topic, type)",
-            values,
+            "SELECT json_group_array(json_array(last, types, topics)) FROM"
+            f" (SELECT last, types, topics FROM segments WHERE {of_log} ORDER BY last)",
+            (floor, high),
         ).fetchone()[0]
-        pairs = [Pair(*each) for each in _read_pairs(text)]
-        if self._db.execute(f"SELECT max(several) FROM {where}", values).fetchone()[0]:
-            pairs += self._more_pairs(where, *values)
-        pairs.sort(key=lambda pair: pair.seq)
-        return pairs
-
-    def _more_pairs(self, where: str, *values: object) -> list[Pair]:
-        """Of the events on several topics, those that stand in their records."""
-        count, records = self._db.execute(
-            "SELECT count(*), CAST(group_concat(CAST(record AS TEXT), '') AS BLOB)"
-            f" FROM {where} AND several",
-            values,
-        ).fetchone()
-        newest = {
-            (topic, event.draft.type): event.id.seq
-            for event in decode_records(records, count, self.epoch)
-            for topic in event.draft.more_topics
-        }
-        return [Pair(seq, topic, type) for (topic, type), seq in newest.items()]
+        pairs: list[Pair] = []
+        mixed: list[int] = []
+        for last, types, topics in _read_names(text):
+            type, topic = only_name(types), only_name(topics)
+            if type is None or topic is None or staying:
+                mixed.append(last)
+            else:
+                pairs.append(Pair(min(last, to), topic, type))
+        if mixed:
+            some = f"{of_log} AND last IN (SELECT value FROM json_each(?))"
+            for segment in load(self._db, some, floor, high, as_json(mixed)):
+                pairs += [
+                    Pair(seq, topic, content.type)
+                    for seq, content in segment.between(floor, to)
+                    if seq not in staying
+                    for topic in content.topics
+                ]
+        return _newest_of(pairs)
 
     def _remember(self, pairs: Sequence[Pair], evictions: Evictions) -> None:
         """Put `pairs` by, and remove as many older rows that say nothing any more."""
         db = self._db
         values: list[object] = []
-        for first in range(0, len(pairs), 4 * ROWS):
-            some = pairs[first : first + 4 * ROWS]
+        for first in range(0, len(pairs), PAIRS):
+            some = pairs[first : first + PAIRS]
             values = [value for pair in some for value in (pair.seq, pair.topic, pair.type)]
             db.execute(
                 "INSERT INTO evicted (seq, topic, type) VALUES "
@@ -354,16 +345,13 @@ class Store:
         """The newest events that fit into both."""
         low = max(self.floor, self.head - max_events)
         if self.bytes > max_bytes:
-            low = max(low, self._last("total", self.total - max_bytes - 1, self.head) + 1)
+            low = max(low, self._first_beyond(self.total - max_bytes - 1))
         found: list[Event] = []
         while low < self.head:
-            count, records = self._db.execute(
-                "SELECT count(*), CAST(group_concat(CAST(record AS TEXT), '') AS BLOB)"
-                " FROM events WHERE seq > ? AND seq <= ?",
-                (low, low + STEP),
-            ).fetchone()
-            found += decode_records(records, count, self.epoch)
-            low += STEP
+            high = last_of(self._db, min(low + STEP, self.head))
+            for segment in load(self._db, "last > ? AND last <= ?", low, high):
+                found += segment.events_between(low, high, self.epoch)
+            low = high
         return found
 
     def load_evictions(self, remembered: int) -> Evictions:
@@ -382,29 +370,57 @@ class Store:
         )
         return [Pair(*row) for row in rows]
 
-    def _value(self, column: str, seq: int) -> float:
-        row = self._db.execute(f"SELECT {column} FROM events WHERE seq = ?", (seq,)).fetchone()
-        return float(row[0]) if row else 0.0
+    def _oldest_time(self) -> float | None:
+        row = self._db.execute(
+            "SELECT time FROM segments WHERE last > ? ORDER BY last LIMIT 1", (self.floor,)
+        ).fetchone()
+        return seconds(row[0]) if row else None
 
-    def _last(self, column: str, limit: float, high: int) -> int:
-        """The last seq up to `high` whose `column` is at most `limit`; the floor if none is."""
-        low = self.floor
+    def _first_beyond(self, total: int) -> int:
+        """The first seq by which the contents of the log are more than `total` bytes; there is one."""
+        last, at = self._last("total", total)
+        holder = holder_of(self._db, last + 1)
+        assert holder
+        for seq, content in holder.between(last, holder.last):
+            at += len(encode_content(content))
+            if at > total:
+                return seq
+        return holder.last
+
+    def _last(self, column: str, limit: int) -> tuple[int, int]:
+        """The end of the last segment whose `column` is at most `limit`, and its total; the floor's if none is."""
+        low, total, high = self.floor, self.floor_total, self.head
         while low < high:
             middle = (low + high + 1) // 2
-            if self._value(column, middle) <= limit:
-                low = middle
+            last, found, value = self._db.execute(
+                f"SELECT last, total, {column} FROM segments WHERE last >= ? ORDER BY last LIMIT 1",
+                (middle,),
+            ).fetchone()
+            if value <= limit:
+                low, total = last, found
             else:
                 high = middle - 1
-        return low
+        return low, total
+
+
+def _newest_of(pairs: Sequence[Pair]) -> list[Pair]:
+    """The newest of each topic and type, by seq."""
+    newest: dict[tuple[str, str], Pair] = {}
+    for pair in pairs:
+        known = newest.get((pair.topic, pair.type))
+        if known is None or known.seq < pair.seq:
+            newest[pair.topic, pair.type] = pair
+    return sorted(newest.values(), key=lambda pair: pair.seq)
 
 
 def cut(db: sqlite3.Connection, head: int) -> None:
     """Take back what follows `head`: a commit that failed may be in the file all the same.
 
-    Its publishers were told that nothing was published, and nobody saw it.
+    Its publishers were told that nothing was published, and nobody saw it. No segment has events of two transactions,
+    so none goes in part.
     """
     db.execute("BEGIN IMMEDIATE")
-    db.execute("DELETE FROM events WHERE seq > ?", (head,))
+    db.execute("DELETE FROM segments WHERE last > ?", (head,))
     db.execute("DELETE FROM keys WHERE first > ?", (head,))
     db.execute("DELETE FROM ended WHERE seq > ?", (head,))
     # Written in any case: it is seen here whether the disk takes something again.

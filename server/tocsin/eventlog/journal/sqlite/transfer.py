@@ -15,20 +15,28 @@ from typing import IO, Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from tocsin.core.event import Draft, Event, EventId
-from tocsin.core.record import RecordError, decode_records
+from tocsin.core.event import Draft, Event, EventId, ids_from
+from tocsin.core.record import RecordError
 from tocsin.errors import InvalidInput, SettingsError
 from tocsin.eventlog.journal.ended import ended_by
 from tocsin.eventlog.journal.sqlite import schema
 from tocsin.eventlog.journal.sqlite.file import cannot_open, connect, prepare
+from tocsin.eventlog.journal.sqlite.kept_newest import event_of, kept_rows
 from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.lock import FileLock
-from tocsin.eventlog.journal.sqlite.store import ROWS, Store
+from tocsin.eventlog.journal.sqlite.segments import (
+    MOST_EVENTS,
+    Loaded,
+    load,
+    micros,
+    segments_of,
+)
+from tocsin.eventlog.journal.sqlite.store import Store
 
 Parsed = TypeVar("Parsed")
 
-PIECE = 1_000
-"""Events that are read or written at a time."""
+AT_ONCE = 16
+"""Segments that are read at a time."""
 
 
 MAX_EPOCH = 10**15 - 1
@@ -105,21 +113,24 @@ def check(path: Path) -> Summary:
 
 
 def _check_log(db: sqlite3.Connection) -> Summary:
-    epoch, floor, total = _log(db)
-    first_total, seq, time = total, floor, 0.0
-    for event, at in _events(db, epoch, floor):
-        if event.id.seq != seq + 1:
-            raise Unsound(f"event {seq + 1} is missing; {event.id.seq} is the next")
-        if event.time < time:
-            raise Unsound(f"event {event.id.seq} is older than the one before it")
-        if at <= total:
-            raise Unsound(f"event {event.id.seq} is counted with {at - total} bytes")
-        seq, time, total = event.id.seq, event.time, at
+    epoch, floor, first_total = _log(db)
+    total, seq, time = first_total, floor, 0
+    for segment in _segments(db, floor):
+        # The floor may lie within the first one.
+        if segment.first != seq + 1 and not (seq == floor and segment.first <= floor):
+            raise Unsound(f"event {seq + 1} is missing; {segment.first} is the next")
+        if segment.time < time:
+            raise Unsound(f"event {segment.first} is older than the one before it")
+        if segment.total_at(max(seq, segment.first - 1)) != total:
+            raise Unsound(f"events {segment.first} to {segment.last} are counted with wrong bytes")
+        _check_segment(db, segment)
+        seq, time, total = segment.last, segment.time, segment.total
     kept = 0
-    for event, _ in _events(db, epoch, 0, "kept"):
-        if event.id.seq > floor:
-            raise Unsound(f"event {event.id.seq} stays below the log, which goes on after {floor}")
-        kept += 1
+    for rows in kept_rows(db):
+        for row in rows:
+            if event_of(row, epoch).id.seq > floor:
+                raise Unsound(f"event {row.seq} stays below the log, which goes on after {floor}")
+        kept += len(rows)
     return Summary(
         str(EventId(epoch, floor + 1)) if seq > floor else None,
         str(EventId(epoch, seq)) if seq > floor else None,
@@ -127,6 +138,15 @@ def _check_log(db: sqlite3.Connection) -> Summary:
         total - first_total,
         kept,
     )
+
+
+def _check_segment(db: sqlite3.Connection, segment: Loaded) -> None:
+    """Whether its row is what its events would make."""
+    drafts = [content.draft for content in segment.contents]
+    (made,) = segments_of(drafts, segment.time, segment.first - 1, 0)
+    names = db.execute("SELECT types, topics FROM segments WHERE last = ?", (segment.last,))
+    if names.fetchone() != (made.types, made.topics):
+        raise Unsound(f"events {segment.first} to {segment.last} are of other types or topics")
 
 
 def backup(path: Path, target: Path) -> None:
@@ -171,10 +191,9 @@ def export(path: Path, output: IO[bytes]) -> int:
         epoch, floor, _ = _log(db)
         output.write(_encode(Header(epoch, floor)) + b"\n")
         count = 0
-        for table, after in (("kept", 0), ("events", floor)):
-            for event, _ in _events(db, epoch, after, table):
-                output.write(_encode(_line(event)) + b"\n")
-                count += 1
+        for event in _events(db, epoch, floor):
+            output.write(_encode(_line(event)) + b"\n")
+            count += 1
         return count
     except (sqlite3.Error, RecordError) as error:
         raise cannot_open(path, error) from error
@@ -215,13 +234,13 @@ def _read_in(path: Path, lines: Iterable[bytes]) -> int:
         db.execute("UPDATE log SET floor = ?, forgotten = ?", (header.floor, header.floor))
         store = Store(db, Limits(), 0.0, 0.0)
         db.execute("BEGIN")
-        some: list[Event] = []
-        last_kept = count = 0
+        some: list[Draft] = []
+        time = last_kept = count = 0
         for number, text in numbered:
             line = _parse(_decode_line, number, text)
             count += 1
             if last_kept < line.seq <= header.floor and not (some or store.events):
-                store.kept_newest.add(_event(header.epoch, 0.0, number, line))
+                store.kept_newest.add(line.seq, micros(line.time), _draft(number, line))
                 last_kept = line.seq
                 continue
             due = store.head + len(some) + 1
@@ -229,12 +248,13 @@ def _read_in(path: Path, lines: Iterable[bytes]) -> int:
                 raise SettingsError(
                     f"journal: line {number}: seq is {line.seq}; allowed: {due}, the next"
                 )
-            some.append(_event(header.epoch, store.time, number, line))
-            if len(some) == ROWS:
-                _add(store, some)
+            if len(some) == MOST_EVENTS or (some and micros(line.time) > time):
+                _add(store, some, time)
                 some = []
+            some.append(_draft(number, line))
+            time = max(micros(line.time), time)
         if some:
-            _add(store, some)
+            _add(store, some, time)
         db.execute("COMMIT")
         return count
     except sqlite3.Error as error:
@@ -243,19 +263,21 @@ def _read_in(path: Path, lines: Iterable[bytes]) -> int:
         db.close()
 
 
-def _add(store: Store, events: Sequence[Event]) -> None:
-    store.add(events)
-    ended = ended_by(events)
+def _add(store: Store, drafts: Sequence[Draft], time: int) -> None:
+    """Add events of one time, which follow one another."""
+    ids = ids_from(store.epoch, store.head + 1, len(drafts))
+    store.add(store.next_segments(drafts, time))
+    ended = ended_by([Event(id, draft, 0.0) for id, draft in zip(ids, drafts, strict=True)])
     if ended:
         store.end(ended)
 
 
-def _event(epoch: int, time: float, number: int, line: Line) -> Event:
-    """The event of a line, which is no older than `time`."""
+def _draft(number: int, line: Line) -> Draft:
+    """What a line says that was published."""
     try:
         data = base64.b64decode(line.data_base64) if line.data_base64 else line.data.encode()
         topic, *more = line.topics
-        draft = Draft(
+        return Draft(
             line.type,
             data,
             topic,
@@ -268,7 +290,6 @@ def _event(epoch: int, time: float, number: int, line: Line) -> Event:
         )
     except (InvalidInput, ValueError) as error:
         raise SettingsError(f"journal: line {number}: {error}") from None
-    return Event(EventId(epoch, line.seq), draft, max(line.time, time))
 
 
 def _parse(decode: Callable[[bytes], Parsed], number: int, text: bytes) -> Parsed:
@@ -326,21 +347,21 @@ def _log(db: sqlite3.Connection) -> tuple[int, int, int]:
     return epoch, floor, total
 
 
-def _events(
-    db: sqlite3.Connection, epoch: int, after: int, table: str = "events"
-) -> Iterator[tuple[Event, int]]:
-    """All events, each with its `total`; those that stay below the log, in the table `kept`, have none."""
-    column = "total" if table == "events" else "0"
-    while True:
-        rows = db.execute(
-            f"SELECT seq, {column}, record FROM {table} WHERE seq > ? ORDER BY seq LIMIT ?",
-            (after, PIECE),
-        ).fetchall()
-        if not rows:
-            return
-        events = decode_records(b"".join([record for _, _, record in rows]), len(rows), epoch)
-        for (seq, total, _), event in zip(rows, events, strict=True):
-            if event.id.seq != seq:
-                raise RecordError(f"row {seq} holds event {event.id.seq}")
-            yield event, total
-        after = rows[-1][0]
+def _events(db: sqlite3.Connection, epoch: int, floor: int) -> Iterator[Event]:
+    """All events: those that stay below the log first."""
+    for rows in kept_rows(db):
+        yield from [event_of(row, epoch) for row in rows]
+    for segment in _segments(db, floor):
+        yield from segment.events_between(floor, segment.last, epoch)
+
+
+def _segments(db: sqlite3.Connection, after: int) -> Iterator[Loaded]:
+    """All segments that have events after this seq."""
+    while segments := load(
+        db,
+        "last IN (SELECT last FROM segments WHERE last > ? ORDER BY last LIMIT ?)",
+        after,
+        AT_ONCE,
+    ):
+        yield from segments
+        after = segments[-1].last

@@ -14,22 +14,24 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice, repeat
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from tocsin.core.event import Event, EventId
+from tocsin.core.event import Event, EventId, ids_from
 from tocsin.core.record import RecordError
 from tocsin.errors import Unavailable
 from tocsin.eventlog.evictions import Evictions
-from tocsin.eventlog.journal.base import Committed, Opening, Outcome, Window
+from tocsin.eventlog.journal.base import Append, Committed, Opening, Outcome, Window
 from tocsin.eventlog.journal.ended import end_some, ended_by
 from tocsin.eventlog.journal.sqlite import schema
 from tocsin.eventlog.journal.sqlite.file import cannot_open, connect, unavailable
 from tocsin.eventlog.journal.sqlite.gathering import Group
 from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change
 from tocsin.eventlog.journal.sqlite.limits import Limits
-from tocsin.eventlog.journal.sqlite.store import ROWS, STEP, Evicted, Store, cut
+from tocsin.eventlog.journal.sqlite.segments import ROWS, micros, seconds
+from tocsin.eventlog.journal.sqlite.store import STEP, Evicted, Store, cut
 
 TICK_S = 1.0
 """How often the thread looks at ages when nothing comes in."""
@@ -238,24 +240,33 @@ class Writer:
     def _commit(self, groups: Sequence[Group]) -> None:
         """Write these groups, and tell the loop when they are on the disk."""
         db, store = self._connection(), self._store
-        count = sum([len(append.drafts) for group in groups for append in group.appends])
+        appends = [append for group in groups for append in group.appends]
         # Nothing of what comes with it: if this commit fails, the log still ends where it did.
         surplus = store.surplus_to
-        has_keys = any(append.once for group in groups for append in group.appends)
+        has_finals = True in [end_some(append.drafts) for append in appends]
+        may_refuse = has_finals or len(store.ended) > 0 or any(append.once for append in appends)
+        time = max(store.time, micros(self._clock()))
         # One statement commits by itself, which spares two turns of waiting for the interpreter's lock.
-        has_finals = any(end_some(append.drafts) for group in groups for append in group.appends)
-        is_plain = count <= ROWS and not has_keys and not has_finals and surplus <= store.floor
-        if not is_plain:
+        if may_refuse or surplus > store.floor:
             db.execute("BEGIN IMMEDIATE")
-        events: list[Event] = []
-        outcomes = self._add(groups, events)
+        accept = self._accept if may_refuse else self._accept_all
+        events, outcomes = accept(appends, seconds(time))
+        segments = store.next_segments([event.draft for event in events], time)
+        if len(segments) > ROWS and not db.in_transaction:
+            db.execute("BEGIN IMMEDIATE")
+        before = store.total
+        if segments:
+            store.add(segments)
         evicted = NOTHING
-        if not is_plain:
+        if db.in_transaction:
             if surplus > store.floor:
-                evicted = store.evict(min(surplus, store.floor + STEP + count), self._evictions)
+                to = min(surplus, store.floor + STEP + len(events))
+                evicted = store.evict(to, self._evictions)
             db.execute("COMMIT")
-        self._frames += 4 + len(events) // 8 + _pages(evicted)
-        self._tell(events, list(zip(groups, outcomes, strict=True)), evicted)
+        self._frames += 4 + (store.total - before) // 4_000 + _pages(evicted)
+        left = iter(outcomes)
+        told = [(group, list(islice(left, len(group.appends)))) for group in groups]
+        self._tell(events, told, evicted)
 
     def _tell(
         self,
@@ -267,47 +278,50 @@ class Writer:
         self._told = self._state()
         self._call(self._ends.written, Written(events, groups, self._told, evicted))
 
-    def _add(self, groups: Sequence[Group], events: list[Event]) -> list[Sequence[Outcome]]:
-        """Add what is new of `groups` to the file and to `events`; their outcomes."""
+    def _accept_all(
+        self, appends: Sequence[Append], time: float
+    ) -> tuple[list[Event], list[Outcome]]:
+        """The events of `appends` and the outcomes, where nothing is known by which one could be refused."""
         store = self._store
-        epoch, seq = store.epoch, store.head
-        now = max(store.time, self._clock())
+        drafts = [draft for append in appends for draft in append.drafts]
+        ids = ids_from(store.epoch, store.head + 1, len(drafts))
+        outcomes: list[Outcome] = []
+        first = 0
+        for append in appends:
+            end = first + len(append.drafts)
+            outcomes.append(Committed(ids[first:end]))
+            first = end
+        return list(map(Event, ids, drafts, repeat(time))), outcomes
+
+    def _accept(self, appends: Sequence[Append], time: float) -> tuple[list[Event], list[Outcome]]:
+        """The events of those of `appends` that are new and aren't refused, and the outcomes of all.
+
+        What comes with them is put into the file: their keys, and which topics they end.
+        """
+        store = self._store
         steady = self._monotonic()
-        outcomes: list[Sequence[Outcome]] = []
-        added = 0
-        for group in groups:
-            of_group: list[Outcome] = []
-            for append in group.appends:
-                drafts, once = append.drafts, append.once
-                if once:
-                    known = store.find_key(once, steady)
-                    if known:
-                        of_group.append(known.outcome(once))
-                        continue
-                refusal = store.ended.refuse(drafts)
-                if refusal:
-                    of_group.append(refusal)
-                    continue
-                if once and drafts:
-                    store.add_key(once, seq + 1, len(drafts), steady)
-                ids = []
-                first = len(events)
-                for draft in drafts:
-                    seq += 1
-                    id = EventId(epoch, seq)
-                    ids.append(id)
-                    events.append(Event(id, draft, now))
-                of_group.append(Committed(ids))
-                if end_some(drafts):
-                    store.end(ended_by(events[first:]))
-                # In parts: between them the loop gets the interpreter's lock.
-                while len(events) - added >= ROWS:
-                    store.add(events[added : added + ROWS])
-                    added += ROWS
-            outcomes.append(of_group)
-        if added < len(events):
-            store.add(events[added:])
-        return outcomes
+        events: list[Event] = []
+        outcomes: list[Outcome] = []
+        for append in appends:
+            drafts, once = append.drafts, append.once
+            known = store.find_key(once, steady) if once else None
+            if once and known:
+                outcomes.append(known.outcome(once))
+                continue
+            refusal = store.ended.refuse(drafts)
+            if refusal:
+                outcomes.append(refusal)
+                continue
+            first = store.head + len(events) + 1
+            ids = ids_from(store.epoch, first, len(drafts))
+            new = list(map(Event, ids, drafts, repeat(time)))
+            events += new
+            outcomes.append(Committed(ids))
+            if once and drafts:
+                store.add_key(once, first, len(drafts), steady)
+            if end_some(drafts):
+                store.end(ended_by(new))
+        return events, outcomes
 
     def _connection(self) -> sqlite3.Connection:
         assert self._db, "the file is closed"

@@ -1,0 +1,216 @@
+"""Events as the file has them: up to 64 of one transaction in a row, which is a *segment*.
+
+A row costs SQLite as much as some events, and a place in its tree; so a segment of 64 events costs a tenth of 64 rows.
+All its events have one time. It is written once and never changed: what is evicted of it is told by the log's floor,
+and the row goes with its last event.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import msgspec
+
+from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.filters import Filter
+from tocsin.core.record import Content, decode_contents, encode_content, encode_contents
+
+MOST_EVENTS = 64
+"""Of a segment. Who wants one of them reads all."""
+
+MOST_BYTES = 16 * 1024
+"""Of the contents of a segment with more than one event."""
+
+ROWS = 64
+"""Segments that one INSERT adds. Each statement gives up the interpreter's lock once; `executemany` does for each row."""
+
+_ROW = "(?, ?, ?, ?, ?, ?, ?)"
+_INSERTS = ["INSERT INTO segments VALUES " + ", ".join([_ROW] * rows) for rows in range(ROWS + 1)]
+
+
+class Segment(NamedTuple):
+    """A row.
+
+    Attributes:
+        last: the seq of its newest event.
+        events: how many it has, which follow one another.
+        time: of them all, Unix time in microseconds: SQLite writes no fraction into JSON with all its digits.
+        total: the bytes of all contents of the log up to this segment and with it.
+        types: the types of its events, each once, each between two line breaks: so SQL finds them without a mistake.
+        topics: all their topics, likewise.
+        contents: as `encode_contents` makes them.
+    """
+
+    last: int
+    events: int
+    time: int
+    total: int
+    types: str
+    topics: str
+    contents: bytes
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def micros(time: float) -> int:
+    """Unix time in microseconds, of one in seconds."""
+    return round(time * 1e6)
+
+
+def seconds(time: int) -> float:
+    """Unix time in seconds, of one in microseconds."""
+    return time / 1e6
+
+
+def segments_of(drafts: Sequence[Draft], time: int, head: int, total: int) -> list[Segment]:
+    """The segments of `drafts`, which come at `time` behind the seq `head` and `total` bytes of contents."""
+    segments = []
+    for first in range(0, len(drafts), MOST_EVENTS):
+        for some, contents in _in_parts(drafts[first : first + MOST_EVENTS]):
+            head += len(some)
+            total += len(contents)
+            segments.append(
+                Segment(head, len(some), time, total, _types(some), _topics(some), contents)
+            )
+    return segments
+
+
+def insert(db: sqlite3.Connection, segments: Sequence[Segment]) -> None:
+    """Add these rows; up to `ROWS` of them are one statement."""
+    for first in range(0, len(segments), ROWS):
+        some = segments[first : first + ROWS]
+        db.execute(_INSERTS[len(some)], [value for segment in some for value in segment])
+
+
+def _in_parts(drafts: Sequence[Draft]) -> list[tuple[Sequence[Draft], bytes]]:
+    """`drafts` in parts that are within `MOST_BYTES`, or have one event, each with its contents."""
+    contents = encode_contents(drafts)
+    if len(contents) <= MOST_BYTES or len(drafts) == 1:
+        return [(drafts, contents)]
+    parts = min(-(-len(contents) // MOST_BYTES), len(drafts))
+    bounds = [len(drafts) * part // parts for part in range(parts + 1)]
+    return [part for low, high in pairwise(bounds) for part in _in_parts(drafts[low:high])]
+
+
+def _types(drafts: Sequence[Draft]) -> str:
+    return _lines(dict.fromkeys([draft.type for draft in drafts]))
+
+
+def _topics(drafts: Sequence[Draft]) -> str:
+    topics = dict.fromkeys([draft.topic for draft in drafts])
+    for more_topics in [draft.more_topics for draft in drafts if draft.more_topics]:
+        topics.update(dict.fromkeys(more_topics))
+    return _lines(topics)
+
+
+def _lines(names: dict[str, None]) -> str:
+    return "\n" + "\n".join(names) + "\n"
+
+
+def only_name(lines: str) -> str | None:
+    """The one name of a row's `types` or `topics`; None where there are several."""
+    name = lines[1:-1]
+    return None if "\n" in name else name
+
+
+def condition_of(filter: Filter) -> tuple[str, list[str]]:
+    """What `filter` asks of a row, as SQL, and its values.
+
+    Each segment that has an event for `filter` fulfils it, and some others do: a type and a topic may be those of
+    different events.
+    """
+    wanted: list[tuple[str, list[str]]] = []
+    if filter.types:
+        wanted.append(("types", [f"\n{type}\n" for type in sorted(filter.types)]))
+    if filter.asks_for_topics:
+        exact = [f"\n{topic}\n" for topic in sorted(filter.exact)]
+        wanted.append(("topics", exact + [f"\n{prefix}" for prefix in filter.prefixes]))
+    parts = [" OR ".join([f"instr({column}, ?)"] * len(lines)) for column, lines in wanted]
+    sql = " AND ".join([f"({part})" for part in parts])
+    return sql or "1", [line for _, lines in wanted for line in lines]
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+class Loaded(NamedTuple):
+    """A segment that was read: the seq of its first event, the time of all, `total` as in its row, and its contents."""
+
+    first: int
+    time: int
+    total: int
+    contents: Sequence[Content]
+
+    @property
+    def last(self) -> int:
+        """The seq of its last event."""
+        return self.first + len(self.contents) - 1
+
+    def between(self, floor: int, to: int) -> list[tuple[int, Content]]:
+        """Its events after `floor` up to `to`, with their seqs."""
+        low, high = max(floor + 1 - self.first, 0), max(to + 1 - self.first, 0)
+        return list(enumerate(self.contents[low:high], self.first + low))
+
+    def total_at(self, seq: int) -> int:
+        """The bytes of all contents of the log up to `seq`, one of its own, or the one before them."""
+        later = self.contents[seq + 1 - self.first :]
+        return self.total - sum([len(encode_content(content)) for content in later])
+
+    def events_between(self, floor: int, to: int, epoch: int) -> list[Event]:
+        """The same as events.
+
+        Raises:
+            RecordError: a content is none of an event.
+        """
+        time = seconds(self.time)
+        return [
+            Event(EventId(epoch, seq), content.draft, time)
+            for seq, content in self.between(floor, to)
+        ]
+
+
+_read_rows = msgspec.json.Decoder(list[tuple[int, int, int, int]]).decode
+
+
+def load(db: sqlite3.Connection, where: str, *values: object) -> list[Loaded]:
+    """The segments whose rows fulfil `where`, in the order of the log.
+
+    SQLite puts them one behind the other in one row, and they are decoded at one go: row by row, a thread would give
+    up the interpreter's lock for each, and wait for it again while the loop has work.
+
+    Raises:
+        RecordError: what is in a row makes no segment.
+    """
+    text, contents = db.execute(
+        "SELECT json_group_array(json_array(last, events, time, total)),"
+        " CAST(group_concat(CAST(contents AS TEXT), '') AS BLOB)"
+        f" FROM (SELECT last, events, time, total, contents FROM segments WHERE {where} ORDER BY last)",
+        values,
+    ).fetchone()
+    rows = _read_rows(text)
+    found = decode_contents(contents, sum([count for _, count, *_ in rows]))
+    loaded, at = [], 0
+    for last, count, time, total in rows:
+        loaded.append(Loaded(last - count + 1, time, total, found[at : at + count]))
+        at += count
+    return loaded
+
+
+def holder_of(db: sqlite3.Connection, seq: int) -> Loaded | None:
+    """The segment that has the event with this seq; None where it isn't kept."""
+    found = load(
+        db, "last = (SELECT last FROM segments WHERE last >= ? ORDER BY last LIMIT 1)", seq
+    )
+    return found[0] if found and found[0].first <= seq else None
+
+
+def last_of(db: sqlite3.Connection, seq: int) -> int:
+    """The last seq of the segment that has this one; itself where none has."""
+    row = db.execute(
+        "SELECT last FROM segments WHERE last >= ? ORDER BY last LIMIT 1", (seq,)
+    ).fetchone()
+    return int(row[0]) if row else seq
