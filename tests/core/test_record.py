@@ -10,7 +10,6 @@ from tocsin.core.record import (
     RecordError,
     decode_contents,
     decode_record,
-    encode_content,
     encode_contents,
     encode_record,
 )
@@ -25,6 +24,13 @@ RECORD_1 = bytes.fromhex(
     "04c3a90a00a56f74686572a26d65a430302d31a36b2d31c3"
 )
 
+MIXED = (
+    "939298a47469636ba161a56f7468657291a162a26d65a430302d31a36b2d31c3"
+    "98a174a764656661756c74a361706990a0a0a0c29300010093c404c3a90a00c40178c404c3a90a00"
+)
+ALIKE = "939198a174a764656661756c74a361706990a0a0a0c20092c40178c40179"
+"""Contents of three events with two heads, and of two that share one."""
+
 
 def test_record_holds_all_that_is_known_of_an_event() -> None:
     assert decode_record(encode_record(EVENT)) == EVENT
@@ -38,31 +44,68 @@ def test_record_of_version_1_stays_what_it_is() -> None:
 
 def test_contents_stay_what_they_are() -> None:
     """Files of version 5 and later hold these bytes."""
-    one = "99a47469636bc404c3a90a00a161a56f7468657291a162a26d65a430302d31a36b2d31c3"
-    plain = "99a174c40178a764656661756c74a361706990a0a0a0c2"
-    drafts = [EVENT.draft, Draft("t", b"x")]
-    assert encode_contents(drafts).hex() == one + plain
-    contents = decode_contents(bytes.fromhex(one + plain), 2)
-    assert [content.draft for content in contents] == drafts
-    assert b"".join([encode_content(content) for content in contents]).hex() == one + plain
-    assert decode_contents(None, 0) == []
+    mine, plain = EVENT.draft, Draft("t", b"x")
+    assert encode_contents([mine, plain, mine]).encoded.hex() == MIXED
+    assert encode_contents([plain, Draft("t", b"y")]).encoded.hex() == ALIKE
+    both = decode_contents(bytes.fromhex(MIXED + ALIKE), [3, 2])
+    assert [content.draft for content in both[0]] == [mine, plain, mine]
+    assert [content.draft for content in both[1]] == [plain, Draft("t", b"y")]
+    assert decode_contents(None, []) == []
 
 
-@pytest.mark.parametrize("count", [0, 1, 15, 16, 64, 65_535, 65_536])
-def test_any_number_of_contents_comes_back(count: int) -> None:
-    drafts = [Draft("t", b"%d" % (number % 9)) for number in range(count)]
-    assert [each.draft for each in decode_contents(encode_contents(drafts), count)] == drafts
+def test_each_event_counts_its_own_head() -> None:
+    drafts = [EVENT.draft, Draft("t", b"x"), EVENT.draft, Draft("t", b"y" * 300)]
+    (contents,) = decode_contents(encode_contents(drafts).encoded, [4])
+    sizes = [encode_contents([draft]).bytes for draft in drafts]
+    assert [content.bytes for content in contents] == sizes
+    assert encode_contents(drafts).bytes == sum(sizes)
+    assert encode_contents(drafts[:1] * 20).bytes == 20 * sizes[0]
 
 
-@pytest.mark.parametrize("count", [0, 1, 3])
-def test_contents_of_another_number_of_events_are_refused(count: int) -> None:
-    contents = encode_contents([EVENT.draft] * 2)
+def test_names_of_contents_are_told_once() -> None:
+    drafts = [Draft("t", b"", "a"), Draft("u", b"", "b", more_topics=("a", "c")), Draft("t", b"")]
+    contents = encode_contents(drafts)
+    assert ([*contents.types], [*contents.topics]) == (["t", "u"], ["a", "b", "c", "default"])
+    alike = encode_contents(drafts[1:2] * 3)
+    assert ([*alike.types], [*alike.topics]) == (["u"], ["b", "a", "c"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 15, 16, 17, 64, 65_535, 65_536])
+@pytest.mark.parametrize("topics", [1, 7])
+def test_any_number_of_contents_comes_back(count: int, topics: int) -> None:
+    drafts = [Draft("t", b"%d" % (n % 9), f"t/{n % topics}") for n in range(count)]
+    contents = encode_contents(drafts)
+    (found,) = decode_contents(contents.encoded, [count])
+    assert [each.draft for each in found] == drafts
+    assert contents.bytes == sum([each.bytes for each in found])
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        "",
+        "93",
+        ALIKE.replace("00", "01", 1),  # the place of a head that isn't there
+        MIXED.replace("930001", "930005"),
+        MIXED.replace("93000100", "920001"),
+        ALIKE + "00",
+    ],
+)
+def test_what_makes_no_contents_is_refused(contents: str) -> None:
+    count = 3 if contents[:6] == MIXED[:6] else 2
     with pytest.raises(RecordError, match="not the contents"):
-        decode_contents(contents, count)
+        decode_contents(bytes.fromhex(contents), [count])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_contents_of_another_number_of_events_are_refused(count: int) -> None:
+    with pytest.raises(RecordError, match="not the contents"):
+        decode_contents(encode_contents([EVENT.draft] * 2).encoded, [count])
 
 
 def test_content_that_was_never_a_draft_is_refused() -> None:
-    (content,) = decode_contents(encode_contents([EVENT.draft]).replace(b"tick", b"ti k"), 1)
+    encoded = encode_contents([EVENT.draft]).encoded.replace(b"tick", b"ti k")
+    ((content,),) = decode_contents(encoded, [1])
     with pytest.raises(RecordError, match="not the content of an event: type must"):
         _ = content.draft
 

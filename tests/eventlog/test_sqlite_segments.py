@@ -57,10 +57,10 @@ def test_segment_has_so_many_bytes_or_one_event() -> None:
     for size, events in ((100, 64), (1_000, 16), (9_000, 1), (200_000, 1)):
         made = segments_of(ticks(130, size=size), 7, 1_000, 5)
         assert max(segment.events for segment in made) == events
-        assert all(len(each.contents) <= MOST_BYTES or each.events == 1 for each in made)
+        assert all(each.size <= MOST_BYTES or each.events == 1 for each in made)
         assert sum(segment.events for segment in made) == 130
         assert made[-1].last == 1_130
-        assert made[-1].total == 5 + sum(len(segment.contents) for segment in made)
+        assert made[-1].total == 5 + sum(segment.size for segment in made)
     one_large = [*ticks(20), *ticks(1, size=50_000), *ticks(20)]
     assert sum(segment.events for segment in segments_of(one_large, 0, 0, 0)) == 41
 
@@ -94,7 +94,7 @@ async def test_floor_may_lie_within_a_segment(tmp_path: Path) -> None:
         assert await some.read_all(0) == kept
         newest = await some.history.newest(EVERYTHING, 200, max_bytes=10**6, before=194)
         assert list(newest) == kept
-        assert some.history.bytes == len(encode_contents([event.draft for event in kept]))
+        assert some.history.bytes == encode_contents([event.draft for event in kept]).bytes
         assert not some.history.has_lost(92, Filter(["t/29"]))
         assert some.history.has_lost(92, Filter(["t/28"]))
         assert not some.history.has_lost(93, EVERYTHING)
@@ -122,7 +122,7 @@ async def test_limit_by_bytes_is_kept_to_the_event(tmp_path: Path) -> None:
         await log.append(*[ticks(1, size=dice.randrange(500))[0] for _ in range(40)])
     await eventually(lambda: log.history.bytes <= 30_000 + 30_000 // 128)
     floor = log.history.floor
-    sizes = [len(encode_contents([event.draft])) for event in log.delivered]
+    sizes = [encode_contents([event.draft]).bytes for event in log.delivered]
     assert log.history.bytes == sum(sizes[floor:])
     assert sum(sizes[floor:]) + sizes[floor - 1] > 30_000 - 2 * 40 * 600  # no more than had to
     await log.journal.stop()
@@ -297,7 +297,7 @@ async def test_file_of_version_4_is_taken_over(tmp_path: Path) -> None:
     assert (log.history.floor, log.history.events) == (300, 2_200)
     assert log.history.oldest_time == events[300].time
     assert [*log.history.kept_newest.seqs] == [17, 250]
-    assert log.history.bytes == len(encode_contents([event.draft for event in events[300:]]))
+    assert log.history.bytes == encode_contents([event.draft for event in events[300:]]).bytes
     for filter in (EVERYTHING, Filter(["m/1"]), Filter(["t/3"], ["tock"])):
         assert seqs(await log.read_all(0, filter)) == matching(events[300:], filter)
     assert log.history.has_lost(0, Filter(["t/1"]))

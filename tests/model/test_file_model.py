@@ -173,7 +173,7 @@ def lets_through(filter: Filter, event: Event) -> bool:
 
 
 def bytes_of(events: list[Event]) -> int:
-    return len(encode_contents([event.draft for event in events]))
+    return sum([encode_contents([event.draft]).bytes for event in events])
 
 
 FileModel.TestCase.settings = settings(max_examples=25, stateful_step_count=30)

@@ -4,13 +4,16 @@ A record is an array in MessagePack: version, epoch, seq, time, type, topics, da
 traceparent, key, final. A reader looks at the version before anything else, so a file that a newer
 Tocsin wrote is refused in words, not misread.
 
-A store that keeps ids, times and a version of its own for many events at once keeps their *contents* alone: arrays
-of type, data, topic, source, other topics, principal, traceparent, key, final.
+A store that keeps ids, times and a version of its own for many events at once keeps their *contents* alone: of each its
+data, and a *head* that many of them may share. Contents are an array of the heads (type, topic, source, other topics,
+principal, traceparent, key, final), of the place of each event's head among these, or 0 where there is one, and of the
+data of each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -118,11 +121,10 @@ def decode_records(records: bytes, count: int, epoch: int) -> list[Event]:
         raise RecordError(f"not the records of events: {error}") from None
 
 
-class Content(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What an event holds beside its id and its time, as it was read: nothing of it is checked but its form."""
+class Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What an event holds beside its id, its time and its data, as it was read: nothing but its form is checked."""
 
     type: str
-    data: bytes
     topic: str
     source: str
     more_topics: tuple[str, ...]
@@ -136,6 +138,13 @@ class Content(msgspec.Struct, array_like=True, frozen=True, gc=False):
         """All its topics."""
         return (self.topic, *self.more_topics)
 
+
+class Content(msgspec.Struct, frozen=True, gc=False):
+    """What an event holds beside its id and its time, as it was read."""
+
+    head: Head
+    data: bytes
+
     @property
     def draft(self) -> Draft:
         """The draft that it was made of.
@@ -143,31 +152,51 @@ class Content(msgspec.Struct, array_like=True, frozen=True, gc=False):
         Raises:
             RecordError: it can't have been.
         """
+        head = self.head
         try:
             return Draft(
-                self.type,
+                head.type,
                 self.data,
-                self.topic,
-                self.source,
-                self.more_topics,
-                self.principal,
-                self.traceparent,
-                self.key,
-                self.final,
+                head.topic,
+                head.source,
+                head.more_topics,
+                head.principal,
+                head.traceparent,
+                head.key,
+                head.final,
             )
         except InvalidInput as error:
             raise RecordError(f"not the content of an event: {error}") from None
 
+    @property
+    def bytes(self) -> int:
+        """What it counts: its data and a head of its own, encoded."""
+        return len(_encode(self.head)) + len(_encode(self.data))
 
-_decode_contents = msgspec.msgpack.Decoder(list[Content]).decode
+
+class Contents(NamedTuple):
+    """The contents of some events, encoded; what all of them count; and their types and topics, each once."""
+
+    encoded: bytes
+    bytes: int
+    types: Sequence[str]
+    topics: Sequence[str]
 
 
-def encode_contents(drafts: Sequence[Draft]) -> bytes:
-    """The contents of `drafts` one behind the other: in one call, which costs a third of as many records."""
-    contents = [
+class _Columns(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    heads: list[Head]
+    places: Literal[0] | list[int]
+    data: list[bytes]
+
+
+_decode_contents = msgspec.msgpack.Decoder(list[_Columns]).decode
+
+
+def encode_contents(drafts: Sequence[Draft]) -> Contents:
+    """The contents of `drafts`, of which there is one."""
+    heads = [
         (
             draft.type,
-            draft.data,
             draft.topic,
             draft.source,
             draft.more_topics,
@@ -178,24 +207,49 @@ def encode_contents(drafts: Sequence[Draft]) -> bytes:
         )
         for draft in drafts
     ]
-    return _encode(contents)[_array_head(len(contents)) :]
+    data = _encode([draft.data for draft in drafts])
+    count = len(drafts)
+    size = len(data) - _array_head(count)
+    head = heads[0]
+    if (
+        heads.count(head) == count
+    ):  # as most are that come together, and quicker than to tell them apart
+        encoded = _encode((heads[:1], 0, msgspec.Raw(data)))
+        size += count * len(_encode(head))
+        return Contents(encoded, size, head[:1], (head[1], *head[3]))
+    places: dict[tuple[object, ...], int] = {}
+    numbers = [places.setdefault(each, len(places)) for each in heads]
+    sizes = [len(_encode(each)) for each in places]
+    distinct = list(dict.fromkeys(heads))
+    return Contents(
+        _encode((distinct, numbers, msgspec.Raw(data))),
+        size + sum([sizes[number] for number in numbers]),
+        list(dict.fromkeys([each[0] for each in distinct])),
+        list(dict.fromkeys([topic for each in distinct for topic in (each[1], *each[3])])),
+    )
 
 
-def encode_content(content: Content) -> bytes:
-    """The bytes that it was read from, or would be."""
-    return _encode(content)
-
-
-def decode_contents(contents: bytes | None, count: int) -> list[Content]:
-    """`count` contents that stand one behind the other; None is none.
+def decode_contents(encoded: bytes | None, counts: Sequence[int]) -> list[list[Content]]:
+    """Contents of so many events each, which stand one behind the other; None is none.
 
     Raises:
         RecordError: they are no contents, or not so many.
     """
     try:
-        return _decode_contents(_ARRAY_32 + count.to_bytes(4, "big") + (contents or b""))
+        found = _decode_contents(_ARRAY_32 + len(counts).to_bytes(4, "big") + (encoded or b""))
     except msgspec.MsgspecError as error:
-        raise RecordError(f"not the contents of {count} events: {error}") from None
+        raise RecordError(f"not the contents of events: {error}") from None
+    return [_contents(each, count) for each, count in zip(found, counts, strict=True)]
+
+
+def _contents(columns: _Columns, count: int) -> list[Content]:
+    heads, places, data = columns.heads, columns.places, columns.data
+    numbers = [0] * count if places == 0 else places
+    if len(data) != count or len(numbers) != count:
+        raise RecordError(f"not the contents of {count} events, but of {len(data)}")
+    if numbers and not 0 <= min(numbers) <= max(numbers) < len(heads):
+        raise RecordError("not the contents of events: a head is missing")
+    return list(map(Content, [heads[number] for number in numbers], data))
 
 
 def _array_head(count: int) -> int:

@@ -13,7 +13,7 @@ import msgspec
 
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import Filter
-from tocsin.core.record import Content, decode_contents, encode_content, encode_contents
+from tocsin.core.record import Content, decode_contents, encode_contents
 from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.segments import condition_of, last_of, load, seconds
 from tocsin.eventlog.retention import KeepRules, Left, Retention
@@ -53,7 +53,7 @@ class Row(NamedTuple):
     @property
     def left(self) -> Left:
         """What it is for the decision."""
-        return Left(self.seq, self.content.topics, len(encode_content(self.content)))
+        return Left(self.seq, self.content.head.topics, self.content.bytes)
 
 
 class KeptRows:
@@ -97,14 +97,16 @@ class KeptRows:
         kept = [row for row in rows if row.seq in staying]
         self._db.executemany(
             "INSERT INTO kept VALUES (?, ?, ?)",
-            [(row.seq, row.time, encode_content(row.content)) for row in kept],
+            [(row.seq, row.time, encode_contents([row.content.draft]).encoded) for row in kept],
         )
         added = [event_of(row, self._epoch) for row in kept]
         return Change(added, verdict.evicted, self._retention.bytes, verdict.beyond_bytes)
 
     def add(self, seq: int, time: int, draft: Draft) -> None:
         """Let an event stay that comes from elsewhere; to be loaded afterwards."""
-        self._db.execute("INSERT INTO kept VALUES (?, ?, ?)", (seq, time, encode_contents([draft])))
+        self._db.execute(
+            "INSERT INTO kept VALUES (?, ?, ?)", (seq, time, encode_contents([draft]).encoded)
+        )
 
     def remove(self, seqs: Sequence[int]) -> list[Row]:
         """Delete these rows, and return what they held."""
@@ -131,7 +133,7 @@ class KeptRows:
                 self._db, f"last > ? AND last <= ? AND {condition}", floor, high, *values
             )
             for seq, content in segment.between(floor, to)
-            if matches(content.topic, content.type, content.more_topics)
+            if matches(content.head.topic, content.head.type, content.head.more_topics)
         ]
 
 
@@ -155,8 +157,8 @@ def _rows(db: sqlite3.Connection, where: str, *values: object) -> list[Row]:
         values,
     ).fetchone()
     rows = _read_rows(text)
-    found = decode_contents(contents, len(rows))
-    return [Row(seq, time, content) for (seq, time), content in zip(rows, found, strict=True)]
+    found = decode_contents(contents, [1] * len(rows))
+    return [Row(seq, time, content) for (seq, time), (content,) in zip(rows, found, strict=True)]
 
 
 def event_of(row: Row, epoch: int) -> Event:

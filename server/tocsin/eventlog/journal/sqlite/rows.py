@@ -37,7 +37,7 @@ def move_into_segments(db: sqlite3.Connection) -> None:
         db.executemany(
             "INSERT INTO kept VALUES (?, ?, ?)",
             [
-                (event.id.seq, micros(event.time), encode_contents([event.draft]))
+                (event.id.seq, micros(event.time), encode_contents([event.draft]).encoded)
                 for event in events
             ],
         )

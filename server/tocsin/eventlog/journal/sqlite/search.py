@@ -126,7 +126,8 @@ class _Taking:
         epoch, events, time = self._epoch, self.events, seconds(segment.time)
         matches = None if self._filter.is_everything else self._filter.matches
         for seq, content in numbered:
-            if matches and not matches(content.topic, content.type, content.more_topics):
+            head = content.head
+            if matches and not matches(head.topic, head.type, head.more_topics):
                 continue
             events.append(Event(EventId(epoch, seq), content.draft, time))
             self.bytes += len(content.data) + 60
@@ -151,7 +152,7 @@ def _scan(
     lasts, looked_at = db.execute(
         f"SELECT json_group_array(last) FILTER (WHERE {condition}), max(last) FROM"
         " (SELECT last, types, topics FROM segments WHERE last > ? AND last <= ?"
-        " AND total - length(contents) < ? + (SELECT total - length(contents) FROM segments"
+        " AND total - size < ? + (SELECT total - size FROM segments"
         " WHERE last > ? ORDER BY last LIMIT 1) ORDER BY last)",
         (*values, after, last_of(db, min(end, after + max_events)), max_bytes, after),
     ).fetchone()

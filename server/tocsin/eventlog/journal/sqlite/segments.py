@@ -16,18 +16,18 @@ import msgspec
 
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import Filter
-from tocsin.core.record import Content, decode_contents, encode_content, encode_contents
+from tocsin.core.record import Content, Contents, decode_contents, encode_contents
 
 MOST_EVENTS = 64
 """Of a segment. Who wants one of them reads all."""
 
 MOST_BYTES = 16 * 1024
-"""Of the contents of a segment with more than one event."""
+"""That the events of a segment count with more than one of them."""
 
 ROWS = 64
 """Segments that one INSERT adds. Each statement gives up the interpreter's lock once; `executemany` does for each row."""
 
-_ROW = "(?, ?, ?, ?, ?, ?, ?)"
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERTS = ["INSERT INTO segments VALUES " + ", ".join([_ROW] * rows) for rows in range(ROWS + 1)]
 
 
@@ -38,15 +38,17 @@ class Segment(NamedTuple):
         last: the seq of its newest event.
         events: how many it has, which follow one another.
         time: of them all, Unix time in microseconds: SQLite writes no fraction into JSON with all its digits.
-        total: the bytes of all contents of the log up to this segment and with it.
+        size: the bytes that its events count; more than they take here, where they share a head.
+        total: the bytes of all events of the log up to this segment and with it.
         types: the types of its events, each once, each between two line breaks: so SQL finds them without a mistake.
         topics: all their topics, likewise.
-        contents: as `encode_contents` makes them.
+        contents: of its events, as `encode_contents` makes them.
     """
 
     last: int
     events: int
     time: int
+    size: int
     total: int
     types: str
     topics: str
@@ -67,14 +69,17 @@ def seconds(time: int) -> float:
 
 
 def segments_of(drafts: Sequence[Draft], time: int, head: int, total: int) -> list[Segment]:
-    """The segments of `drafts`, which come at `time` behind the seq `head` and `total` bytes of contents."""
+    """The segments of `drafts`, which come at `time` behind the seq `head` and `total` bytes."""
     segments = []
     for first in range(0, len(drafts), MOST_EVENTS):
         for some, contents in _in_parts(drafts[first : first + MOST_EVENTS]):
             head += len(some)
-            total += len(contents)
+            total += contents.bytes
+            types, topics = _lines(contents.types), _lines(contents.topics)
             segments.append(
-                Segment(head, len(some), time, total, _types(some), _topics(some), contents)
+                Segment(
+                    head, len(some), time, contents.bytes, total, types, topics, contents.encoded
+                )
             )
     return segments
 
@@ -86,28 +91,17 @@ def insert(db: sqlite3.Connection, segments: Sequence[Segment]) -> None:
         db.execute(_INSERTS[len(some)], [value for segment in some for value in segment])
 
 
-def _in_parts(drafts: Sequence[Draft]) -> list[tuple[Sequence[Draft], bytes]]:
+def _in_parts(drafts: Sequence[Draft]) -> list[tuple[Sequence[Draft], Contents]]:
     """`drafts` in parts that are within `MOST_BYTES`, or have one event, each with its contents."""
     contents = encode_contents(drafts)
-    if len(contents) <= MOST_BYTES or len(drafts) == 1:
+    if contents.bytes <= MOST_BYTES or len(drafts) == 1:
         return [(drafts, contents)]
-    parts = min(-(-len(contents) // MOST_BYTES), len(drafts))
+    parts = min(-(-contents.bytes // MOST_BYTES), len(drafts))
     bounds = [len(drafts) * part // parts for part in range(parts + 1)]
     return [part for low, high in pairwise(bounds) for part in _in_parts(drafts[low:high])]
 
 
-def _types(drafts: Sequence[Draft]) -> str:
-    return _lines(dict.fromkeys([draft.type for draft in drafts]))
-
-
-def _topics(drafts: Sequence[Draft]) -> str:
-    topics = dict.fromkeys([draft.topic for draft in drafts])
-    for more_topics in [draft.more_topics for draft in drafts if draft.more_topics]:
-        topics.update(dict.fromkeys(more_topics))
-    return _lines(topics)
-
-
-def _lines(names: dict[str, None]) -> str:
+def _lines(names: Sequence[str]) -> str:
     return "\n" + "\n".join(names) + "\n"
 
 
@@ -156,9 +150,9 @@ class Loaded(NamedTuple):
         return list(enumerate(self.contents[low:high], self.first + low))
 
     def total_at(self, seq: int) -> int:
-        """The bytes of all contents of the log up to `seq`, one of its own, or the one before them."""
+        """The bytes of all events of the log up to `seq`, one of its own, or the one before them."""
         later = self.contents[seq + 1 - self.first :]
-        return self.total - sum([len(encode_content(content)) for content in later])
+        return self.total - sum([content.bytes for content in later])
 
     def events_between(self, floor: int, to: int, epoch: int) -> list[Event]:
         """The same as events.
@@ -192,12 +186,11 @@ def load(db: sqlite3.Connection, where: str, *values: object) -> list[Loaded]:
         values,
     ).fetchone()
     rows = _read_rows(text)
-    found = decode_contents(contents, sum([count for _, count, *_ in rows]))
-    loaded, at = [], 0
-    for last, count, time, total in rows:
-        loaded.append(Loaded(last - count + 1, time, total, found[at : at + count]))
-        at += count
-    return loaded
+    found = decode_contents(contents, [events for _, events, *_ in rows])
+    return [
+        Loaded(last - events + 1, time, total, some)
+        for (last, events, time, total), some in zip(rows, found, strict=True)
+    ]
 
 
 def holder_of(db: sqlite3.Connection, seq: int) -> Loaded | None:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import msgspec
 
 from tocsin.core.event import Draft, Event, EventId
-from tocsin.core.record import encode_content
 from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Once
 from tocsin.eventlog.journal.ended import Ended, EndedTopics, Final
@@ -80,8 +79,8 @@ class Store:
 
     Attributes:
         epoch: of the log.
-        head: the newest seq, and `time` its time, in microseconds; `total` the bytes of all contents so far.
-        floor: the newest seq that was evicted; `floor_total` the bytes of all contents up to it.
+        head: the newest seq, and `time` its time, in microseconds; `total` the bytes of all events so far.
+        floor: the newest seq that was evicted; `floor_total` the bytes of all up to it.
         forgotten: what `Evictions` calls so, as it was last put by.
         oldest_time: of the oldest event kept, in seconds; None where none is.
         ended: the topics that have ended, as they are in the file.
@@ -125,7 +124,7 @@ class Store:
 
     @property
     def bytes(self) -> int:
-        """Of their contents."""
+        """That they count."""
         return self.total - self.floor_total
 
     # --- what comes ---------------------------------------------------------------------------
@@ -262,9 +261,9 @@ class Store:
     def _let_go(self, seqs: Sequence[int]) -> list[Pair]:
         """Let these go that stayed until now; their pairs."""
         pairs = [
-            Pair(row.seq, topic, row.content.type)
+            Pair(row.seq, topic, row.content.head.type)
             for row in self.kept_newest.remove(seqs)
-            for topic in row.content.topics
+            for topic in row.content.head.topics
         ]
         return _newest_of(pairs)
 
@@ -290,10 +289,10 @@ class Store:
             some = f"{of_log} AND last IN (SELECT value FROM json_each(?))"
             for segment in load(self._db, some, floor, high, as_json(mixed)):
                 pairs += [
-                    Pair(seq, topic, content.type)
+                    Pair(seq, topic, content.head.type)
                     for seq, content in segment.between(floor, to)
                     if seq not in staying
-                    for topic in content.topics
+                    for topic in content.head.topics
                 ]
         return _newest_of(pairs)
 
@@ -377,12 +376,12 @@ class Store:
         return seconds(row[0]) if row else None
 
     def _first_beyond(self, total: int) -> int:
-        """The first seq by which the contents of the log are more than `total` bytes; there is one."""
+        """The first seq by which the events of the log are more than `total` bytes; there is one."""
         last, at = self._last("total", total)
         holder = holder_of(self._db, last + 1)
         assert holder
         for seq, content in holder.between(last, holder.last):
-            at += len(encode_content(content))
+            at += content.bytes
             if at > total:
                 return seq
         return holder.last
