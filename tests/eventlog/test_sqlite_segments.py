@@ -202,6 +202,21 @@ async def test_search_of_many_segments_that_have_little_of_what_is_wanted(tmp_pa
     await log.journal.stop()
 
 
+async def test_search_of_events_that_came_alone(tmp_path: Path) -> None:
+    version_4.write(
+        tmp_path / "journal.db", 7_000, version_4.events_of(7_000, mixed(5_000), at_once=1)
+    )
+    log = Log(tmp_path)
+    kept = (await log.start(events=5_000)).events
+    assert rows(log.path) == [(seq, 1) for seq in range(1, 5_001)]
+    for filter in (EVERYTHING, Filter(["t/*"]), Filter(["t/3"], ["tock"]), Filter(["none"])):
+        wanted = matching(kept, filter)
+        assert seqs(await log.read_all(0, filter)) == wanted
+        newest = await log.history.newest(filter, 10_000, max_bytes=10**8, before=4_000)
+        assert seqs(newest) == [seq for seq in wanted if seq < 4_000]
+    await log.journal.stop()
+
+
 # --- import and damage ----------------------------------------------------------------------------
 
 
