@@ -162,7 +162,7 @@ async def test_file_shrinks_when_less_is_to_be_kept(tmp_path: Path) -> None:
     small = Log(tmp_path, events=100)
     await small.start()
     await eventually(lambda: small.history.events <= 100)
-    await eventually(lambda: free_pages(small.path) < 1_500)
+    await eventually(lambda: free_pages(small.path) < 750)
     await small.journal.stop()
     assert large > 20_000_000
     assert small.path.stat().st_size < large / 2

@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import groupby
+from operator import attrgetter
 
 from tocsin.core.event import Event
 from tocsin.core.record import decode_records, encode_contents
-from tocsin.eventlog.journal.sqlite.segments import insert, micros, segments_of
+from tocsin.eventlog.journal.sqlite.segments import Segment, insert, micros, segments_of
 
 STEP = 1_000
 """Rows that are in memory at a time; fewer where they have more than so many bytes:"""
@@ -27,12 +28,13 @@ def move_into_segments(db: sqlite3.Connection) -> None:
     """
     total = int(db.execute("SELECT floor_total FROM log").fetchone()[0])
     for events in _taken(db, "events"):
-        for time, some in groupby(events, lambda event: event.time):
-            of_time = list(some)
-            head = of_time[0].id.seq - 1
-            segments = segments_of([event.draft for event in of_time], micros(time), head, total)
-            insert(db, segments)
-            total = segments[-1].total
+        segments: list[Segment] = []
+        head = events[0].id.seq - 1
+        for time, some in groupby(events, attrgetter("time")):
+            drafts = [event.draft for event in some]
+            segments += segments_of(drafts, micros(time), head, total)
+            head, total = segments[-1].last, segments[-1].total
+        insert(db, segments)
     for events in _taken(db, "kept_rows"):
         db.executemany(
             "INSERT INTO kept VALUES (?, ?, ?)",

@@ -45,13 +45,13 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 RETRY_BUSY_S = 0.5
 """How long the opening after a failure waits for another program, which the publishers don't wait for."""
 
-CHECKPOINT_PAGES = 2_000
+CHECKPOINT_PAGES = 1_000
 """Pages in the write-ahead log after which they are moved into the file: 8 MiB."""
 
-FREE_PAGES = 1_000
-"""Unused pages that stay in the file for what comes next."""
+FREE_PAGES = 500
+"""Unused pages that stay in the file for what comes next: 4 MiB."""
 
-GIVEN_BACK = 200
+GIVEN_BACK = 100
 """Pages that are given back to the disk in one step."""
 
 NOTHING = Evicted((), NO_CHANGE)
@@ -263,7 +263,7 @@ class Writer:
                 to = min(surplus, store.floor + STEP + len(events))
                 evicted = store.evict(to, self._evictions)
             db.execute("COMMIT")
-        self._frames += 4 + (store.total - before) // 4_000 + _pages(evicted)
+        self._frames += 4 + (store.total - before) // 8_000 + _pages(evicted)
         left = iter(outcomes)
         told = [(group, list(islice(left, len(group.appends)))) for group in groups]
         self._tell(events, told, evicted)
