@@ -70,9 +70,16 @@ def read(
         after = max(after, floor)
         if after >= end:
             return Found((), after, floor)
-        spans, looked_at = _scan(db, after, end, filter, max_events, max_bytes)
         taking = _Taking(epoch, filter, max_events, max_bytes)
-        for segment in _forwards(db, spans):
+        segments: Iterable[Loaded]
+        if filter.is_everything:
+            # Those that begin before the piece is full, by one statement: each asks for the interpreter's lock again.
+            segments = load(db, _BEHIND, *_bounds(after, min(end, after + max_events), max_bytes))
+            looked_at = segments[-1].last if segments else end
+        else:
+            spans, looked_at = _scan(db, after, end, filter)
+            segments = _forwards(db, spans)
+        for segment in segments:
             if not taking.take(segment, segment.between(after, end)):
                 return Found(taking.events, taking.events[-1].id.seq, floor)
     finally:
@@ -149,29 +156,31 @@ class _Span(NamedTuple):
 _read_spans = msgspec.json.Decoder(list[_Span]).decode
 
 
-def _scan(
-    db: sqlite3.Connection, after: int, end: int, filter: Filter, max_events: int, max_bytes: int
-) -> tuple[Sequence[_Span], int]:
-    """The segments behind `after` that may have events of a piece, and the last seq that was looked at.
+_BEHIND = (
+    "last > ? AND last <= coalesce((SELECT last FROM segments WHERE last >= ? ORDER BY last LIMIT 1), ?)"
+    " AND total - size < ? + (SELECT total - size FROM segments WHERE last > ? ORDER BY last LIMIT 1)"
+)
 
-    Where all are wanted, those are looked at that begin before the piece is full.
-    """
-    if not filter.is_everything:
-        max_events, max_bytes = SCAN_EVENTS, SCAN_BYTES
+
+def _bounds(after: int, to: int, max_bytes: int) -> tuple[int, ...]:
+    """What `_BEHIND` asks for: the segments with events after `after` up to `to`, as far as they begin within so many bytes."""
+    return after, to, to, max_bytes, after
+
+
+def _scan(
+    db: sqlite3.Connection, after: int, end: int, filter: Filter
+) -> tuple[Sequence[_Span], int]:
+    """The segments behind `after` that may have events of a piece, and the last seq that was looked at."""
     condition, values = condition_of(filter)
-    some = (
-        "segments WHERE last > ? AND last <= ? AND total - size < ? +"
-        " (SELECT total - size FROM segments WHERE last > ? ORDER BY last LIMIT 1)"
-    )
-    bounds = (after, last_of(db, min(end, after + max_events)), max_bytes, after)
+    bounds = _bounds(after, min(end, after + SCAN_EVENTS), SCAN_BYTES)
     text = db.execute(
-        "SELECT json_group_array(json_array(last, events)) FROM"
-        f" (SELECT last, events FROM {some} AND {condition} ORDER BY last LIMIT ?)",
+        "SELECT json_group_array(json_array(last, events)) FROM (SELECT last, events FROM segments"
+        f" WHERE {_BEHIND} AND {condition} ORDER BY last LIMIT ?)",
         (*bounds, *values, MOST_ROWS),
     ).fetchone()[0]
     spans = _few(_read_spans(text))
     if spans.are_all:
-        last = db.execute(f"SELECT max(last) FROM {some}", bounds).fetchone()[0]
+        last = db.execute(f"SELECT max(last) FROM segments WHERE {_BEHIND}", bounds).fetchone()[0]
         return spans.spans, end if last is None else last
     return spans.spans, spans.spans[-1].last
 
