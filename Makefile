@@ -47,8 +47,8 @@ monitor: $(INSTALLED) ## start the hub, Prometheus, and Grafana if installed; PO
 	@command -v prometheus >/dev/null || sh tests/packages.sh prometheus
 	@exec $(BIN)/python -m grafana.monitor --hub-port $(PORT) --prometheus-port $(PROMETHEUS) --grafana-port $(GRAFANA)
 
-test: plan $(INSTALLED_DEV) packages ## install what the tests need and run all of them (4 minutes on two cores)
-	@echo "All tests on $(WORKERS) workers: about 4 minutes on two cores"
+test: plan $(INSTALLED_DEV) packages ## install what the tests need and run all of them (5 minutes on two cores)
+	@echo "All tests on $(WORKERS) workers: about 5 minutes on two cores"
 	$(COMPILED_ONCE) $(BIN)/python -m pytest $(IN_PARALLEL)
 
 soak: $(INSTALLED_DEV) ## the tests that take minutes, and their figures; SOAK_SEED and SOAK_SECONDS are those of tests/soak
