@@ -29,7 +29,7 @@ MIXED = (
     "98a174a764656661756c74a361706990a0a0a0c29300010093c404c3a90a00c40178c404c3a90a00"
 )
 ALIKE = "939198a174a764656661756c74a361706990a0a0a0c20092c40178c40179"
-"""Contents of three events with two heads, and of two that share one."""
+"""Contents of three events with attributes of two kinds, and of two that share theirs."""
 
 
 def test_record_holds_all_that_is_known_of_an_event() -> None:
@@ -53,7 +53,7 @@ def test_contents_stay_what_they_are() -> None:
     assert decode_contents(None, []) == []
 
 
-def test_each_event_counts_its_own_head() -> None:
+def test_each_event_counts_its_own_attributes() -> None:
     drafts = [EVENT.draft, Draft("t", b"x"), EVENT.draft, Draft("t", b"y" * 300)]
     (contents,) = decode_contents(encode_contents(drafts).encoded, [4])
     sizes = [encode_contents([draft]).bytes for draft in drafts]
@@ -85,7 +85,7 @@ def test_any_number_of_contents_comes_back(count: int, topics: int) -> None:
     [
         "",
         "93",
-        ALIKE.replace("00", "01", 1),  # the place of a head that isn't there
+        ALIKE.replace("00", "01", 1),  # the place of attributes that are not there
         MIXED.replace("930001", "930005"),
         MIXED.replace("93000100", "920001"),
         ALIKE + "00",

@@ -17,6 +17,7 @@ from tocsin.access.principal import EVERYBODY
 from tocsin.errors import InvalidInput, Unavailable
 from tocsin.http.answer import Answer
 from tocsin.http.byte_budget import ByteBudget
+from tocsin.http.later import Later
 from tocsin.http.request import Request
 from tocsin.http.routes.history import HistoryRoute
 from tocsin.hub.history_reads import MAX_WAITING, PAGES_AT_ONCE
@@ -331,18 +332,23 @@ async def test_pages_asked_for_at_once_are_made_only_as_long_as_there_is_room_fo
         assert sum(isinstance(each, Unavailable) for each in given) >= 18
 
 
+async def waiting_polls(hub: Hub, count: int) -> tuple[list[Later], list[Any]]:
+    """So many polls that wait at the hub's head, and the list that takes what they are given."""
+    route, given = HistoryRoute(hub, ByteBudget(2**30)), list[Any]()
+    request = Request("GET", "/api/history", f"after={hub.head}&wait=60", principal=EVERYBODY)
+    laters = [as_it_comes(route.answer(request), request) for _ in range(count)]
+    for later in laters:
+        later.taker = Taken(given.append)
+    await eventually(lambda: len(hub.polls) == count)
+    return laters, given
+
+
 @pytest.mark.parametrize("leaves", [False, True])
 async def test_polls_whose_page_is_read_from_the_journal_are_answered_or_left(leaves: bool) -> None:
     """What came for them has left the window by the time they are woken."""
     journal = KeptJournal()
     async with running(journal, **window_of(10)) as hub:
-        route, given = HistoryRoute(hub, ByteBudget(2**30)), list[Any]()
-        query = f"after={hub.head}&wait=60"
-        request = Request("GET", "/api/history", query, principal=EVERYBODY)
-        laters = [as_it_comes(route.answer(request), request) for _ in range(3)]
-        for later in laters:
-            later.taker = Taken(given.append)
-        await eventually(lambda: len(hub.polls) == 3)
+        laters, given = await waiting_polls(hub, 3)
         gate = journal.kept.gate = asyncio.Event()
         await hub.publish(*drafts(50))
         await eventually(lambda: journal.kept.under_way)
@@ -357,13 +363,7 @@ async def test_polls_whose_page_is_read_from_the_journal_are_answered_or_left(le
 
 async def test_poll_that_left_between_its_event_and_its_answer_is_given_one_answer() -> None:
     async with running(KeptJournal(), **window_of(10)) as hub:
-        route, given = HistoryRoute(hub, ByteBudget(2**30)), list[Any]()
-        query = f"after={hub.head}&wait=60"
-        request = Request("GET", "/api/history", query, principal=EVERYBODY)
-        laters = [as_it_comes(route.answer(request), request) for _ in range(2)]
-        for later in laters:
-            later.taker = Taken(given.append)
-        await eventually(lambda: len(hub.polls) == 2)
+        laters, given = await waiting_polls(hub, 2)
         hub.polls.wake_all()
         laters[0].leave()
         laters[0].leave()

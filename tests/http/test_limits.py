@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.http.laters import Taken
 from tests.http.test_slow_clients import BIG, stalled_client
 from tests.patience import PATIENCE_S
 from tests.raw import exchange, notice, post
@@ -18,7 +19,9 @@ from tocsin.app import Server
 from tocsin.core.filters import EVERYTHING
 from tocsin.errors import Busy
 from tocsin.http.edge import REFUSED_AFTER_S
+from tocsin.http.later import Later
 from tocsin.http.open_stream import takes_events
+from tocsin.http.request import JSON, Request
 
 LANES = pytest.mark.parametrize("lane", [{}, {"Upgrade": "x"}], ids=["fast", "tornado"])
 FORWARDED = {"X-Forwarded-For": "198.51.100.1"}
@@ -61,6 +64,20 @@ async def test_connection_is_refused_ten_times_a_second_at_most(lane: dict[str, 
         assert time.monotonic() - began >= 4 * REFUSED_AFTER_S
         writer.close()
         await writer.wait_closed()
+
+
+async def test_refusal_that_waits_keeps_no_body() -> None:
+    async with serving(publish_rate_per_address=0.1, canary=0) as server:
+        body = notice(message="x" * 40_000)
+        headers = {"host": "localhost", "content-type": JSON}
+        request = Request("POST", "/api/notify", "", headers, body, "127.0.0.1", JSON)
+        kept = []
+        for _ in range(3):
+            later = server._listener.edge.answer(request)
+            assert isinstance(later, Later)
+            later.taker = Taken(lambda given: None)
+            kept.append(len(later.request.body))
+        assert kept == [len(body), len(body), 0]
 
 
 async def test_refusals_beyond_those_that_may_wait_are_given_at_once(

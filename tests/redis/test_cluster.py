@@ -12,6 +12,7 @@ import asyncio
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -85,6 +86,7 @@ class Cluster(Run):
         # Slow readers may be all of it behind: the log keeps it for them.
         super().__init__(dice, PATIENCE_S + size.seconds)
         self.hubs, self.redis, self.size = hubs, redis, size
+        self.incidents: Counter[str] = Counter()
         ports = [hub.port for hub in hubs]
         rate = size.events_per_s / size.publishers
         publishers = []
@@ -110,12 +112,33 @@ class Cluster(Run):
         dice.shuffle(kinds)
         started = time.monotonic()
         for kind, at in zip(kinds, self._times(len(kinds)), strict=True):
+            self.incidents[kind] += 1
             await asyncio.sleep(started + at - time.monotonic())
             victim = self.redis if kind == "redis" else dice.choice(self.hubs)
             victim.kill()
             await asyncio.sleep(dice.uniform(0, 0.5))
             victim.restart()
         await asyncio.sleep(started + size.seconds - time.monotonic())
+
+    def check(self, seed: int) -> None:
+        """Print what came of it, and see that nothing was lost, repeated or out of order, and no gap told."""
+        checker = Checker(self.history)
+        faults = checker.check()
+        connections = [c for each in self.history.subscribers for c in each.connections]
+        print(
+            {
+                "acknowledged": self.history.published.outcomes.count(ACKNOWLEDGED),
+                "received": sum(len(each.seqs) for each in self.history.subscribers),
+                "connections": len(connections),
+                "gaps": sum(each.gap is not None for each in connections),
+                "unknown, received": checker.seen_unknown,
+                "unknown, holes": checker.holes,
+                **self.incidents,
+            }
+        )
+        faults += [odd for publisher in self.publishers for odd in publisher.odd]
+        faults += [f"a gap: {each.gap}" for each in connections if each.gap]
+        assert not faults, f"{len(faults)} faults with SOAK_SEED={seed}:\n" + "\n".join(faults[:20])
 
     def _times(self, count: int) -> Iterator[float]:
         yield from sorted(self.dice.uniform(1, self.size.seconds - 1) for _ in range(count))
@@ -139,22 +162,7 @@ async def test_clients_that_go_from_hub_to_hub_lose_nothing_and_get_nothing_twic
     cluster = Cluster(hubs, redis, size, random.Random(seed))
     await cluster.run()
 
-    checker = Checker(cluster.history)
-    faults = checker.check()
-    connections = [c for each in cluster.history.subscribers for c in each.connections]
-    print(
-        {
-            "acknowledged": cluster.history.published.outcomes.count(ACKNOWLEDGED),
-            "received": sum(len(each.seqs) for each in cluster.history.subscribers),
-            "connections": len(connections),
-            "gaps": sum(each.gap is not None for each in connections),
-            "unknown, received": checker.seen_unknown,
-            "unknown, holes": checker.holes,
-        }
-    )
-    faults += [odd for publisher in cluster.publishers for odd in publisher.odd]
-    faults += [f"a gap: {each.gap}" for each in connections if each.gap]
-    assert not faults, f"{len(faults)} faults with SOAK_SEED={seed}:\n" + "\n".join(faults[:20])
+    cluster.check(seed)
     for hub in hubs:
         assert hub.stop() == 0
         assert "Traceback" not in hub.log(), hub.log()

@@ -19,7 +19,6 @@ import signal
 import sys
 import time
 from base64 import b64decode
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count
@@ -34,8 +33,6 @@ from tests.patience import wait_until
 from tests.raw import Answer, exchange, get, notice, post
 from tests.redis.test_cluster import FLAGS, Cluster, Size
 from tests.redis_process import RedisProcess
-from tests.soak.checker import Checker
-from tests.soak.history import ACKNOWLEDGED
 
 OLDER = "OLDER_TOCSIN_PYTHON"
 SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
@@ -69,7 +66,6 @@ class Rolling(Cluster):
 
     async def _let_happen(self) -> None:
         """One restart after the other; the others serve meanwhile."""
-        self.incidents: Counter[str] = Counter()
         until = time.monotonic() + self.size.seconds
         versions = [hub.python for hub in self.hubs]
         for number in count():
@@ -98,22 +94,7 @@ async def test_nothing_is_lost_while_two_versions_take_turns(
     rolling = Rolling(hubs, redis, SIZE, random.Random(seed))
     await rolling.run()
 
-    checker = Checker(rolling.history)
-    faults = checker.check()
-    connections = [c for each in rolling.history.subscribers for c in each.connections]
-    print(
-        {
-            "acknowledged": rolling.history.published.outcomes.count(ACKNOWLEDGED),
-            "received": sum(len(each.seqs) for each in rolling.history.subscribers),
-            "connections": len(connections),
-            "unknown, received": checker.seen_unknown,
-            "unknown, holes": checker.holes,
-            **rolling.incidents,
-        }
-    )
-    faults += [odd for publisher in rolling.publishers for odd in publisher.odd]
-    faults += [f"a gap: {each.gap}" for each in connections if each.gap]
-    assert not faults, f"{len(faults)} faults with SOAK_SEED={seed}:\n" + "\n".join(faults[:20])
+    rolling.check(seed)
     for hub in hubs:
         assert hub.stop() == 0
         assert "Traceback" not in hub.log(), hub.log()

@@ -5,9 +5,9 @@ traceparent, key, final. A reader looks at the version before anything else, so 
 Tocsin wrote is refused in words, not misread.
 
 A store that keeps ids, times and a version of its own for many events at once keeps their *contents* alone: of each its
-data, and a *head* that many of them may share. Contents are an array of the heads (type, topic, source, other topics,
-principal, traceparent, key, final), of the place of each event's head among these, or 0 where there is one, and of the
-data of each.
+data, and its *attributes*, which many of them may share. Contents are an array of these (type, topic, source, other
+topics, principal, traceparent, key, final), each once; of the place of each event's own among them, or 0 where there is
+one; and of the data of each.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def decode_records(records: bytes, count: int, epoch: int) -> list[Event]:
         raise RecordError(f"not the records of events: {error}") from None
 
 
-class Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class Attributes(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What an event holds beside its id, its time and its data, as it was read: nothing but its form is checked."""
 
     type: str
@@ -142,7 +142,7 @@ class Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Content(msgspec.Struct, frozen=True, gc=False):
     """What an event holds beside its id and its time, as it was read."""
 
-    head: Head
+    attributes: Attributes
     data: bytes
 
     @property
@@ -152,26 +152,26 @@ class Content(msgspec.Struct, frozen=True, gc=False):
         Raises:
             RecordError: it can't have been.
         """
-        head = self.head
+        its = self.attributes
         try:
             return Draft(
-                head.type,
+                its.type,
                 self.data,
-                head.topic,
-                head.source,
-                head.more_topics,
-                head.principal,
-                head.traceparent,
-                head.key,
-                head.final,
+                its.topic,
+                its.source,
+                its.more_topics,
+                its.principal,
+                its.traceparent,
+                its.key,
+                its.final,
             )
         except InvalidInput as error:
             raise RecordError(f"not the content of an event: {error}") from None
 
     @property
     def bytes(self) -> int:
-        """What it counts: its data and a head of its own, encoded."""
-        return len(_encode(self.head)) + len(_encode(self.data))
+        """What it counts: its data and attributes of its own, encoded."""
+        return len(_encode(self.attributes)) + len(_encode(self.data))
 
 
 class Contents(NamedTuple):
@@ -184,7 +184,7 @@ class Contents(NamedTuple):
 
 
 class _Columns(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    heads: list[Head]
+    attributes: list[Attributes]
     places: Literal[0] | list[int]
     data: list[bytes]
 
@@ -194,7 +194,7 @@ _decode_contents = msgspec.msgpack.Decoder(list[_Columns]).decode
 
 def encode_contents(drafts: Sequence[Draft]) -> Contents:
     """The contents of `drafts`, of which there is one."""
-    heads = [
+    attributes = [
         (
             draft.type,
             draft.topic,
@@ -210,17 +210,17 @@ def encode_contents(drafts: Sequence[Draft]) -> Contents:
     data = _encode([draft.data for draft in drafts])
     count = len(drafts)
     size = len(data) - _array_head(count)
-    head = heads[0]
+    first = attributes[0]
     if (
-        heads.count(head) == count
+        attributes.count(first) == count
     ):  # as most are that come together, and quicker than to tell them apart
-        encoded = _encode((heads[:1], 0, msgspec.Raw(data)))
-        size += count * len(_encode(head))
-        return Contents(encoded, size, head[:1], (head[1], *head[3]))
+        encoded = _encode((attributes[:1], 0, msgspec.Raw(data)))
+        size += count * len(_encode(first))
+        return Contents(encoded, size, first[:1], (first[1], *first[3]))
     places: dict[tuple[object, ...], int] = {}
-    numbers = [places.setdefault(each, len(places)) for each in heads]
+    numbers = [places.setdefault(each, len(places)) for each in attributes]
     sizes = [len(_encode(each)) for each in places]
-    distinct = list(dict.fromkeys(heads))
+    distinct = list(dict.fromkeys(attributes))
     return Contents(
         _encode((distinct, numbers, msgspec.Raw(data))),
         size + sum([sizes[number] for number in numbers]),
@@ -243,13 +243,13 @@ def decode_contents(encoded: bytes | None, counts: Sequence[int]) -> list[list[C
 
 
 def _contents(columns: _Columns, count: int) -> list[Content]:
-    heads, places, data = columns.heads, columns.places, columns.data
+    attributes, places, data = columns.attributes, columns.places, columns.data
     numbers = [0] * count if places == 0 else places
     if len(data) != count or len(numbers) != count:
         raise RecordError(f"not the contents of {count} events, but of {len(data)}")
-    if numbers and not 0 <= min(numbers) <= max(numbers) < len(heads):
-        raise RecordError("not the contents of events: a head is missing")
-    return list(map(Content, [heads[number] for number in numbers], data))
+    if numbers and not 0 <= min(numbers) <= max(numbers) < len(attributes):
+        raise RecordError("not the contents of events: attributes are missing")
+    return list(map(Content, [attributes[number] for number in numbers], data))
 
 
 def _array_head(count: int) -> int:

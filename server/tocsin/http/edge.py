@@ -149,22 +149,19 @@ class Edge:
         return self._awaited(route, request, result) if isinstance(result, Later) else result
 
     def _refuse_later(self, route: Route, request: Request, refused: Result) -> Result | Later:
-        """`refused`, given after `REFUSED_AFTER_S`; at once where too many wait, or too much, or the hub ends."""
-        size = len(request.body)
+        """`refused`, given after `REFUSED_AFTER_S`; at once where too many wait, or the hub ends."""
         if self.ends_connections or self._waiting_refusals >= MAX_WAITING_REFUSALS:
-            return refused
-        if not self.bodies.take(size):
             return refused
         self._waiting_refusals += 1
 
         def make(result: Result) -> Result:
             self._waiting_refusals -= 1
-            self.bodies.give_back(size)
             return result
 
         later = Later(make)
         asyncio.get_running_loop().call_later(REFUSED_AFTER_S, later.give, refused)
-        return self._awaited(route, request, later)
+        # Without its body: a thousand that wait would else keep 64 MiB, or the room of others' bodies.
+        return self._awaited(route, msgspec.structs.replace(request, body=b""), later)
 
     def _awaited(self, route: Route, request: Request, later: Later) -> Later:
         """`later`, whose answer is awaited from now on."""

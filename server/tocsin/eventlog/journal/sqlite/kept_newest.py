@@ -53,7 +53,7 @@ class Row(NamedTuple):
     @property
     def left(self) -> Left:
         """What it is for the decision."""
-        return Left(self.seq, self.content.head.topics, self.content.bytes)
+        return Left(self.seq, self.content.attributes.topics, self.content.bytes)
 
 
 class KeptRows:
@@ -133,7 +133,9 @@ class KeptRows:
                 self._db, f"last > ? AND last <= ? AND {condition}", floor, high, *values
             )
             for seq, content in segment.between(floor, to)
-            if matches(content.head.topic, content.head.type, content.head.more_topics)
+            if matches(
+                content.attributes.topic, content.attributes.type, content.attributes.more_topics
+            )
         ]
 
 

@@ -136,8 +136,8 @@ class _Taking:
         epoch, events, time = self._epoch, self.events, seconds(segment.time)
         matches = None if self._filter.is_everything else self._filter.matches
         for seq, content in numbered:
-            head = content.head
-            if matches and not matches(head.topic, head.type, head.more_topics):
+            its = content.attributes
+            if matches and not matches(its.topic, its.type, its.more_topics):
                 continue
             events.append(Event(EventId(epoch, seq), content.draft, time))
             self.bytes += len(content.data) + 60

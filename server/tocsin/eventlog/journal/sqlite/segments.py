@@ -38,7 +38,7 @@ class Segment(NamedTuple):
         last: the seq of its newest event.
         events: how many it has, which follow one another.
         time: of them all, Unix time in microseconds: SQLite writes no fraction into JSON with all its digits.
-        size: the bytes that its events count; more than they take here, where they share a head.
+        size: the bytes that its events count; more than they take here, where they share attributes.
         total: the bytes of all events of the log up to this segment and with it.
         types: the types of its events, each once, each between two line breaks: so SQL finds them without a mistake.
         topics: all their topics, likewise.

@@ -261,9 +261,9 @@ class Store:
     def _let_go(self, seqs: Sequence[int]) -> list[Pair]:
         """Let these go that stayed until now; their pairs."""
         pairs = [
-            Pair(row.seq, topic, row.content.head.type)
+            Pair(row.seq, topic, row.content.attributes.type)
             for row in self.kept_newest.remove(seqs)
-            for topic in row.content.head.topics
+            for topic in row.content.attributes.topics
         ]
         return _newest_of(pairs)
 
@@ -289,10 +289,10 @@ class Store:
             some = f"{of_log} AND last IN (SELECT value FROM json_each(?))"
             for segment in load(self._db, some, floor, high, as_json(mixed)):
                 pairs += [
-                    Pair(seq, topic, content.head.type)
+                    Pair(seq, topic, content.attributes.type)
                     for seq, content in segment.between(floor, to)
                     if seq not in staying
-                    for topic in content.head.topics
+                    for topic in content.attributes.topics
                 ]
         return _newest_of(pairs)
 
