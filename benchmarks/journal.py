@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import shutil
 import statistics
 import subprocess
@@ -22,14 +23,60 @@ from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.eventlog.journal import Append, SqliteJournal, Window
 from tocsin.eventlog.journal.sqlite import Limits
 
-DATA = (
-    b'{"message":"'
-    + b"x" * 60
-    + b'","data":{},"timestamp":"2026-01-01T00:00:00.000Z","source":"api"}'
-)
 BATCH = 1_000
+WORDS = [
+    "order",
+    "customer",
+    "shipped",
+    "paid",
+    "refused",
+    "address",
+    "price",
+    "stock",
+    "low",
+    "sensor",
+    "pressure",
+    "valve",
+    "opened",
+    "closed",
+    "user",
+    "signed",
+    "in",
+    "out",
+    "build",
+    "deployed",
+    "failed",
+    "retried",
+    "after",
+    "minutes",
+    "warehouse",
+    "north",
+    "south",
+    "total",
+    "page",
+]
 WINDOW = Window(10_000, 64 * 2**20)
 PIECE_EVENTS, PIECE_BYTES = 500, 65_536
+
+
+def drafts() -> list[Draft]:
+    """A batch of events on topics of their own, of which no two are alike: the file compresses what is."""
+    dice = random.Random(1)
+    return [
+        Draft(
+            "tick",
+            b'{"message":"%s","data":{"order":%d,"customer":"%016x"},'
+            b'"timestamp":"2026-01-01T00:00:00.%03dZ","source":"shop"}'
+            % (
+                " ".join(dice.choices(WORDS, k=6)).encode(),
+                dice.randrange(10**6),
+                dice.getrandbits(64),
+                dice.randrange(1_000),
+            ),
+            f"t/{number}",
+        )
+        for number in range(BATCH)
+    ]
 
 
 async def opened(path: Path, events: int) -> SqliteJournal:
@@ -40,10 +87,10 @@ async def opened(path: Path, events: int) -> SqliteJournal:
 
 async def fill(path: Path, events: int) -> None:
     journal = await opened(path, events)
-    drafts = [Draft("tick", DATA, f"t/{number}") for number in range(BATCH)]
+    batch = drafts()
     begun, cpu = time.perf_counter(), time.process_time()
     for _ in range(events // BATCH):
-        await journal.append([Append(drafts)])
+        await journal.append([Append(batch)])
     seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
     await journal.stop()
     size = path.stat().st_size
@@ -51,7 +98,7 @@ async def fill(path: Path, events: int) -> None:
         f"filled, {BATCH} at once: {events / seconds:,.0f} events/s, {cpu / events * 1e6:.2f} us of CPU an event"
     )
     print(
-        f"file: {size / 2**20:,.0f} MiB, {size / events:.0f} bytes an event, {len(DATA)} of them data"
+        f"file: {size / 2**20:,.0f} MiB, {size / events:.0f} bytes an event, of {sum([len(draft.data) for draft in batch]) / BATCH:.0f} bytes of data"
     )
 
 
@@ -97,7 +144,7 @@ async def publish_beside(path: Path, events: int, seconds: float) -> None:
     journal = await opened(path, events)
     history = journal.history
     assert history
-    draft = Draft("tick", DATA, "t/1")
+    draft = drafts()[0]
 
     async def read_on() -> None:
         after = 0

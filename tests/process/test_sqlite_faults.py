@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import secrets
 import sqlite3
 import subprocess
 import sys
@@ -184,7 +185,7 @@ def refused(journal: str) -> str:
 def a_journal(path: Path, hub: HubProcess) -> None:
     """Leave a file with some hundred pages, as after a clean end."""
     for _ in range(3):
-        hub.publish_at_once("tick", *("x" * 1_000 for _ in range(100)))
+        hub.publish_at_once("tick", *(secrets.token_hex(1_000) for _ in range(100)))
     assert hub.stop() == 0
     assert path.stat().st_size > 300_000
 

@@ -14,7 +14,7 @@ from tocsin.eventlog.journal.sqlite.rows import move_into_segments
 APPLICATION_ID = 0x746F6373
 """In the file's header: the letters "tocs"."""
 
-VERSION = 5
+VERSION = 6
 
 _LOG = """CREATE TABLE log (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -99,9 +99,11 @@ _CREATE = {
         _KEPT_CONTENTS,
         "UPDATE log SET floor_time = round(floor_time * 1000000)",
     ),
+    6: (),  # its rows are those of 5, which it reads; they are compressed as new ones come
 }
 """What each version added to the one before. Version 1 knew no idempotency keys, 2 no topics that end, 3 no events that
-stay below the log; 4 had a row for each event, with a record of its own (`rows.py`). None was released."""
+stay below the log; 4 had a row for each event, with a record of its own (`rows.py`); 5 compressed nothing. None was
+released."""
 
 
 class UnknownVersion(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import Filter
 from tocsin.core.record import Content, Contents, decode_contents, encode_contents
+from tocsin.eventlog.journal.sqlite.compression import compressed, expanded
 
 MOST_EVENTS = 64
 """Of a segment. Who wants one of them reads all."""
@@ -42,7 +43,7 @@ class Segment(NamedTuple):
         total: the bytes of all events of the log up to this segment and with it.
         types: the types of its events, each once, each between two line breaks: so SQL finds them without a mistake.
         topics: all their topics, likewise.
-        contents: of its events, as `encode_contents` makes them.
+        contents: of its events, as `encode_contents` makes them and `compressed` leaves them.
     """
 
     last: int
@@ -76,10 +77,9 @@ def segments_of(drafts: Sequence[Draft], time: int, head: int, total: int) -> li
             head += len(some)
             total += contents.bytes
             types, topics = _lines(contents.types), _lines(contents.topics)
+            kept = compressed(contents.encoded)
             segments.append(
-                Segment(
-                    head, len(some), time, contents.bytes, total, types, topics, contents.encoded
-                )
+                Segment(head, len(some), time, contents.bytes, total, types, topics, kept)
             )
     return segments
 
@@ -167,7 +167,7 @@ class Loaded(NamedTuple):
         ]
 
 
-_read_rows = msgspec.json.Decoder(list[tuple[int, int, int, int]]).decode
+_read_rows = msgspec.json.Decoder(list[tuple[int, int, int, int, int]]).decode
 
 
 def load(db: sqlite3.Connection, where: str, *values: object) -> list[Loaded]:
@@ -180,17 +180,24 @@ def load(db: sqlite3.Connection, where: str, *values: object) -> list[Loaded]:
         RecordError: what is in a row makes no segment.
     """
     text, contents = db.execute(
-        "SELECT json_group_array(json_array(last, events, time, total)),"
+        "SELECT json_group_array(json_array(last, events, time, total, length(contents))),"
         " CAST(group_concat(CAST(contents AS TEXT), '') AS BLOB)"
         f" FROM (SELECT last, events, time, total, contents FROM segments WHERE {where} ORDER BY last)",
         values,
     ).fetchone()
     rows = _read_rows(text)
-    found = decode_contents(contents, [events for _, events, *_ in rows])
+    plain = _expand_all(contents, [length for *_, length in rows]) if rows else None
+    found = decode_contents(plain, [events for _, events, *_ in rows])
     return [
         Loaded(last - events + 1, time, total, some)
-        for (last, events, time, total), some in zip(rows, found, strict=True)
+        for (last, events, time, total, _), some in zip(rows, found, strict=True)
     ]
+
+
+def _expand_all(contents: bytes, lengths: Sequence[int]) -> bytes:
+    """The contents of rows that have so many bytes each and stand one behind the other; so do what they expand to."""
+    bounds = pairwise(accumulate(lengths, initial=0))
+    return b"".join([expanded(contents[start:end]) for start, end in bounds])
 
 
 def holder_of(db: sqlite3.Connection, seq: int) -> Loaded | None:

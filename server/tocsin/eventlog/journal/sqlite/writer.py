@@ -254,7 +254,6 @@ class Writer:
         segments = store.next_segments([event.draft for event in events], time)
         if len(segments) > ROWS and not db.in_transaction:
             db.execute("BEGIN IMMEDIATE")
-        before = store.total
         if segments:
             store.add(segments)
         evicted = NOTHING
@@ -263,7 +262,8 @@ class Writer:
                 to = min(surplus, store.floor + STEP + len(events))
                 evicted = store.evict(to, self._evictions)
             db.execute("COMMIT")
-        self._frames += 4 + (store.total - before) // 8_000 + _pages(evicted)
+        written_bytes = sum([len(segment.contents) for segment in segments])
+        self._frames += 4 + written_bytes // 8_000 + _pages(evicted)
         left = iter(outcomes)
         told = [(group, list(islice(left, len(group.appends)))) for group in groups]
         self._tell(events, told, evicted)
