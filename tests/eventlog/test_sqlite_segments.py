@@ -169,6 +169,39 @@ async def test_final_events_end_their_topics_within_a_segment(tmp_path: Path) ->
     await again.journal.stop()
 
 
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_was_evicted_is_known_to_the_event(tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    log = Log(tmp_path, events=dice.choice([10, 100, 300]))
+    await log.start()
+    topics = [f"t/{number}" for number in range(dice.choice([1, 3, 90]))]
+    for _ in range(12):
+        types = dice.choice([["tick"], ["tick", "tock"]])
+        await log.append(
+            *[
+                Draft(
+                    dice.choice(types),
+                    b"x",
+                    dice.choice(topics),
+                    more_topics=("m",) if dice.random() < 0.1 else (),
+                )
+                for _ in range(dice.randrange(1, 200))
+            ]
+        )
+    history = log.history
+    await eventually(lambda: history.events <= 302)
+    newest: dict[tuple[str, str], int] = {}
+    for event in log.delivered[: history.floor]:
+        for topic in event.draft.topics:
+            newest[topic, event.draft.type] = event.id.seq
+    assert newest
+    for (topic, type), seq in newest.items():
+        one = Filter([topic], [type])
+        assert history.has_lost(seq - 1, one)
+        assert not history.has_lost(seq, one)
+    await log.journal.stop()
+
+
 # --- searches -------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ one; and of the data of each.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -189,7 +189,13 @@ class _Columns(msgspec.Struct, array_like=True, frozen=True, gc=False):
     data: list[bytes]
 
 
+class _Attributed(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    attributes: list[Attributes]
+    places: Literal[0] | list[int]
+
+
 _decode_contents = msgspec.msgpack.Decoder(list[_Columns]).decode
+_decode_attributed = msgspec.msgpack.Decoder(list[_Attributed]).decode
 
 
 def encode_contents(drafts: Sequence[Draft]) -> Contents:
@@ -217,13 +223,13 @@ def encode_contents(drafts: Sequence[Draft]) -> Contents:
         encoded = _encode((attributes[:1], 0, msgspec.Raw(data)))
         size += count * len(_encode(first))
         return Contents(encoded, size, first[:1], (first[1], *first[3]))
-    places: dict[tuple[object, ...], int] = {}
-    numbers = [places.setdefault(each, len(places)) for each in attributes]
-    sizes = [len(_encode(each)) for each in places]
-    distinct = list(dict.fromkeys(attributes))
+    distinct: dict[tuple[Any, ...], int] = {}
+    places = [distinct.setdefault(each, len(distinct)) for each in attributes]
+    encoded_each = list(map(_encode, distinct))
+    sizes = list(map(len, encoded_each))
     return Contents(
-        _encode((distinct, numbers, msgspec.Raw(data))),
-        size + sum([sizes[number] for number in numbers]),
+        _encode((list(map(msgspec.Raw, encoded_each)), places, msgspec.Raw(data))),
+        size + sum([sizes[place] for place in places]),
         list(dict.fromkeys([each[0] for each in distinct])),
         list(dict.fromkeys([topic for each in distinct for topic in (each[1], *each[3])])),
     )
@@ -236,20 +242,55 @@ def decode_contents(encoded: bytes | None, counts: Sequence[int]) -> list[list[C
         RecordError: they are no contents, or not so many.
     """
     try:
-        found = _decode_contents(_ARRAY_32 + len(counts).to_bytes(4, "big") + (encoded or b""))
+        found = _decode_contents(_array_of(counts, encoded))
     except msgspec.MsgspecError as error:
         raise RecordError(f"not the contents of events: {error}") from None
     return [_contents(each, count) for each, count in zip(found, counts, strict=True)]
 
 
+class Shared(NamedTuple):
+    """The attributes that some events share, each once, and the place among these of each event's own."""
+
+    attributes: Sequence[Attributes]
+    places: Sequence[int]
+
+
+def decode_attributes(encoded: bytes | None, counts: Sequence[int]) -> list[Shared]:
+    """What `decode_contents` would find, without the data of the events, which is passed over.
+
+    Raises:
+        RecordError: as there.
+    """
+    try:
+        found = _decode_attributed(_array_of(counts, encoded))
+    except msgspec.MsgspecError as error:
+        raise RecordError(f"not the contents of events: {error}") from None
+    return [
+        Shared(each.attributes, _places(each, count))
+        for each, count in zip(found, counts, strict=True)
+    ]
+
+
+def _array_of(counts: Sequence[int], encoded: bytes | None) -> bytes:
+    return _ARRAY_32 + len(counts).to_bytes(4, "big") + (encoded or b"")
+
+
 def _contents(columns: _Columns, count: int) -> list[Content]:
-    attributes, places, data = columns.attributes, columns.places, columns.data
-    numbers = [0] * count if places == 0 else places
-    if len(data) != count or len(numbers) != count:
-        raise RecordError(f"not the contents of {count} events, but of {len(data)}")
-    if numbers and not 0 <= min(numbers) <= max(numbers) < len(attributes):
+    if len(columns.data) != count:
+        raise RecordError(f"not the contents of {count} events, but of {len(columns.data)}")
+    attributes = columns.attributes
+    places = _places(columns, count)
+    return list(map(Content, [attributes[place] for place in places], columns.data))
+
+
+def _places(columns: _Columns | _Attributed, count: int) -> list[int]:
+    """The place of the attributes of each of `count` events."""
+    places = [0] * count if columns.places == 0 else columns.places
+    if len(places) != count:
+        raise RecordError(f"not the contents of {count} events, but of {len(places)}")
+    if places and not 0 <= min(places) <= max(places) < len(columns.attributes):
         raise RecordError("not the contents of events: attributes are missing")
-    return list(map(Content, [attributes[number] for number in numbers], data))
+    return places
 
 
 def _array_head(count: int) -> int:

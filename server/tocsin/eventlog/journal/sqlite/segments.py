@@ -8,15 +8,21 @@ and the row goes with its last event.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import accumulate, count, pairwise
 from typing import NamedTuple
 
 import msgspec
 
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import Filter
-from tocsin.core.record import Content, Contents, decode_contents, encode_contents
+from tocsin.core.record import (
+    Content,
+    Contents,
+    decode_attributes,
+    decode_contents,
+    encode_contents,
+)
 from tocsin.eventlog.journal.sqlite.compression import compressed, expanded
 
 MOST_EVENTS = 64
@@ -105,8 +111,13 @@ def _lines(names: Sequence[str]) -> str:
     return "\n" + "\n".join(names) + "\n"
 
 
+def names_in(lines: str) -> list[str]:
+    """The names of a row's `types` or `topics`, each once."""
+    return lines[1:-1].split("\n")
+
+
 def only_name(lines: str) -> str | None:
-    """The one name of a row's `types` or `topics`; None where there are several."""
+    """The one of them; None where there are several."""
     name = lines[1:-1]
     return None if "\n" in name else name
 
@@ -167,17 +178,68 @@ class Loaded(NamedTuple):
         ]
 
 
-_read_rows = msgspec.json.Decoder(list[tuple[int, int, int, int, int]]).decode
-
-
 def load(db: sqlite3.Connection, where: str, *values: object) -> list[Loaded]:
     """The segments whose rows fulfil `where`, in the order of the log.
 
-    SQLite puts them one behind the other in one row, and they are decoded at one go: row by row, a thread would give
-    up the interpreter's lock for each, and wait for it again while the loop has work.
-
     Raises:
         RecordError: what is in a row makes no segment.
+    """
+    rows, contents = _read(db, where, values)
+    found = decode_contents(contents, [row.events for row in rows])
+    return [
+        Loaded(row.last - row.events + 1, row.time, row.total, some)
+        for row, some in zip(rows, found, strict=True)
+    ]
+
+
+def newest_pairs(
+    db: sqlite3.Connection,
+    floor: int,
+    to: int,
+    but: Collection[int],
+    where: str,
+    *values: object,
+) -> Iterator[tuple[int, str, str]]:
+    """Seq, topic and type of events after `floor` up to `to`, of the segments whose rows fulfil `where`.
+
+    Of each segment the newest event of a topic and type is told, and perhaps older ones; none with a seq in `but`. What
+    isn't told costs little: a twentieth of what `load` takes for it.
+
+    Raises:
+        RecordError: as there.
+    """
+    rows, contents = _read(db, where, values)
+    found = decode_attributes(contents, [row.events for row in rows])
+    for row, shared in zip(rows, found, strict=True):
+        first = row.last - row.events + 1
+        low, high = max(floor + 1 - first, 0), max(to + 1 - first, 0)
+        numbered: Iterable[tuple[int, int]] = zip(shared.places[low:high], count(first + low))
+        if but:
+            numbered = [(place, seq) for place, seq in numbered if seq not in but]
+        for place, seq in dict(numbered).items():
+            its = shared.attributes[place]
+            for topic in its.topics:
+                yield seq, topic, its.type
+
+
+class _Row(NamedTuple):
+    last: int
+    events: int
+    time: int
+    total: int
+    length: int  # of its contents, as the file has them
+
+
+_read_rows = msgspec.json.Decoder(list[_Row]).decode
+
+
+def _read(
+    db: sqlite3.Connection, where: str, values: Sequence[object]
+) -> tuple[Sequence[_Row], bytes]:
+    """The rows that fulfil `where`, in the order of the log; and their contents, expanded, one behind the other.
+
+    SQLite puts them one behind the other in one row, and they are decoded at one go: row by row, a thread would give
+    up the interpreter's lock for each, and wait for it again while the loop has work.
     """
     text, contents = db.execute(
         "SELECT json_group_array(json_array(last, events, time, total, length(contents))),"
@@ -186,18 +248,8 @@ def load(db: sqlite3.Connection, where: str, *values: object) -> list[Loaded]:
         values,
     ).fetchone()
     rows = _read_rows(text)
-    plain = _expand_all(contents, [length for *_, length in rows]) if rows else None
-    found = decode_contents(plain, [events for _, events, *_ in rows])
-    return [
-        Loaded(last - events + 1, time, total, some)
-        for (last, events, time, total, _), some in zip(rows, found, strict=True)
-    ]
-
-
-def _expand_all(contents: bytes, lengths: Sequence[int]) -> bytes:
-    """The contents of rows that have so many bytes each and stand one behind the other; so do what they expand to."""
-    bounds = pairwise(accumulate(lengths, initial=0))
-    return b"".join([expanded(contents[start:end]) for start, end in bounds])
+    bounds = pairwise(accumulate([row.length for row in rows], initial=0))
+    return rows, b"".join([expanded(contents[start:end]) for start, end in bounds])
 
 
 def holder_of(db: sqlite3.Connection, seq: int) -> Loaded | None:

@@ -6,9 +6,10 @@ After a rollback, or any error, what it knows may be ahead of the file: it is cl
 from __future__ import annotations
 
 import itertools
+import operator
 import sqlite3
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -26,18 +27,20 @@ from tocsin.eventlog.journal.sqlite.segments import (
     insert,
     last_of,
     load,
+    names_in,
+    newest_pairs,
     only_name,
     seconds,
     segments_of,
 )
 
-STEP = 1_000
+STEP = 2_000
 """Events that a transaction evicts beyond as many as it adds."""
 
-MAX_SLACK = 1_000
+MAX_SLACK = 2_000
 """Events above the limit by count that wait for the others, and go in one step."""
 
-MAX_SLACK_BYTES = 256 * 1024
+MAX_SLACK_BYTES = 512 * 1024
 
 JUMP_S = 60.0
 """Seconds of the log that the limit by age evicts a second, at most: a clock that jumps empties no log."""
@@ -260,12 +263,11 @@ class Store:
 
     def _let_go(self, seqs: Sequence[int]) -> list[Pair]:
         """Let these go that stayed until now; their pairs."""
-        pairs = [
-            Pair(row.seq, topic, row.content.attributes.type)
+        return _newest_of(
+            (row.seq, topic, row.content.attributes.type)
             for row in self.kept_newest.remove(seqs)
             for topic in row.content.attributes.topics
-        ]
-        return _newest_of(pairs)
+        )
 
     def _pairs(self, floor: int, to: int, staying: Collection[int]) -> list[Pair]:
         """The pairs of topic and type of the events after `floor` up to `to` but those that stay, by seq."""
@@ -277,24 +279,15 @@ class Store:
             f" (SELECT last, types, topics FROM segments WHERE {of_log} ORDER BY last)",
             (floor, high),
         ).fetchone()[0]
-        pairs: list[Pair] = []
-        mixed: list[int] = []
-        for last, types, topics in _read_names(text):
-            type, topic = only_name(types), only_name(topics)
-            if type is None or topic is None or staying:
-                mixed.append(last)
-            else:
-                pairs.append(Pair(min(last, to), topic, type))
-        if mixed:
+        names = _read_names(text)
+        found: list[tuple[int, str, str]] = []
+        lasts = [last for last, _, _ in names]
+        if not staying:
+            found, lasts = _newest_named(names, to)
+        if lasts:
             some = f"{of_log} AND last IN (SELECT value FROM json_each(?))"
-            for segment in load(self._db, some, floor, high, as_json(mixed)):
-                pairs += [
-                    Pair(seq, topic, content.attributes.type)
-                    for seq, content in segment.between(floor, to)
-                    if seq not in staying
-                    for topic in content.attributes.topics
-                ]
-        return _newest_of(pairs)
+            found += newest_pairs(self._db, floor, to, staying, some, floor, high, as_json(lasts))
+        return _newest_of(found)
 
     def _remember(self, pairs: Sequence[Pair], evictions: Evictions) -> None:
         """Put `pairs` by, and remove as many older rows that say nothing any more."""
@@ -402,14 +395,46 @@ class Store:
         return low, total
 
 
-def _newest_of(pairs: Sequence[Pair]) -> list[Pair]:
-    """The newest of each topic and type, by seq."""
-    newest: dict[tuple[str, str], Pair] = {}
-    for pair in pairs:
-        known = newest.get((pair.topic, pair.type))
-        if known is None or known.seq < pair.seq:
-            newest[pair.topic, pair.type] = pair
-    return sorted(newest.values(), key=lambda pair: pair.seq)
+def _newest_named(
+    names: Sequence[tuple[int, str, str]], to: int
+) -> tuple[list[tuple[int, str, str]], list[int]]:
+    """What the names of segments tell of the newest events of each topic and type up to `to`.
+
+    Returns:
+        The last seq, topic and type of segments of one pair; and the last seqs of those to be decoded. All pairs of the
+        others are in segments behind them.
+    """
+    found: list[tuple[int, str, str]] = []
+    lasts: list[int] = []
+    told: dict[str, set[str]] = {}  # by type, the topics of whole segments that were looked at
+    for last, types, topics in reversed(names):
+        type = only_name(types)
+        if type is None or last > to:
+            lasts.append(last)
+            continue
+        known = told.setdefault(type, set())
+        own = names_in(topics)
+        if known.issuperset(own):
+            continue
+        known.update(own)
+        if len(own) == 1:
+            found.append((last, own[0], type))
+        else:
+            lasts.append(last)
+    return found, lasts
+
+
+def _newest_of(found: Iterable[tuple[int, str, str]]) -> list[Pair]:
+    """The newest of each topic and type among seqs, topics and types; by seq."""
+    newest: dict[tuple[str, str], int] = {}
+    for seq, topic, type in found:
+        pair = (topic, type)
+        if newest.get(pair, -1) < seq:
+            newest[pair] = seq
+    return [
+        Pair(seq, topic, type)
+        for (topic, type), seq in sorted(newest.items(), key=operator.itemgetter(1))
+    ]
 
 
 def cut(db: sqlite3.Connection, head: int) -> None:
