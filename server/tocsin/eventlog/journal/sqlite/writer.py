@@ -14,12 +14,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from itertools import islice, repeat
+from itertools import accumulate, islice, pairwise, repeat
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from tocsin.core.event import Event, EventId, ids_from
+from tocsin.core.event import Draft, Event, EventId, ids_from
 from tocsin.core.record import RecordError
 from tocsin.errors import Unavailable
 from tocsin.eventlog.evictions import Evictions
@@ -241,17 +241,21 @@ class Writer:
         """Write these groups, and tell the loop when they are on the disk."""
         db, store = self._connection(), self._store
         appends = [append for group in groups for append in group.appends]
+        drafts = [draft for append in appends for draft in append.drafts]
         # Nothing of what comes with it: if this commit fails, the log still ends where it did.
         surplus = store.surplus_to
-        has_finals = True in [end_some(append.drafts) for append in appends]
-        may_refuse = has_finals or len(store.ended) > 0 or any(append.once for append in appends)
+        have_keys = [append.once for append in appends].count(None) < len(appends)
+        may_refuse = have_keys or end_some(drafts) or len(store.ended) > 0
         time = max(store.time, micros(self._clock()))
         # One statement commits by itself, which spares two turns of waiting for the interpreter's lock.
         if may_refuse or surplus > store.floor:
             db.execute("BEGIN IMMEDIATE")
-        accept = self._accept if may_refuse else self._accept_all
-        events, outcomes = accept(appends, seconds(time))
-        segments = store.next_segments([event.draft for event in events], time)
+        if may_refuse:
+            events, outcomes = self._accept(appends, seconds(time))
+            drafts = [event.draft for event in events]
+        else:
+            events, outcomes = self._accept_all(appends, drafts, seconds(time))
+        segments = store.next_segments(drafts, time)
         if len(segments) > ROWS and not db.in_transaction:
             db.execute("BEGIN IMMEDIATE")
         if segments:
@@ -279,18 +283,13 @@ class Writer:
         self._call(self._ends.written, Written(events, groups, self._told, evicted))
 
     def _accept_all(
-        self, appends: Sequence[Append], time: float
+        self, appends: Sequence[Append], drafts: Sequence[Draft], time: float
     ) -> tuple[list[Event], list[Outcome]]:
-        """The events of `appends` and the outcomes, where nothing is known by which one could be refused."""
+        """The events of `appends`, whose drafts these are, and the outcomes; nothing is known that one could be refused by."""
         store = self._store
-        drafts = [draft for append in appends for draft in append.drafts]
         ids = ids_from(store.epoch, store.head + 1, len(drafts))
-        outcomes: list[Outcome] = []
-        first = 0
-        for append in appends:
-            end = first + len(append.drafts)
-            outcomes.append(Committed(ids[first:end]))
-            first = end
+        bounds = pairwise(accumulate([len(append.drafts) for append in appends], initial=0))
+        outcomes: list[Outcome] = [Committed(ids[first:end]) for first, end in bounds]
         return list(map(Event, ids, drafts, repeat(time))), outcomes
 
     def _accept(self, appends: Sequence[Append], time: float) -> tuple[list[Event], list[Outcome]]:
