@@ -18,7 +18,7 @@ from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.core.record import encode_contents
 from tocsin.errors import SettingsError
 from tocsin.eventlog.journal import Append
-from tocsin.eventlog.journal.sqlite import transfer
+from tocsin.eventlog.journal.sqlite import store, transfer
 from tocsin.eventlog.journal.sqlite.file import connect
 from tocsin.eventlog.journal.sqlite.schema import VERSION, version_of
 from tocsin.eventlog.journal.sqlite.segments import MOST_BYTES, segments_of
@@ -114,7 +114,11 @@ async def test_floor_may_lie_within_a_segment(tmp_path: Path) -> None:
     assert json.loads(exported.getvalue().splitlines()[1])["seq"] == 94
 
 
-async def test_limit_by_bytes_is_kept_to_the_event(tmp_path: Path) -> None:
+@pytest.mark.parametrize("near", [0, store.NEAR])
+async def test_limit_by_bytes_is_kept_to_the_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    monkeypatch.setattr(store, "NEAR", near)
     dice = random.Random(1)
     log = Log(tmp_path, bytes=30_000)
     await log.start()
@@ -169,8 +173,13 @@ async def test_final_events_end_their_topics_within_a_segment(tmp_path: Path) ->
     await again.journal.stop()
 
 
+@pytest.mark.parametrize("at_once", [(1, 1), (3, 40), (store.MOST_SEGMENTS, store.MOST_NAMES)])
 @pytest.mark.parametrize("seed", range(6))
-async def test_what_was_evicted_is_known_to_the_event(tmp_path: Path, seed: int) -> None:
+async def test_what_was_evicted_is_known_to_the_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, at_once: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(store, "MOST_SEGMENTS", at_once[0])
+    monkeypatch.setattr(store, "MOST_NAMES", at_once[1])
     dice = random.Random(seed)
     log = Log(tmp_path, events=dice.choice([10, 100, 300]))
     await log.start()

@@ -116,6 +116,11 @@ def names_in(lines: str) -> list[str]:
     return lines[1:-1].split("\n")
 
 
+def count_names(lines: str) -> int:
+    """How many they are."""
+    return lines.count("\n") - 1
+
+
 def only_name(lines: str) -> str | None:
     """The one of them; None where there are several."""
     name = lines[1:-1]

@@ -23,6 +23,7 @@ from tocsin.eventlog.journal.sqlite.kept_newest import Change, KeptRows, as_json
 from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.segments import (
     Segment,
+    count_names,
     holder_of,
     insert,
     last_of,
@@ -34,13 +35,20 @@ from tocsin.eventlog.journal.sqlite.segments import (
     segments_of,
 )
 
-STEP = 2_000
-"""Events that a transaction evicts beyond as many as it adds."""
+STEP = 1_000
+"""Events that are read at a time for the window."""
 
-MAX_SLACK = 2_000
+MOST_SEGMENTS, MOST_NAMES = 500, 2_000
+"""That one eviction removes beyond as many events as came, and topics that they name: about 2 ms. It has ten statements,
+so where segments have many events it is cheaper to evict more of them at once."""
+
+MAX_SLACK = 8_000
 """Events above the limit by count that wait for the others, and go in one step."""
 
-MAX_SLACK_BYTES = 512 * 1024
+MAX_SLACK_BYTES = 2 * 1024 * 1024
+
+NEAR = 1_000
+"""Segments that a look for the first beyond the limit by bytes passes, before it goes by bisection."""
 
 JUMP_S = 60.0
 """Seconds of the log that the limit by age evicts a second, at most: a clock that jumps empties no log."""
@@ -68,7 +76,17 @@ class Evicted(NamedTuple):
 
 
 _read_rows = msgspec.json.Decoder(list[tuple[int, int, str, str]]).decode
-_read_names = msgspec.json.Decoder(list[tuple[int, str, str]]).decode
+
+
+class Names(NamedTuple):
+    """Of a segment: its last seq, and its types and topics as its row has them."""
+
+    last: int
+    types: str
+    topics: str
+
+
+_read_names = msgspec.json.Decoder(list[Names]).decode
 
 
 class Store:
@@ -219,16 +237,19 @@ class Store:
             target = max(target, self._first_beyond(self.total - limits.bytes - 1))
         return min(target, self.head)
 
-    def evict(self, to: int, evictions: Evictions) -> Evicted:
-        """Evict all up to `to`, but for what stays of it.
+    def evict(self, to: int, evictions: Evictions, added: int = 0) -> Evicted:
+        """Evict what is up to `to`, but for what stays of it; or the oldest part, where that is too much at once.
 
         Args:
             to: a kept seq.
             evictions: what is known of earlier ones, read only: it may be somewhat behind.
+            added: so many events are evicted at least, if there are.
         """
         db = self._db
+        names = self._oldest_names(to, added)
+        to = min(to, names[-1].last)
         change = self.kept_newest.take(self.floor, to)
-        pairs = self._pairs(self.floor, to, {event.id.seq for event in change.added})
+        pairs = self._pairs(names, to, {event.id.seq for event in change.added})
         late = self._let_go(change.removed)
         holder = holder_of(db, to)
         assert holder
@@ -269,24 +290,32 @@ class Store:
             for topic in row.content.attributes.topics
         )
 
-    def _pairs(self, floor: int, to: int, staying: Collection[int]) -> list[Pair]:
-        """The pairs of topic and type of the events after `floor` up to `to` but those that stay, by seq."""
-        of_log = "last > ? AND last <= ?"
-        high = last_of(self._db, to)
+    def _oldest_names(self, to: int, added: int) -> Sequence[Names]:
+        """What the oldest segments name, up to the one that has `to`: at least of one, and of so many events."""
         # One row with all of them: the interpreter's lock is given up once for each row.
         text = self._db.execute(
             "SELECT json_group_array(json_array(last, types, topics)) FROM"
-            f" (SELECT last, types, topics FROM segments WHERE {of_log} ORDER BY last)",
-            (floor, high),
+            " (SELECT last, types, topics FROM segments WHERE last > ? AND last <="
+            " (SELECT last FROM segments WHERE last >= ? ORDER BY last LIMIT 1) ORDER BY last LIMIT ?)",
+            (self.floor, to, MOST_SEGMENTS + added),
         ).fetchone()[0]
         names = _read_names(text)
+        room = MOST_NAMES
+        for number, each in enumerate(names, 1):
+            room -= count_names(each.topics)
+            if room < 0 and each.last >= self.floor + added:
+                return names[:number]
+        return names
+
+    def _pairs(self, names: Sequence[Names], to: int, staying: Collection[int]) -> list[Pair]:
+        """The pairs of the events of these segments up to `to` but those that stay and those evicted before, by seq."""
         found: list[tuple[int, str, str]] = []
-        lasts = [last for last, _, _ in names]
+        lasts = [each.last for each in names]
         if not staying:
             found, lasts = _newest_named(names, to)
         if lasts:
-            some = f"{of_log} AND last IN (SELECT value FROM json_each(?))"
-            found += newest_pairs(self._db, floor, to, staying, some, floor, high, as_json(lasts))
+            some = "last IN (SELECT value FROM json_each(?))"
+            found += newest_pairs(self._db, self.floor, to, staying, some, as_json(lasts))
         return _newest_of(found)
 
     def _remember(self, pairs: Sequence[Pair], evictions: Evictions) -> None:
@@ -370,10 +399,16 @@ class Store:
 
     def _first_beyond(self, total: int) -> int:
         """The first seq by which the events of the log are more than `total` bytes; there is one."""
-        last, at = self._last("total", total)
-        holder = holder_of(self._db, last + 1)
+        # Most often it is near: by bisection each step would ask for the interpreter's lock again.
+        near = self._db.execute(
+            "SELECT last FROM (SELECT last, total FROM segments WHERE last > ? ORDER BY last LIMIT ?)"
+            " WHERE total > ? ORDER BY last LIMIT 1",
+            (self.floor, NEAR, total),
+        ).fetchone()
+        holder = holder_of(self._db, near[0] if near else self._last("total", total)[0] + 1)
         assert holder
-        for seq, content in holder.between(last, holder.last):
+        at = holder.total_at(holder.first - 1)
+        for seq, content in holder.between(0, holder.last):
             at += content.bytes
             if at > total:
                 return seq
@@ -395,9 +430,7 @@ class Store:
         return low, total
 
 
-def _newest_named(
-    names: Sequence[tuple[int, str, str]], to: int
-) -> tuple[list[tuple[int, str, str]], list[int]]:
+def _newest_named(names: Sequence[Names], to: int) -> tuple[list[tuple[int, str, str]], list[int]]:
     """What the names of segments tell of the newest events of each topic and type up to `to`.
 
     Returns:

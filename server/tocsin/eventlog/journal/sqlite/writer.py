@@ -31,7 +31,7 @@ from tocsin.eventlog.journal.sqlite.gathering import Group
 from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change
 from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.segments import ROWS, micros, seconds
-from tocsin.eventlog.journal.sqlite.store import STEP, Evicted, Store, cut
+from tocsin.eventlog.journal.sqlite.store import Evicted, Store, cut
 
 TICK_S = 1.0
 """How often the thread looks at ages when nothing comes in."""
@@ -263,8 +263,7 @@ class Writer:
         evicted = NOTHING
         if db.in_transaction:
             if surplus > store.floor:
-                to = min(surplus, store.floor + STEP + len(events))
-                evicted = store.evict(to, self._evictions)
+                evicted = store.evict(surplus, self._evictions, len(events))
             db.execute("COMMIT")
         written_bytes = sum([len(segment.contents) for segment in segments])
         self._frames += 4 + written_bytes // 8_000 + _pages(evicted)
@@ -341,7 +340,7 @@ class Writer:
             db.execute("BEGIN IMMEDIATE")
             evicted = NOTHING
             if surplus > store.floor:
-                evicted = store.evict(min(surplus, store.floor + STEP), self._evictions)
+                evicted = store.evict(surplus, self._evictions)
             store.drop_keys(steady)
             db.execute("COMMIT")
             self._frames += _pages(evicted) + 10
