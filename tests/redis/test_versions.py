@@ -1,12 +1,8 @@
 """Two versions of Tocsin on one Redis, as while hubs are updated one after the other: rows of docs/reliability.md, F36.
 
-The older one is named by the variable OLDER_TOCSIN_PYTHON: the Python of an environment of its own that has it, as in
-
-    git worktree add /tmp/older COMMIT && python3 -m venv /tmp/older/.venv
-    /tmp/older/.venv/bin/pip install '/tmp/older[redis]'
-    OLDER_TOCSIN_PYTHON=/tmp/older/.venv/bin/python .venv/bin/python -m pytest -m soak -s tests/redis/test_versions.py
-
-SOAK_SEED is that of tests/soak, and SOAK_SECONDS how long it takes, 60.
+The older one is 0.1.0, taken from this repository's history and installed into an environment of its own; or the one of
+the environment whose Python OLDER_TOCSIN_PYTHON names. SOAK_SEED is that of tests/soak, and SOAK_SECONDS how long it
+takes, 60.
 """
 
 from __future__ import annotations
@@ -16,6 +12,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from base64 import b64decode
@@ -34,19 +31,31 @@ from tests.raw import Answer, exchange, get, notice, post
 from tests.redis.test_cluster import FLAGS, Cluster, Size
 from tests.redis_process import RedisProcess
 
+ROOT = Path(__file__).parents[2]
 OLDER = "OLDER_TOCSIN_PYTHON"
+OLDER_COMMIT = "8172f52"
 SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
 SIZE = Size(SECONDS, 6, 40, 600, 0, 0)
 
 
-@pytest.fixture
-def older() -> str:
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The Python that has the older version."""
-    python = os.environ.get(OLDER, "")
-    assert python, (
-        f"{OLDER} must name the Python of an environment with an older Tocsin: see {__file__}"
-    )
-    return python
+    return os.environ.get(OLDER) or installed(tmp_path_factory.mktemp("older"), OLDER_COMMIT)
+
+
+def installed(folder: Path, commit: str) -> str:
+    """The Python of an environment in `folder` that has Tocsin as of `commit`."""
+    source = folder / "source"
+    source.mkdir()
+    packed = subprocess.run(
+        ["git", "archive", commit], cwd=ROOT, check=True, capture_output=True
+    ).stdout
+    subprocess.run(["tar", "-x"], cwd=source, check=True, input=packed)
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    python = folder / "venv" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", f"{source}[redis]"], check=True)
+    return str(python)
 
 
 @pytest.fixture
