@@ -18,43 +18,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from words import sentence
+
 from tocsin.core.event import Draft
 from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.eventlog.journal import Append, SqliteJournal, Window
 from tocsin.eventlog.journal.sqlite import Limits
 
 BATCH = 1_000
-WORDS = [
-    "order",
-    "customer",
-    "shipped",
-    "paid",
-    "refused",
-    "address",
-    "price",
-    "stock",
-    "low",
-    "sensor",
-    "pressure",
-    "valve",
-    "opened",
-    "closed",
-    "user",
-    "signed",
-    "in",
-    "out",
-    "build",
-    "deployed",
-    "failed",
-    "retried",
-    "after",
-    "minutes",
-    "warehouse",
-    "north",
-    "south",
-    "total",
-    "page",
-]
 WINDOW = Window(10_000, 64 * 2**20)
 PIECE_EVENTS, PIECE_BYTES = 500, 65_536
 
@@ -65,14 +36,8 @@ def drafts() -> list[Draft]:
     return [
         Draft(
             "tick",
-            b'{"message":"%s","data":{"order":%d,"customer":"%016x"},'
-            b'"timestamp":"2026-01-01T00:00:00.%03dZ","source":"shop"}'
-            % (
-                " ".join(dice.choices(WORDS, k=6)).encode(),
-                dice.randrange(10**6),
-                dice.getrandbits(64),
-                dice.randrange(1_000),
-            ),
+            b'{"message":"%s","data":{},"timestamp":"2026-01-01T00:00:00.%03dZ","source":"shop"}'
+            % (sentence(dice).encode(), dice.randrange(1_000)),
             f"t/{number}",
         )
         for number in range(BATCH)

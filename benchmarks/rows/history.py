@@ -22,6 +22,11 @@ def as_array(topics: Sequence[str]) -> bytes:
     return b"[" + b",".join(_events(topics)) + b"]"
 
 
+def as_array_of(messages: Sequence[str]) -> bytes:
+    """The like with these messages, and no topics."""
+    return json.dumps([{"type": "bench", "message": each} for each in messages]).encode()
+
+
 def as_lines(topics: Sequence[str]) -> bytes:
     """The like as NDJSON."""
     return b"\n".join(_events(topics))

@@ -16,6 +16,8 @@ PUBLISHERS = 32
 BATCH_EVENTS = 1_000
 MESSAGE_BYTES = 60
 
+JSON = "application/json"
+
 PIPELINED = 8
 """POSTs under way on a connection where the generator would be the limit otherwise."""
 
@@ -38,9 +40,14 @@ def singles(depth: int = 1) -> Opened:
 
 
 def batches(content_type: str) -> Opened:
-    """A thousand events a POST."""
+    """A thousand events a POST, which are alike."""
     topics = [""] * BATCH_EVENTS
-    body = as_array(topics) if content_type == "application/json" else as_lines(topics)
+    is_json = content_type == JSON
+    return batches_of(as_array(topics) if is_json else as_lines(topics), content_type)
+
+
+def batches_of(body: bytes, content_type: str) -> Opened:
+    """POSTs of `body`, which has a thousand events."""
 
     @contextmanager
     def opened(server: Server) -> Iterator[Window]:
@@ -86,7 +93,7 @@ BATCH = Row(
     name="batch",
     title="a batch of 1,000 events per POST, no client",
     cases=(
-        Case(ARRAY, ("tocsin",), batches("application/json")),
+        Case(ARRAY, ("tocsin",), batches(JSON)),
         Case(LINES, ("tocsin",), batches("application/x-ndjson"), quick=False),
         Case(ONES, ("nchan",), singles(PIPELINED)),
     ),
