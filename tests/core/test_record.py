@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.record import (
     RecordError,
+    decode_attributes,
     decode_contents,
     decode_record,
+    decode_records,
     encode_contents,
     encode_record,
 )
@@ -95,6 +97,24 @@ def test_what_makes_no_contents_is_refused(contents: str) -> None:
     count = 3 if contents[:6] == MIXED[:6] else 2
     with pytest.raises(RecordError, match="not the contents"):
         decode_contents(bytes.fromhex(contents), [count])
+
+
+def test_damage_within_contents_is_refused() -> None:
+    """Text that is no UTF-8, in what is read; and nesting without end, in what is passed over."""
+    drafts = [Draft("tick", b"x" * 20_000, "t/1")] * 2
+    encoded = encode_contents(drafts).encoded
+    no_text = encoded.replace(b"tick", b"ti\xffk")
+    nested = encoded[: encoded.index(b"\xc5")] + b"\x91" * 20_000
+    for damaged in (no_text, nested):
+        with pytest.raises(RecordError, match="not the contents"):
+            decode_contents(damaged, [2])
+        with pytest.raises(RecordError, match="not the contents"):
+            decode_attributes(damaged, [2])
+    record = encode_record(EVENT).replace(b"tick", b"ti\xffk")
+    with pytest.raises(RecordError, match="not the record"):
+        decode_record(record)
+    with pytest.raises(RecordError, match="not the records"):
+        decode_records(record, 1, 7)
 
 
 @pytest.mark.parametrize("count", [1, 3])

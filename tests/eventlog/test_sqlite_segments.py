@@ -20,6 +20,7 @@ from tocsin.errors import SettingsError
 from tocsin.eventlog.journal import Append
 from tocsin.eventlog.journal.sqlite import store, transfer
 from tocsin.eventlog.journal.sqlite.file import connect
+from tocsin.eventlog.journal.sqlite.kept_newest import Change, KeptRows
 from tocsin.eventlog.journal.sqlite.schema import VERSION, version_of
 from tocsin.eventlog.journal.sqlite.segments import MOST_BYTES, segments_of
 
@@ -209,6 +210,57 @@ async def test_what_was_evicted_is_known_to_the_event(
         assert history.has_lost(seq - 1, one)
         assert not history.has_lost(seq, one)
     await log.journal.stop()
+
+
+@pytest.mark.parametrize("topics", [1, 20])
+@pytest.mark.parametrize("at_once", [1, 4, 64])
+async def test_history_does_not_grow_when_large_events_follow_small_ones(
+    tmp_path: Path, topics: int, at_once: int
+) -> None:
+    limit = 500_000
+    log = Log(tmp_path, bytes=limit)
+    await log.start()
+    number = 0
+    while log.history.bytes < limit * 0.99:
+        small = [f"{number + n}" for n in range(200)]
+        await log.append(
+            *[
+                Draft("tick", b"x", t, more_topics=tuple(f"{t}/{n}" for n in range(1, topics)))
+                for t in small
+            ]
+        )
+        number += 200
+    large = random.Random(1).randbytes(8_000)
+    slack = limit // 128 + at_once * (len(large) + 100)
+    for _ in range(100):
+        await log.append(*[Draft("tick", large, "big")] * at_once)
+        assert log.history.bytes <= limit + slack
+    assert log.history.floor >= number
+    await log.journal.stop()
+
+
+async def test_bounded_part_is_evicted_where_events_may_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MOST_LOOKED_AT", 100)
+    log = Log(tmp_path, keep_newest=(("t/1", 3),))  # type: ignore[arg-type]
+    await log.start()
+    await log.append(*ticks(3_000))
+    await log.journal.stop()
+    looked_at: list[int] = []
+    take = KeptRows.take
+
+    def counting(rows: KeptRows, floor: int, to: int) -> Change:
+        looked_at.append(to - floor)
+        return take(rows, floor, to)
+
+    monkeypatch.setattr(KeptRows, "take", counting)
+    again = Log(tmp_path, events=50, keep_newest=(("t/1", 3),))  # type: ignore[arg-type]
+    await again.start()
+    await eventually(lambda: again.history.events == 50)
+    assert [*again.history.kept_newest.seqs] == [2_948, 2_949, 2_950]
+    assert max(looked_at) == 100
+    await again.journal.stop()
 
 
 # --- searches -------------------------------------------------------------------------------------

@@ -46,6 +46,9 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     final: bool
 
 
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises where bytes are not what they should be; the last two of text and of what is passed over."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_version = msgspec.msgpack.Decoder(_Version).decode
 _decode = msgspec.msgpack.Decoder(_Record).decode
@@ -97,7 +100,7 @@ def decode_record(record: bytes) -> Event:
                 f"a record of version {version}; this Tocsin reads version {RECORD_VERSION}"
             )
         return _event(_decode(record))
-    except (msgspec.MsgspecError, InvalidInput) as error:
+    except (*_UNDECODABLE, InvalidInput) as error:
         raise RecordError(f"not the record of an event: {error}") from None
 
 
@@ -117,7 +120,7 @@ def decode_records(records: bytes, count: int, epoch: int) -> list[Event]:
                     f"a record of version {record.version}; this Tocsin reads version {RECORD_VERSION}"
                 )
         return [_event(record, epoch) for record in found]
-    except (msgspec.MsgspecError, InvalidInput) as error:
+    except (*_UNDECODABLE, InvalidInput) as error:
         raise RecordError(f"not the records of events: {error}") from None
 
 
@@ -183,15 +186,13 @@ class Contents(NamedTuple):
     topics: Sequence[str]
 
 
-class _Columns(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    attributes: list[Attributes]
-    places: Literal[0] | list[int]
-    data: list[bytes]
-
-
 class _Attributed(msgspec.Struct, array_like=True, frozen=True, gc=False):
     attributes: list[Attributes]
     places: Literal[0] | list[int]
+
+
+class _Columns(_Attributed, array_like=True, frozen=True, gc=False):
+    data: list[bytes]
 
 
 _decode_contents = msgspec.msgpack.Decoder(list[_Columns]).decode
@@ -243,7 +244,7 @@ def decode_contents(encoded: bytes | None, counts: Sequence[int]) -> list[list[C
     """
     try:
         found = _decode_contents(_array_of(counts, encoded))
-    except msgspec.MsgspecError as error:
+    except _UNDECODABLE as error:
         raise RecordError(f"not the contents of events: {error}") from None
     return [_contents(each, count) for each, count in zip(found, counts, strict=True)]
 
@@ -263,7 +264,7 @@ def decode_attributes(encoded: bytes | None, counts: Sequence[int]) -> list[Shar
     """
     try:
         found = _decode_attributed(_array_of(counts, encoded))
-    except msgspec.MsgspecError as error:
+    except _UNDECODABLE as error:
         raise RecordError(f"not the contents of events: {error}") from None
     return [
         Shared(each.attributes, _places(each, count))
@@ -283,7 +284,7 @@ def _contents(columns: _Columns, count: int) -> list[Content]:
     return list(map(Content, [attributes[place] for place in places], columns.data))
 
 
-def _places(columns: _Columns | _Attributed, count: int) -> list[int]:
+def _places(columns: _Attributed, count: int) -> list[int]:
     """The place of the attributes of each of `count` events."""
     places = [0] * count if columns.places == 0 else columns.places
     if len(places) != count:

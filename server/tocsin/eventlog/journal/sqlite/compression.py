@@ -18,14 +18,14 @@ LEAST_BYTES = 512
 """Shorter contents are left as they are: an event or two have little in common."""
 
 MOST_BYTES = 64 * 1024 * 1024
-"""Of contents. A damaged file must not make the hub ask for more memory."""
+"""Of contents that are compressed. A damaged file must not make the hub ask for more memory."""
 
 _SIZE_BYTES = 4  # the length of the contents, little-endian, before the block
 
 
 def compressed(contents: bytes) -> bytes:
     """These contents for the file: compressed, where that makes them shorter."""
-    if len(contents) < LEAST_BYTES:
+    if not LEAST_BYTES <= len(contents) <= MOST_BYTES:
         return contents
     found = MARK + lz4.block.compress(contents)
     return found if len(found) < len(contents) else contents

@@ -82,10 +82,9 @@ def segments_of(drafts: Sequence[Draft], time: int, head: int, total: int) -> li
         for some, contents in _in_parts(drafts[first : first + MOST_EVENTS]):
             head += len(some)
             total += contents.bytes
-            types, topics = _lines(contents.types), _lines(contents.topics)
             kept = compressed(contents.encoded)
             segments.append(
-                Segment(head, len(some), time, contents.bytes, total, types, topics, kept)
+                Segment(head, len(some), time, contents.bytes, total, *names_of(contents), kept)
             )
     return segments
 
@@ -107,6 +106,11 @@ def _in_parts(drafts: Sequence[Draft]) -> list[tuple[Sequence[Draft], Contents]]
     return [part for low, high in pairwise(bounds) for part in _in_parts(drafts[low:high])]
 
 
+def names_of(contents: Contents) -> tuple[str, str]:
+    """`types` and `topics` of a row with these contents."""
+    return _lines(contents.types), _lines(contents.topics)
+
+
 def _lines(names: Sequence[str]) -> str:
     return "\n" + "\n".join(names) + "\n"
 
@@ -114,17 +118,6 @@ def _lines(names: Sequence[str]) -> str:
 def names_in(lines: str) -> list[str]:
     """The names of a row's `types` or `topics`, each once."""
     return lines[1:-1].split("\n")
-
-
-def count_names(lines: str) -> int:
-    """How many they are."""
-    return lines.count("\n") - 1
-
-
-def only_name(lines: str) -> str | None:
-    """The one of them; None where there are several."""
-    name = lines[1:-1]
-    return None if "\n" in name else name
 
 
 def condition_of(filter: Filter) -> tuple[str, list[str]]:
@@ -197,6 +190,10 @@ def load(db: sqlite3.Connection, where: str, *values: object) -> list[Loaded]:
     ]
 
 
+SeqPair = tuple[int, str, str]
+"""A seq, and a topic and the type of the event there."""
+
+
 def newest_pairs(
     db: sqlite3.Connection,
     floor: int,
@@ -204,11 +201,11 @@ def newest_pairs(
     but: Collection[int],
     where: str,
     *values: object,
-) -> Iterator[tuple[int, str, str]]:
-    """Seq, topic and type of events after `floor` up to `to`, of the segments whose rows fulfil `where`.
+) -> Iterator[SeqPair]:
+    """Pairs of events after `floor` up to `to`, of the segments whose rows fulfil `where`; none with a seq in `but`.
 
-    Of each segment the newest event of a topic and type is told, and perhaps older ones; none with a seq in `but`. What
-    isn't told costs little: a twentieth of what `load` takes for it.
+    Of each segment the newest event of a topic and type is told; older ones only where they differ in something else,
+    such as their source. What isn't told costs little: a twentieth of what `load` takes for it.
 
     Raises:
         RecordError: as there.
@@ -243,8 +240,9 @@ def _read(
 ) -> tuple[Sequence[_Row], bytes]:
     """The rows that fulfil `where`, in the order of the log; and their contents, expanded, one behind the other.
 
-    SQLite puts them one behind the other in one row, and they are decoded at one go: row by row, a thread would give
-    up the interpreter's lock for each, and wait for it again while the loop has work.
+    SQLite puts them one behind the other in one row, and they are decoded at one go: row by row, a thread would wait for
+    the interpreter's lock after each, while the loop has work. Expanding gives it up too, but for a microsecond, after
+    which it is mostly still free.
     """
     text, contents = db.execute(
         "SELECT json_group_array(json_array(last, events, time, total, length(contents))),"

@@ -23,14 +23,13 @@ from tocsin.eventlog.journal.sqlite.kept_newest import Change, KeptRows, as_json
 from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.segments import (
     Segment,
-    count_names,
+    SeqPair,
     holder_of,
     insert,
     last_of,
     load,
     names_in,
     newest_pairs,
-    only_name,
     seconds,
     segments_of,
 )
@@ -38,14 +37,23 @@ from tocsin.eventlog.journal.sqlite.segments import (
 STEP = 1_000
 """Events that are read at a time for the window."""
 
-MOST_SEGMENTS, MOST_NAMES = 500, 2_000
-"""That one eviction removes beyond as many events as came, and topics that they name: about 2 ms. It has ten statements,
-so where segments have many events it is cheaper to evict more of them at once."""
+MOST_SEGMENTS = 500
+"""That one eviction removes beyond as much as came. It has ten statements, each of which asks for the interpreter's lock
+again: so it should have much to do, and as a transaction waits for it, not too much."""
+
+MOST_BYTES = 512 * 1024
+"""Bytes of events in them, likewise."""
+
+MOST_NAMES = 2_000
+"""Topics that they name, likewise; one that several name counts for each."""
+
+MOST_LOOKED_AT = 1_000
+"""Events likewise, where each is looked at, as some stay."""
 
 MAX_SLACK = 8_000
 """Events above the limit by count that wait for the others, and go in one step."""
 
-MAX_SLACK_BYTES = 2 * 1024 * 1024
+MAX_SLACK_BYTES = 512 * 1024
 
 NEAR = 1_000
 """Segments that a look for the first beyond the limit by bytes passes, before it goes by bisection."""
@@ -79,14 +87,23 @@ _read_rows = msgspec.json.Decoder(list[tuple[int, int, str, str]]).decode
 
 
 class Names(NamedTuple):
-    """Of a segment: its last seq, and its types and topics as its row has them."""
+    """Of a segment: its last seq, the log's bytes up to it, and its types and topics as its row has them."""
 
     last: int
+    total: int
     types: str
     topics: str
 
 
 _read_names = msgspec.json.Decoder(list[Names]).decode
+
+_OLDEST_NAMES = """SELECT json_group_array(json_array(last, total, types, topics)) FROM (
+    SELECT last, total, types, topics FROM segments
+    WHERE last > ?1 AND last <= (SELECT last FROM segments WHERE last >= ?2 ORDER BY last LIMIT 1)
+    AND (last - events < ?3 OR total - size < ?4 OR (total - size < ?5 AND last <=
+        coalesce((SELECT last FROM segments WHERE last > ?1 ORDER BY last LIMIT 1 OFFSET ?6), last)))
+    ORDER BY last
+)"""
 
 
 class Store:
@@ -237,16 +254,19 @@ class Store:
             target = max(target, self._first_beyond(self.total - limits.bytes - 1))
         return min(target, self.head)
 
-    def evict(self, to: int, evictions: Evictions, added: int = 0) -> Evicted:
+    def evict(self, to: int, evictions: Evictions, added: int = 0, added_bytes: int = 0) -> Evicted:
         """Evict what is up to `to`, but for what stays of it; or the oldest part, where that is too much at once.
 
         Args:
             to: a kept seq.
             evictions: what is known of earlier ones, read only: it may be somewhat behind.
-            added: so many events are evicted at least, if there are.
+            added: events that were just added. So many are evicted in any case, or else the log could grow for good.
+            added_bytes: that they count, likewise.
         """
         db = self._db
-        names = self._oldest_names(to, added)
+        if self.kept_newest.is_on:
+            to = min(to, self.floor + MOST_LOOKED_AT + added)
+        names = self._oldest_names(to, self.floor + added, self.floor_total + added_bytes)
         to = min(to, names[-1].last)
         change = self.kept_newest.take(self.floor, to)
         pairs = self._pairs(names, to, {event.id.seq for event in change.added})
@@ -290,26 +310,27 @@ class Store:
             for topic in row.content.attributes.topics
         )
 
-    def _oldest_names(self, to: int, added: int) -> Sequence[Names]:
-        """What the oldest segments name, up to the one that has `to`: at least of one, and of so many events."""
+    def _oldest_names(self, to: int, wanted: int, wanted_total: int) -> Sequence[Names]:
+        """What the oldest segments name, up to the one that has `to`.
+
+        Of all that come up to the seq `wanted` and to so many bytes of the log; and of further ones, up to the limits.
+        """
         # One row with all of them: the interpreter's lock is given up once for each row.
         text = self._db.execute(
-            "SELECT json_group_array(json_array(last, types, topics)) FROM"
-            " (SELECT last, types, topics FROM segments WHERE last > ? AND last <="
-            " (SELECT last FROM segments WHERE last >= ? ORDER BY last LIMIT 1) ORDER BY last LIMIT ?)",
-            (self.floor, to, MOST_SEGMENTS + added),
+            _OLDEST_NAMES,
+            (self.floor, to, wanted, wanted_total, self.floor_total + MOST_BYTES, MOST_SEGMENTS),
         ).fetchone()[0]
         names = _read_names(text)
         room = MOST_NAMES
         for number, each in enumerate(names, 1):
-            room -= count_names(each.topics)
-            if room < 0 and each.last >= self.floor + added:
+            room -= len(names_in(each.topics))
+            if room < 0 and each.last >= wanted and each.total >= wanted_total:
                 return names[:number]
         return names
 
     def _pairs(self, names: Sequence[Names], to: int, staying: Collection[int]) -> list[Pair]:
         """The pairs of the events of these segments up to `to` but those that stay and those evicted before, by seq."""
-        found: list[tuple[int, str, str]] = []
+        found: list[SeqPair] = []
         lasts = [each.last for each in names]
         if not staying:
             found, lasts = _newest_named(names, to)
@@ -430,34 +451,33 @@ class Store:
         return low, total
 
 
-def _newest_named(names: Sequence[Names], to: int) -> tuple[list[tuple[int, str, str]], list[int]]:
+def _newest_named(names: Sequence[Names], to: int) -> tuple[list[SeqPair], list[int]]:
     """What the names of segments tell of the newest events of each topic and type up to `to`.
 
     Returns:
-        The last seq, topic and type of segments of one pair; and the last seqs of those to be decoded. All pairs of the
-        others are in segments behind them.
+        The pairs of segments that have one each; and the last seqs of segments to be decoded. All pairs of the others
+        are in segments at higher seqs.
     """
-    found: list[tuple[int, str, str]] = []
+    found: list[SeqPair] = []
     lasts: list[int] = []
     told: dict[str, set[str]] = {}  # by type, the topics of whole segments that were looked at
-    for last, types, topics in reversed(names):
-        type = only_name(types)
-        if type is None or last > to:
-            lasts.append(last)
+    for each in reversed(names):
+        type, *more_types = names_in(each.types)
+        if more_types or each.last > to:
+            lasts.append(each.last)
             continue
-        known = told.setdefault(type, set())
-        own = names_in(topics)
-        if known.issuperset(own):
+        known, topics = told.setdefault(type, set()), names_in(each.topics)
+        if known.issuperset(topics):
             continue
-        known.update(own)
-        if len(own) == 1:
-            found.append((last, own[0], type))
+        known.update(topics)
+        if len(topics) == 1:
+            found.append((each.last, topics[0], type))
         else:
-            lasts.append(last)
+            lasts.append(each.last)
     return found, lasts
 
 
-def _newest_of(found: Iterable[tuple[int, str, str]]) -> list[Pair]:
+def _newest_of(found: Iterable[SeqPair]) -> list[Pair]:
     """The newest of each topic and type among seqs, topics and types; by seq."""
     newest: dict[tuple[str, str], int] = {}
     for seq, topic, type in found:

@@ -258,12 +258,14 @@ class Writer:
         segments = store.next_segments(drafts, time)
         if len(segments) > ROWS and not db.in_transaction:
             db.execute("BEGIN IMMEDIATE")
+        before = store.total
         if segments:
             store.add(segments)
         evicted = NOTHING
         if db.in_transaction:
             if surplus > store.floor:
-                evicted = store.evict(surplus, self._evictions, len(events))
+                added = len(events), store.total - before
+                evicted = store.evict(surplus, self._evictions, *added)
             db.execute("COMMIT")
         written_bytes = sum([len(segment.contents) for segment in segments])
         self._frames += 4 + written_bytes // 8_000 + _pages(evicted)
