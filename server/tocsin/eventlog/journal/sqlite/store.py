@@ -41,7 +41,7 @@ MOST_SEGMENTS = 500
 """That one eviction removes beyond as much as came. It has ten statements, each of which asks for the interpreter's lock
 again: so it should have much to do, and as a transaction waits for it, not too much."""
 
-MOST_BYTES = 512 * 1024
+MOST_BYTES = 1024 * 1024
 """Bytes of events in them, likewise."""
 
 MOST_NAMES = 2_000
@@ -53,7 +53,7 @@ MOST_LOOKED_AT = 1_000
 MAX_SLACK = 8_000
 """Events above the limit by count that wait for the others, and go in one step."""
 
-MAX_SLACK_BYTES = 512 * 1024
+MAX_SLACK_BYTES = 1024 * 1024
 
 NEAR = 1_000
 """Segments that a look for the first beyond the limit by bytes passes, before it goes by bisection."""
