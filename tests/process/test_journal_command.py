@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -93,7 +94,7 @@ def test_what_is_no_export_makes_no_file(tmp_path: Path) -> None:
 def test_damage_is_found(start_hub: StartHub, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     hub = start_hub("--journal", f"sqlite:{path}")
-    hub.publish_at_once("tick", *("x" * 1_000 for _ in range(300)))
+    hub.publish_at_once("tick", *(secrets.token_hex(500) for _ in range(300)))
     assert hub.stop() == 0
     with path.open("r+b") as file:
         file.seek(150_000)
