@@ -80,9 +80,13 @@ class EventId(NamedTuple):
 
 
 def ids_from(epoch: int, first: int, count: int) -> list[EventId]:
-    """The ids of `count` places from `first` on; made by the tuple's own constructor, which costs half."""
-    pairs = zip(repeat(epoch, count), range(first, first + count), strict=True)
-    return list(map(_new_id, pairs))
+    """The ids of `count` places from `first` on."""
+    return ids_of(epoch, range(first, first + count))
+
+
+def ids_of(epoch: int, seqs: Sequence[int]) -> list[EventId]:
+    """The ids of these places; made by the tuple's own constructor, which costs half."""
+    return list(map(_new_id, zip(repeat(epoch, len(seqs)), seqs, strict=True)))
 
 
 def id_texts(ids: Sequence[EventId]) -> list[str]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import msgspec
 
-from tocsin.core.event import Event, EventId
+from tocsin.core.event import Draft, Event, ids_of
 from tocsin.core.filters import Filter
 from tocsin.core.record import Content
 from tocsin.eventlog.journal.sqlite.kept_newest import as_json
@@ -133,17 +134,24 @@ class _Taking:
 
     def take(self, segment: Loaded, numbered: Iterable[tuple[int, Content]]) -> bool:
         """Take what the filter lets through of these events of a segment; whether there is room for more."""
-        epoch, events, time = self._epoch, self.events, seconds(segment.time)
         matches = None if self._filter.is_everything else self._filter.matches
+        room, room_bytes = self._max_events - len(self.events), self._max_bytes - self.bytes
+        seqs: list[int] = []
+        drafts: list[Draft] = []
         for seq, content in numbered:
-            its = content.attributes
-            if matches and not matches(its.topic, its.type, its.more_topics):
-                continue
-            events.append(Event(EventId(epoch, seq), content.draft, time))
-            self.bytes += len(content.data) + 60
-            if self.bytes >= self._max_bytes or len(events) >= self._max_events:
-                return False
-        return True
+            if matches:
+                its = content.attributes
+                if not matches(its.topic, its.type, its.more_topics):
+                    continue
+            seqs.append(seq)
+            drafts.append(content.draft)
+            room_bytes -= len(content.data) + 60
+            if room_bytes <= 0 or len(seqs) == room:
+                break
+        # Together, which costs a third of one by one.
+        self.events += map(Event, ids_of(self._epoch, seqs), drafts, repeat(seconds(segment.time)))
+        self.bytes = self._max_bytes - room_bytes
+        return room_bytes > 0 and len(seqs) < room
 
 
 class _Span(NamedTuple):
