@@ -47,7 +47,7 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
 
 
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises where bytes are not what they should be; the last two of text and of what is passed over."""
+"""What msgspec raises where bytes are not what they should be: the second of text, the third of nesting that it skips."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_version = msgspec.msgpack.Decoder(_Version).decode

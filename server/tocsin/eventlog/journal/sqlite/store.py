@@ -38,17 +38,17 @@ STEP = 1_000
 """Events that are read at a time for the window."""
 
 MOST_SEGMENTS = 500
-"""That one eviction removes beyond as much as came. It has ten statements, each of which asks for the interpreter's lock
-again: so it should have much to do, and as a transaction waits for it, not too much."""
+"""Rows that one eviction removes, beyond as much as was just added. It has ten statements, each of which asks for the
+interpreter's lock again, so it should have much to do; and not too much, as publishers wait for it."""
 
 MOST_BYTES = 1024 * 1024
-"""Bytes of events in them, likewise."""
+"""Bytes of their events, likewise."""
 
 MOST_NAMES = 2_000
-"""Topics that they name, likewise; one that several name counts for each."""
+"""Topics that these rows name, likewise; a topic counts once for each row that names it."""
 
 MOST_LOOKED_AT = 1_000
-"""Events likewise, where each is looked at, as some stay."""
+"""Events, likewise, where some may stay, and so each is looked at."""
 
 MAX_SLACK = 8_000
 """Events above the limit by count that wait for the others, and go in one step."""
