@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -21,11 +21,12 @@ from tests.patience import PATIENCE_S, wait_until
 from tests.raw import exchange, get, notice, post, raw, read_answer
 from tests.serving import eventually, publish, serving
 from tocsin import Draft
-from tocsin.http import fast_lane, listener, patience
+from tocsin.http import fast_lane, listener, patience, tornado_lane
 from tocsin.logs import MAX_WARNINGS_A_MINUTE
 
 MIB = 1024 * 1024
 HOST = "Host: localhost"
+JSON = "Content-Type: application/json"
 NDJSON = "Content-Type: application/x-ndjson"
 BATCH_BYTES = 4 * MIB
 
@@ -213,6 +214,46 @@ async def test_body_that_comes_too_slowly_is_told_so(
         assert answer.startswith(b"HTTP/1.1 408")
         assert b'"timeout"' in answer
         writer.close()
+
+
+@LANES
+async def test_body_that_came_while_the_hub_stood_still_is_taken(
+    monkeypatch: pytest.MonkeyPatch, lane: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(patience, "HEAD_S", 0.5)
+    monkeypatch.setattr(tornado_lane, "LOOK_EVERY_S", 0.2)
+    async with serving(canary=0) as server:
+        body = notice()
+        length = f"Content-Length: {len(body)}"
+        with connect(server.port) as connection:
+            head = raw("POST /api/notify HTTP/1.1", HOST, JSON, length, *lane)
+            connection.sendall(head + body[:5])
+            await asyncio.sleep(0.2)  # it is being read
+            connection.sendall(body[5:])
+            time.sleep(1)  # the loop stands still, for longer than a body may take
+            await server._listener._look()
+            connection.setblocking(False)
+            loop = asyncio.get_running_loop()
+            answer = await asyncio.wait_for(loop.sock_recv(connection, 65_536), PATIENCE_S)
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+async def test_answer_that_could_be_taken_while_the_hub_stood_still_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(patience, "STALLED_S", 0.5)
+    async with serving(canary=0) as server:
+        await server.hub.publish(*[LARGE] * 200)
+        with connect(server.port) as reader:
+            reader.sendall(get("/api/history?limit=1000"))
+            await eventually(lambda: server._listener.edge.answers.held > 0)
+            reader.settimeout(1)  # longer than an answer may lie there, and the loop stands still
+            with suppress(TimeoutError):
+                while reader.recv(MIB):
+                    pass
+            before = server._listener.edge.answers.held
+            await server._listener._look()
+            assert 0 < server._listener.edge.answers.held < before
 
 
 async def test_head_beyond_its_limit_is_told_so_counted_and_logged() -> None:

@@ -240,10 +240,16 @@ class Listener:
             if connection.state is State.WAITING:
                 self._end_idle(connection, now)
             elif connection.state in ENDED_IN_TIME and connection.overdue(now):
-                connection.give_up()
+                self._end_overdue(connection, now)
             if turn.is_over:
                 await turn.next()
         self._tornado.end_idle(now)
+
+    def _end_overdue(self, connection: FastConnection, now: float) -> None:
+        """Give up a connection that has done the same for too long."""
+        connection.on_ready()  # the hub itself may have stood still: what lies there is read, and what has room is sent
+        if connection.state in ENDED_IN_TIME and connection.overdue(now):
+            connection.give_up()
 
     def _end_idle(self, connection: FastConnection, now: float) -> None:
         """Close a connection that has waited for a request for too long."""
@@ -251,7 +257,7 @@ class Listener:
         most_s = min(HEAD_S, self._keep_alive_s) if connection.is_new else self._keep_alive_s
         if now - connection.since <= most_s:
             return
-        connection.on_ready()  # the hub itself may have stood still: a request that lies there is served
+        connection.on_ready()  # as above: a request that lies there is served
         if connection.state is State.WAITING and now - connection.since > most_s:
             connection.close()
 

@@ -107,12 +107,16 @@ class EdgeHandler(WithoutQuery):
             if refused:
                 self._refuse(refused)
 
-    def _look_later(self, since: float) -> None:
-        """End a body that comes in too slowly; Tornado would end it without a word."""
+    def _look_later(self, since: float, *, was_overdue: bool = False) -> None:
+        """End a body that comes in too slowly; Tornado would end it without a word.
+
+        Twice in a row it has to be so: where the hub itself stood still, what came meanwhile is read first.
+        """
 
         def look() -> None:
-            if time.monotonic() - since <= body_time_s(len(self._body)):
-                self._look_later(since)
+            is_overdue = time.monotonic() - since > body_time_s(len(self._body))
+            if not is_overdue or not was_overdue:
+                self._look_later(since, was_overdue=is_overdue)
             elif not self._is_refused:
                 self._refuse(refusal(408, "the request did not come in in time", "timeout"))
                 if not self._is_over:
