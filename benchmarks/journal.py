@@ -62,8 +62,9 @@ async def fill(path: Path, events: int) -> None:
     print(
         f"filled, {BATCH} at once: {events / seconds:,.0f} events/s, {cpu / events * 1e6:.2f} us of CPU an event"
     )
+    data_bytes = statistics.mean(len(draft.data) for draft in batch)
     print(
-        f"file: {size / 2**20:,.0f} MiB, {size / events:.0f} bytes an event, of {sum([len(draft.data) for draft in batch]) / BATCH:.0f} bytes of data"
+        f"file: {size / 2**20:,.0f} MiB, {size / events:.0f} bytes an event that has {data_bytes:.0f} of data"
     )
 
 

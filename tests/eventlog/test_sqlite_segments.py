@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import random
 from collections.abc import Sequence
@@ -17,11 +18,13 @@ from tocsin.core.event import Draft, Event
 from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.core.record import encode_contents
 from tocsin.errors import SettingsError
+from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal import Append
 from tocsin.eventlog.journal.sqlite import store, transfer
 from tocsin.eventlog.journal.sqlite.file import connect
 from tocsin.eventlog.journal.sqlite.kept_newest import Change, KeptRows
-from tocsin.eventlog.journal.sqlite.schema import VERSION, version_of
+from tocsin.eventlog.journal.sqlite.limits import Limits
+from tocsin.eventlog.journal.sqlite.schema import VERSION, upgrade, version_of
 from tocsin.eventlog.journal.sqlite.segments import MOST_BYTES, segments_of
 
 
@@ -237,6 +240,29 @@ async def test_history_does_not_grow_when_large_events_follow_small_ones(
         assert log.history.bytes <= limit + slack
     assert log.history.floor >= number
     await log.journal.stop()
+
+
+def test_eviction_costs_what_it_removes_and_not_what_is_above_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.touch(mode=0o600)
+    steps: dict[int, int] = {}
+    for rows_above in (2_000, 20_000):
+        path.write_bytes(b"")
+        db = connect(path)
+        upgrade(db, 7_000)
+        file = store.Store(db, Limits(), 1_000_000.0, 0.0)
+        db.execute("BEGIN")
+        for number in range(rows_above):
+            file.add(file.next_segments(ticks(1), number))
+        done = itertools.count()
+        db.set_progress_handler(lambda done=done: next(done) and None, 100)  # type: ignore[misc]
+        file.evict(rows_above, Evictions(100))
+        assert file.floor == store.MOST_SEGMENTS
+        steps[rows_above] = next(done)
+        db.set_progress_handler(None, 0)
+        db.execute("COMMIT")
+        db.close()
+    assert steps[20_000] < 1.5 * steps[2_000]
 
 
 async def test_bounded_part_is_evicted_where_events_may_stay(

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import accumulate, count, pairwise
+from itertools import accumulate, count, pairwise, repeat
 from typing import NamedTuple
 
 import msgspec
 
-from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.event import Draft, Event, ids_of
 from tocsin.core.filters import Filter
 from tocsin.core.record import (
     Content,
@@ -169,11 +169,17 @@ class Loaded(NamedTuple):
         Raises:
             RecordError: a content is none of an event.
         """
-        time = seconds(self.time)
-        return [
-            Event(EventId(epoch, seq), content.draft, time)
-            for seq, content in self.between(floor, to)
-        ]
+        return self.events_of(self.between(floor, to), epoch)
+
+    def events_of(self, numbered: Sequence[tuple[int, Content]], epoch: int) -> list[Event]:
+        """These of its contents, with their seqs, as events; made together, which costs a third of one by one.
+
+        Raises:
+            RecordError: as there.
+        """
+        ids = ids_of(epoch, [seq for seq, _ in numbered])
+        drafts = [content.draft for _, content in numbered]
+        return list(map(Event, ids, drafts, repeat(seconds(self.time))))
 
 
 def load(db: sqlite3.Connection, where: str, *values: object) -> list[Loaded]:

@@ -97,11 +97,19 @@ class Names(NamedTuple):
 
 _read_names = msgspec.json.Decoder(list[Names]).decode
 
+# Each inner SELECT ends at the first row that it finds, and one bound ends the outer one: of two it would pass all rows up
+# to the first, and look at each.
 _OLDEST_NAMES = """SELECT json_group_array(json_array(last, total, types, topics)) FROM (
     SELECT last, total, types, topics FROM segments
-    WHERE last > ?1 AND last <= (SELECT last FROM segments WHERE last >= ?2 ORDER BY last LIMIT 1)
-    AND (last - events < ?3 OR total - size < ?4 OR (total - size < ?5 AND last <=
-        coalesce((SELECT last FROM segments WHERE last > ?1 ORDER BY last LIMIT 1 OFFSET ?6), last)))
+    WHERE last > :floor AND last <= min(
+        (SELECT last FROM segments WHERE last >= :to ORDER BY last LIMIT 1),
+        max(
+            coalesce((SELECT last FROM segments WHERE last > :floor ORDER BY last LIMIT 1 OFFSET :more_rows), :head),
+            coalesce((SELECT last FROM segments WHERE last >= :wanted ORDER BY last LIMIT 1), 0),
+            coalesce((SELECT last FROM segments WHERE last > :floor AND total >= :wanted_total ORDER BY last LIMIT 1), 0)
+        )
+    )
+    AND (last - events < :wanted OR total - size < max(:wanted_total, :more_total))
     ORDER BY last
 )"""
 
@@ -316,10 +324,16 @@ class Store:
         Of all that come up to the seq `wanted` and to so many bytes of the log; and of further ones, up to the limits.
         """
         # One row with all of them: the interpreter's lock is given up once for each row.
-        text = self._db.execute(
-            _OLDEST_NAMES,
-            (self.floor, to, wanted, wanted_total, self.floor_total + MOST_BYTES, MOST_SEGMENTS),
-        ).fetchone()[0]
+        bounds = {
+            "floor": self.floor,
+            "to": to,
+            "head": self.head,
+            "wanted": wanted,
+            "wanted_total": wanted_total,
+            "more_total": self.floor_total + MOST_BYTES,
+            "more_rows": MOST_SEGMENTS - 1,
+        }
+        text = self._db.execute(_OLDEST_NAMES, bounds).fetchone()[0]
         names = _read_names(text)
         room = MOST_NAMES
         for number, each in enumerate(names, 1):

@@ -264,8 +264,8 @@ class Writer:
         evicted = NOTHING
         if db.in_transaction:
             if surplus > store.floor:
-                added = len(events), store.total - before
-                evicted = store.evict(surplus, self._evictions, *added)
+                added_bytes = store.total - before
+                evicted = store.evict(surplus, self._evictions, len(events), added_bytes)
             db.execute("COMMIT")
         written_bytes = sum([len(segment.contents) for segment in segments])
         self._frames += 4 + written_bytes // 8_000 + _pages(evicted)
