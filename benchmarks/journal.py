@@ -18,11 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from appending import append
 from words import sentence
 
 from tocsin.core.event import Draft
 from tocsin.core.filters import EVERYTHING, Filter
-from tocsin.eventlog.journal import Append, SqliteJournal, Window
+from tocsin.eventlog.journal import SqliteJournal, Window
 from tocsin.eventlog.journal.sqlite import Limits
 
 BATCH = 1_000
@@ -55,7 +56,7 @@ async def fill(path: Path, events: int) -> None:
     batch = drafts()
     begun, cpu = time.perf_counter(), time.process_time()
     for _ in range(events // BATCH):
-        await journal.append([Append(batch)])
+        await append(journal, batch)
     seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
     await journal.stop()
     size = path.stat().st_size
@@ -127,7 +128,7 @@ async def publish_beside(path: Path, events: int, seconds: float) -> None:
         end = time.perf_counter() + seconds / 6
         while time.perf_counter() < end:
             begun = time.perf_counter()
-            await journal.append([Append([draft])])
+            await append(journal, [draft])
             times[name].append((time.perf_counter() - begun) * 1e3)
             await asyncio.sleep(0.002)
         if reader:

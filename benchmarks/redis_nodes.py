@@ -21,8 +21,10 @@ import time
 from collections.abc import Iterator, Sequence
 from statistics import median, quantiles
 
+from appending import append
+
 from tocsin.core.event import Draft
-from tocsin.eventlog.journal import Append, open_journal
+from tocsin.eventlog.journal import open_journal
 from tocsin.eventlog.journal.base import Window
 from tocsin.settings import Settings
 
@@ -86,7 +88,7 @@ def cpu_s(pid: int) -> float:
 # --- events through one Redis, one node ---------------------------------------------------------------
 
 
-async def append(url: str, pid: int, batch: int, publishers: int, events: int) -> list[float]:
+async def append_all(url: str, pid: int, batch: int, publishers: int, events: int) -> list[float]:
     """Events a second, and microseconds of CPU an event of Redis and of the node."""
     journal = open_journal(Settings(journal=url))
     await journal.start(lambda events: None, lambda opening: None, Window(10_000, 2**26))
@@ -94,7 +96,7 @@ async def append(url: str, pid: int, batch: int, publishers: int, events: int) -
 
     async def publish() -> None:
         for _ in range(rounds):
-            await journal.append([Append([DRAFT] * batch)])
+            await append(journal, [DRAFT] * batch)
 
     begun, redis_s, own_s = time.perf_counter(), cpu_s(pid), time.process_time()
     await asyncio.gather(*[publish() for _ in range(publishers)])
@@ -111,7 +113,7 @@ def measure_appends() -> None:
     with redis() as (url, pid):
         for _ in range(ROUNDS):
             for batch, publishers, events in cases:
-                results[batch].append(asyncio.run(append(url, pid, batch, publishers, events)))
+                results[batch].append(asyncio.run(append_all(url, pid, batch, publishers, events)))
     print("batch  events/s  Redis us/event  node us/event")
     for batch, rounds in results.items():
         rate, of_redis, of_node = map(median, zip(*rounds, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tests.eventlog.appended import appended
 from tests.eventlog.journals import Store
 from tests.redis.contract_store import ENDED_TOPICS
 from tocsin.core.event import Draft, Event, EventId
@@ -55,10 +56,7 @@ class Receiver:
 
     async def append_group(self, *appends: Append) -> Sequence[Outcome]:
         """Append what came in during one turn of the loop; the same is seen to."""
-        future = self.journal.append(appends)
-        future.add_done_callback(lambda done: self._check_delivered(done.result()))
-        outcomes = await future
-        self._check_delivered(outcomes)
+        outcomes = await appended(self.journal, appends, self._check_delivered)
         assert len(outcomes) == len(appends)
         return outcomes
 

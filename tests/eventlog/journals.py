@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from tests.eventlog.appended import appended
 from tests.redis.contract_store import ENDED_TOPICS, RedisStore
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import Filter
@@ -28,6 +29,7 @@ from tocsin.eventlog.journal import (
     Outcome,
     Page,
     Reset,
+    Tell,
     Window,
     ended_by,
 )
@@ -115,7 +117,7 @@ class SqliteStore:
         if committed:
             journal = SqliteJournal(self._path, Limits(), clock=self._clock)
             await journal.start(lambda events: None, lambda opening: None, Window(1, 1))
-            await journal.append([Append(committed)])
+            await appended(journal, [Append(committed)])
             await journal.stop()
 
     def break_down(self, reason: str) -> None:
@@ -209,7 +211,7 @@ class ListJournal:
     def __init__(self, store: ListStore) -> None:
         self.history = ListHistory(store)
         self._store = store
-        self._waiting: list[tuple[Sequence[Append], asyncio.Future[Sequence[Outcome]]]] = []
+        self._waiting: list[tuple[Sequence[Append], Tell]] = []
         self._committer: asyncio.Task[None] | None = None
         self._deliver: Deliver | None = None
         self._reset: Reset | None = None
@@ -227,14 +229,12 @@ class ListJournal:
         events = [decode_record(record) for record in records[first:]]
         return Opening(EventId(self._store.epoch, first), events, self._store.ended.all)
 
-    def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
+    def append(self, appends: Sequence[Append], tell: Tell) -> None:
         if self._deliver is None:
             raise Unavailable(self.status, code="journal_down")
-        future: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((appends, future))
+        self._waiting.append((appends, tell))
         if self._committer is None:
             self._committer = asyncio.create_task(self._commit())
-        return future
 
     async def stop(self) -> None:
         if self._committer:
@@ -244,8 +244,7 @@ class ListJournal:
     def kill(self) -> None:
         if self._committer:
             self._committer.cancel()
-        for _, future in self._waiting:
-            future.cancel()
+        self._waiting = []
         self._deliver = None
 
     def begin_epoch(self) -> None:
@@ -257,22 +256,18 @@ class ListJournal:
             for _ in range(self._store.turns):
                 await asyncio.sleep(0)
             groups, self._waiting = self._waiting, []
-            for appends, future in groups:
-                self._commit_group(appends, future)
+            for appends, tell in groups:
+                self._commit_group(appends, tell)
         self._committer = None
 
-    def _commit_group(
-        self, appends: Sequence[Append], future: asyncio.Future[Sequence[Outcome]]
-    ) -> None:
+    def _commit_group(self, appends: Sequence[Append], tell: Tell) -> None:
         assert self._deliver
         if self._store.outage:
-            if not future.done():
-                future.set_exception(Unavailable(self._store.outage, code="journal_down"))
+            tell(Unavailable(self._store.outage, code="journal_down"))
             return
         outcomes, events = self._store.commit_group(appends)
         self._deliver(events)
-        if not future.done():
-            future.set_result(outcomes)
+        tell(outcomes)
 
 
 class ListHistory:

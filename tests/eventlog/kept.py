@@ -17,9 +17,9 @@ from tocsin.eventlog.journal import (
     History,
     Nodes,
     Opening,
-    Outcome,
     Page,
     Reset,
+    Tell,
     Window,
 )
 
@@ -125,15 +125,13 @@ class KeptJournal:
         first = max(len(self.kept.log) - window.events, self.kept.floor)
         return Opening(EventId(self.kept.epoch, first), self.kept.log[first:])
 
-    def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
+    def append(self, appends: Sequence[Append], tell: Tell) -> None:
         assert self._deliver
         if self.status:
             raise Unavailable(self.status, code="journal_down")
         committed = [self.commit(append.drafts) for append in appends]
         self._deliver([event for events in committed for event in events])
-        future: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
-        future.set_result([Committed([event.id for event in events]) for events in committed])
-        return future
+        tell([Committed([event.id for event in events]) for events in committed])
 
     async def stop(self) -> None:
         self._deliver = None

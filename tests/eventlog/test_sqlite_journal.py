@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.eventlog import version_4
+from tests.eventlog.appended import appended
 from tests.patience import wait_until
 from tests.serving import eventually
 from tocsin.core.event import Draft, Event, EventId
@@ -56,7 +57,7 @@ class Log:
         return await self.journal.start(self.delivered.extend, lambda opening: None, window)
 
     async def append(self, *drafts: Draft, once: Once | None = None) -> Committed:
-        (outcome,) = await self.journal.append([Append(drafts, once)])
+        (outcome,) = await appended(self.journal, [Append(drafts, once)])
         assert isinstance(outcome, Committed)
         return outcome
 
@@ -348,8 +349,8 @@ async def test_file_that_another_program_holds_is_waited_for_and_then_refused(
     other = sqlite3.connect(log.path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     turns = 0
-    future = log.journal.append([Append(ticks(1))])
-    later = log.journal.append([Append(ticks(1))])
+    future = appended(log.journal, [Append(ticks(1))])
+    later = appended(log.journal, [Append(ticks(1))])
     while not (future.done() and later.done()):
         await asyncio.sleep(0.001)
         turns += 1
@@ -360,7 +361,7 @@ async def test_file_that_another_program_holds_is_waited_for_and_then_refused(
     assert turns > 100  # the loop went on meanwhile
     assert "another program" in log.journal.status
     with pytest.raises(Unavailable):
-        log.journal.append([Append(ticks(1))])
+        appended(log.journal, [Append(ticks(1))])
     other.execute("ROLLBACK")
     other.close()
     await eventually(lambda: not log.journal.status)
@@ -394,7 +395,7 @@ async def test_commit_that_failed_but_is_in_the_file_is_taken_back(tmp_path: Pat
 
     writer._tell = fail
     with pytest.raises(Unavailable):
-        await log.journal.append([Append(ticks(5), Once("", "k", b"1" * 16))])
+        await appended(log.journal, [Append(ticks(5), Once("", "k", b"1" * 16))])
     await eventually(lambda: not log.journal.status)
     again = await log.append(*ticks(1), once=Once("", "k", b"2" * 16))
     assert again == Committed([EventId(log.delivered[0].id.epoch, 3)])
@@ -518,7 +519,7 @@ async def test_what_waited_for_the_disk_comes_to_the_loop_in_parts(tmp_path: Pat
     sizes: list[int] = []
     window = Window(10, 2**20)
     await log.journal.start(lambda events: sizes.append(len(events)), lambda opening: None, window)
-    appends = [log.journal.append([Append(ticks(500))]) for _ in range(40)]
+    appends = [appended(log.journal, [Append(ticks(500))]) for _ in range(40)]
     await asyncio.gather(*appends)
     assert sum(sizes) == 20_000
     assert max(sizes) < MOST_EVENTS + 500

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.eventlog import version_4
+from tests.eventlog.appended import appended
 from tests.eventlog.test_sqlite_journal import Log, seqs, ticks
 from tests.serving import eventually
 from tocsin.core.event import Draft, Event
@@ -166,7 +167,7 @@ async def test_final_events_end_their_topics_within_a_segment(tmp_path: Path) ->
     log = Log(tmp_path)
     await log.start()
     await log.append(*ticks(3), Draft("done", b"x", "a", more_topics=("b",), final=True), *ticks(3))
-    (refused,) = await log.journal.append([Append(ticks(1, "b"))])
+    (refused,) = await appended(log.journal, [Append(ticks(1, "b"))])
     assert type(refused).__name__ == "TopicEnded"
     assert [event.id.seq for event in log.delivered if event.draft.final] == [4]
     assert await log.read_all(0) == log.delivered

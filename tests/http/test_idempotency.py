@@ -14,7 +14,7 @@ from tests.hub_process import HubProcess
 from tests.raw import exchange, notice, post
 from tests.serving import serving
 from tocsin.errors import Unavailable
-from tocsin.eventlog.journal import Append, MemoryJournal, Outcome
+from tocsin.eventlog.journal import Append, MemoryJournal, Tell
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +120,8 @@ async def test_ten_at_once_get_the_id_of_one(monkeypatch: pytest.MonkeyPatch) ->
 class UncertainJournal(MemoryJournal):
     """Commits, and doesn't know that it did."""
 
-    def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
-        super().append(appends)
+    def append(self, appends: Sequence[Append], tell: Tell) -> None:
+        super().append(appends, lambda result: None)
         raise Unavailable("the answer did not come in time", code="unknown_outcome")
 
 

@@ -13,7 +13,7 @@ from tests.hub.hubs import Client, drafts, running, settled
 from tests.serving import eventually
 from tocsin import Filter, Hub, Settings, Unavailable
 from tocsin.errors import Busy, KeyReused
-from tocsin.eventlog.journal import Append, MemoryJournal, Once, Opening, Outcome
+from tocsin.eventlog.journal import Append, MemoryJournal, Once, Opening, Tell
 from tocsin.hub import publishing
 
 
@@ -28,9 +28,9 @@ async def test_appends_of_one_turn_are_handed_to_the_journal_together() -> None:
     groups: list[int] = []
 
     class Journal(MemoryJournal):
-        def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
+        def append(self, appends: Sequence[Append], tell: Tell) -> None:
             groups.append(len(appends))
-            return super().append(appends)
+            super().append(appends, tell)
 
     async with running(Journal()) as hub:
         Client(hub)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tests.redis.nodes import LIMITS
 from tests.redis_process import RedisProcess
 from tocsin.core.event import Draft
-from tocsin.eventlog.journal import Append, Outcome
+from tocsin.eventlog.journal import Append, Tell
 from tocsin.eventlog.journal.redis.address import parse_address
 from tocsin.eventlog.journal.redis.journal import RedisJournal
 from tocsin.eventlog.journal.redis.script import Head, Keys, encode_drafts
@@ -44,21 +44,18 @@ SHARED = SharedRedis()
 
 
 class KillableJournal(RedisJournal):
-    """Knows who waits for it."""
+    """Tells nobody anything any more, once it is killed."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store, remembered_evictions=1_000, look_s=0.1)
-        self._answers: list[asyncio.Future[Sequence[Outcome]]] = []
+        self._is_killed = False
 
-    def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
-        answer = super().append(appends)
-        self._answers.append(answer)
-        return answer
+    def append(self, appends: Sequence[Append], tell: Tell) -> None:
+        super().append(appends, lambda result: None if self._is_killed else tell(result))
 
     async def kill(self) -> None:
         """End as the process would, in the middle of anything."""
-        for answer in self._answers:
-            answer.cancel()
+        self._is_killed = True
         tasks = [task for task in (self._follower, self._appends._sender) if task]
         for task in tasks:
             task.cancel()

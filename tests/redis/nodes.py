@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from tests.eventlog.appended import appended
 from tests.patience import PATIENCE_S
 from tests.redis_process import RedisProcess
 from tocsin.core.event import Draft, Event, EventId
@@ -56,7 +57,7 @@ class Node:
     async def append(self, *texts: str, once: Once | None = None, topic: str = "t") -> Outcome:
         """Append, and see that the events were delivered before the answer came."""
         append = Append([Draft("tick", text.encode(), topic) for text in texts], once)
-        (outcome,) = await self.journal.append([append])
+        (outcome,) = await appended(self.journal, [append])
         if isinstance(outcome, Committed):
             assert outcome.ids[-1] <= self.head
         return outcome

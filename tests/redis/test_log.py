@@ -6,6 +6,7 @@ import asyncio
 
 from msgspec.structs import replace
 
+from tests.eventlog.appended import appended
 from tests.redis.nodes import LIMITS, nodes
 from tests.redis_process import RedisProcess
 from tocsin.core.event import Draft
@@ -28,7 +29,7 @@ async def test_nodes_deliver_one_order(shared_redis: RedisProcess, prefix: str) 
 async def test_appends_of_one_turn_are_one_call(shared_redis: RedisProcess, prefix: str) -> None:
     async with nodes(shared_redis, prefix=prefix) as (node,):
         group = [Append([Draft("tick", b"a")]), Append([Draft("tick", b"b"), Draft("tick", b"c")])]
-        first, second = await node.journal.append(group)
+        first, second = await appended(node.journal, group)
         assert isinstance(first, Committed)
         assert isinstance(second, Committed)
         assert [id.seq for id in (*first.ids, *second.ids)] == [1, 2, 3]
@@ -37,8 +38,8 @@ async def test_appends_of_one_turn_are_one_call(shared_redis: RedisProcess, pref
 
 async def test_appending_nothing_commits_nothing(shared_redis: RedisProcess, prefix: str) -> None:
     async with nodes(shared_redis, prefix=prefix) as (node,):
-        assert await node.journal.append([Append([])]) == [Committed(())]
-        assert await node.journal.append([]) == []
+        assert await appended(node.journal, [Append([])]) == [Committed(())]
+        assert await appended(node.journal, []) == []
 
 
 async def test_second_append_under_a_key_gives_the_ids_of_the_first_on_every_node(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from tests.eventlog.appended import appended
 from tests.redis.nodes import LIMITS, nodes
 from tests.redis_process import RedisProcess
 from tests.serving import StreamClient, eventually, serving
@@ -100,11 +101,11 @@ async def test_ended_topics_stay_within_their_number_in_redis_too(
     limits = replace(LIMITS, ended_topics=5)
     async with nodes(shared_redis, prefix=prefix, limits=limits) as (node,):
         drafts = [Draft("tick", b"x", f"t/{number}", final=True) for number in range(20)]
-        await node.journal.append([Append(drafts)])
+        await appended(node.journal, [Append(drafts)])
         assert kept() == (b":5\r\n", b":5\r\n")
     # A lower limit is kept from the next one that ends.
     async with nodes(shared_redis, prefix=prefix, limits=replace(limits, ended_topics=2)) as (
         node,
     ):
-        await node.journal.append([Append([Draft("tick", b"x", "u", final=True)])])
+        await appended(node.journal, [Append([Draft("tick", b"x", "u", final=True)])])
         assert kept() == (b":2\r\n", b":2\r\n")

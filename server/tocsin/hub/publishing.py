@@ -263,18 +263,12 @@ class Publishing:
         group, self._group = self._group, AppendGroup()
         if not group.appends:
             return
-        began = perf_counter()
         self._under_way += 1
         self._waiting_bytes += group.bytes
         try:
-            committed = self._journal.append(group.appends)
+            self._journal.append(group.appends, partial(self._on_told, group, perf_counter()))
         except Exception as error:
             self._end(group, error)
-            return
-        if committed.done():
-            self._on_committed(group, began, committed)
-        else:
-            committed.add_done_callback(partial(self._on_committed, group, began))
 
     def emit(self, event: InternalEvent) -> int:
         """Send `event` to the internal streams that asked for its topic; returns how many those are.
@@ -371,28 +365,24 @@ class Publishing:
         while self._counts > MAX_COUNTS and len(self._delivered) > 1:
             self._counts -= len(self._delivered.popleft().recipients)
 
-    def _on_committed(
-        self, group: AppendGroup, began: float, committed: asyncio.Future[Sequence[Outcome]]
+    def _on_told(
+        self, group: AppendGroup, began: float, result: Sequence[Outcome] | Exception
     ) -> None:
         """Tell the publishers of a group what came of it."""
-        try:
-            outcomes = committed.result()
-        except asyncio.CancelledError:  # the journal was stopped in the middle of it
-            self._end(group, Unavailable(NOT_READY["journal_down"], code="journal_down"))
-        except Exception as error:
-            self._end(group, error)
-        else:
-            self._counters.journal_commit_s.observe(perf_counter() - began)
-            accepted = [
-                (append, outcome.ids)
-                for append, outcome in zip(group.appends, outcomes, strict=True)
-                if isinstance(outcome, Committed) and not outcome.is_duplicate
-            ]
-            self._count_accepted([append for append, _ in accepted])
-            receipts = None
-            if len(accepted) == len(outcomes):
-                receipts = self._receipts_at_once([ids for _, ids in accepted])
-            self._end(group, receipts or [self._receipts(outcome) for outcome in outcomes])
+        if isinstance(result, Exception):
+            self._end(group, result)
+            return
+        self._counters.journal_commit_s.observe(perf_counter() - began)
+        accepted = [
+            (append, outcome.ids)
+            for append, outcome in zip(group.appends, result, strict=True)
+            if isinstance(outcome, Committed) and not outcome.is_duplicate
+        ]
+        self._count_accepted([append for append, _ in accepted])
+        receipts = None
+        if len(accepted) == len(result):
+            receipts = self._receipts_at_once([ids for _, ids in accepted])
+        self._end(group, receipts or [self._receipts(outcome) for outcome in result])
 
     def _count_accepted(self, appends: Sequence[Append]) -> None:
         try:

@@ -16,6 +16,7 @@ from tocsin.eventlog.journal.base import (
     Outcome,
     Page,
     Reset,
+    Tell,
     Window,
 )
 from tocsin.eventlog.journal.ended import Ended, EndedTopics, Final, ended_by
@@ -41,6 +42,7 @@ __all__ = [
     "Page",
     "Reset",
     "SqliteJournal",
+    "Tell",
     "Window",
     "ended_by",
     "open_journal",

@@ -6,7 +6,6 @@ the hub in the order of their ids. It knows no stream, no receipt and no HTTP.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -184,11 +183,15 @@ Reset = Callable[[Opening], None]
 """The hub's end: a new epoch began while running, or of this one events were lost before they were delivered.
 What is delivered next follows the opening's events."""
 
+Tell = Callable[[Sequence[Outcome] | Exception], None]
+"""The hub's end: takes what came of a group, which is an outcome for each append in their order, or why nothing of it was
+committed. Called once for a group, and never raises. No future: for the POSTs of a turn it would cost another turn."""
+
 
 class Journal(Protocol):
     """Keeps the log. All methods are called on one event loop, and both ends of the hub on the same.
 
-    `deliver` was called for an event before the future of its group is done. The times of the events
+    `deliver` was called for an event before what came of its group is told. The times of the events
     never go back, whatever the machine's clock does.
 
     Attributes:
@@ -211,16 +214,14 @@ class Journal(Protocol):
             SettingsError: the log can't be opened.
         """
 
-    def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
+    def append(self, appends: Sequence[Append], tell: Tell) -> None:
         """Commit a group: all that came in during one turn of the loop, in the order of the calls.
 
         Each append is committed whole or not at all, and what is committed of a group is committed together.
-        The future holds an outcome for each append; it is done already where nothing is waited for. Who
-        cancels it gives up the answer, not the append.
+        `tell` is called before this returns where nothing is waited for; never where this raises.
 
         Raises:
-            Unavailable: nothing of the group was committed, and nothing delivered. Raised by the call, or held
-                by the future.
+            Unavailable: nothing of the group was committed, and nothing delivered. What comes later is told.
         """
 
     async def stop(self) -> None:

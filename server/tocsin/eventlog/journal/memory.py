@@ -5,7 +5,6 @@ A restart makes a new epoch, so that every client that comes back is told of the
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from itertools import repeat
@@ -21,6 +20,7 @@ from tocsin.eventlog.journal.base import (
     Opening,
     Outcome,
     Reset,
+    Tell,
     Window,
 )
 from tocsin.eventlog.journal.ended import MOST, EndedTopics, Final, end_some, ended_by
@@ -59,7 +59,6 @@ class MemoryJournal:
         self._keys = KnownKeys(keys, keys_window_s)
         self._ended = EndedTopics(ended_topics)
         self._deliver: Deliver | None = None
-        self._loop: asyncio.AbstractEventLoop
 
     @property
     def status(self) -> str:
@@ -68,12 +67,11 @@ class MemoryJournal:
 
     async def start(self, deliver: Deliver, reset: Reset, window: Window) -> Opening:
         """Begin an empty log; there is no window to load, and never a new epoch."""
-        self._loop = asyncio.get_running_loop()
         self._deliver = deliver
         return Opening(EventId(self._epoch, 0))
 
-    def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
-        """Give the drafts the next ids and deliver them at once; the future is done."""
+    def append(self, appends: Sequence[Append], tell: Tell) -> None:
+        """Give the drafts the next ids, deliver them and tell of it, all at once."""
         if self._deliver is None:
             raise Unavailable(self.status, code="journal_down")
         now = self._now = max(self._now, self._clock())
@@ -108,9 +106,7 @@ class MemoryJournal:
             self._keys.add(new_keys)
         if newly_ended:
             self._ended.add(newly_ended.items())
-        committed: asyncio.Future[Sequence[Outcome]] = self._loop.create_future()
-        committed.set_result(outcomes)
-        return committed
+        tell(outcomes)
 
     def _find(self, once: Once, new_keys: dict[Place, Appended], now: float) -> Outcome | None:
         """What the publisher is told whose key is known; None where there is something to append."""

@@ -14,7 +14,7 @@ import msgspec
 
 from tocsin.core.event import EventId
 from tocsin.errors import Unavailable
-from tocsin.eventlog.journal.base import Append, Committed, Outcome
+from tocsin.eventlog.journal.base import Append, Committed, Outcome, Tell
 from tocsin.eventlog.journal.redis.link import RedisFault
 from tocsin.eventlog.journal.redis.script import Head, UnusableLog, encode_drafts
 from tocsin.eventlog.journal.redis.store import Store
@@ -32,22 +32,20 @@ CALL_EVENTS = 2_000
 CALL_BYTES = 4 * 1024 * 1024
 """Bytes of one call, more only in one append."""
 
-Answer = asyncio.Future[Sequence[Outcome]]
-
 
 class Group(msgspec.Struct, frozen=True):
-    """Appends that were asked for together, and whoever waits for their outcomes."""
+    """Appends that were asked for together, and who is told what came of them."""
 
     appends: Sequence[Append]
-    answer: Answer
+    tell: Tell
     events: int
     bytes: int
 
     @classmethod
-    def of(cls, appends: Sequence[Append], answer: Answer) -> Group:
+    def of(cls, appends: Sequence[Append], tell: Tell) -> Group:
         """The group of these."""
         sizes = [len(draft.data) for append in appends for draft in append.drafts]
-        return cls(appends, answer, len(sizes), sum(sizes))
+        return cls(appends, tell, len(sizes), sum(sizes))
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -55,7 +53,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
     last: EventId
     until: float
-    answer: Answer
+    tell: Tell
     outcomes: Sequence[Outcome]
 
 
@@ -77,20 +75,15 @@ class Appends:
         self._moved = asyncio.Event()
         self._is_link_old = False
 
-    def add(self, appends: Sequence[Append]) -> Answer:
-        """Append these; the future holds their outcomes, in the same order, or `Unavailable`.
-
-        Who calls bounds how much waits.
-        """
-        answer: Answer = asyncio.get_running_loop().create_future()
-        group = Group.of(appends, answer)
+    def add(self, appends: Sequence[Append], tell: Tell) -> None:
+        """Append these, and tell what came of them. Who calls bounds how much waits."""
+        group = Group.of(appends, tell)
         if not group.events:
-            answer.set_result([Committed(()) for _ in appends])
-            return answer
+            tell([Committed(()) for _ in appends])
+            return
         self._waiting.append(group)
         if self._sender is None:
             self._sender = asyncio.create_task(self._send_all())
-        return answer
 
     def distrust_link(self) -> None:
         """Redis failed on another link: use a new one, rather than learn by an append that this one is dead."""
@@ -102,13 +95,14 @@ class Appends:
         head, now = self._head().id, asyncio.get_running_loop().time()
         while self._deliveries:
             delivery = self._deliveries[0]
-            if delivery.last.epoch != head.epoch or delivery.until < now:
-                _fail(delivery.answer, _unknown("it was not seen to come out of Redis"))
-            elif delivery.last.seq > head.seq:
+            is_given_up = delivery.last.epoch != head.epoch or delivery.until < now
+            if not is_given_up and delivery.last.seq > head.seq:
                 return
-            elif not delivery.answer.done():
-                delivery.answer.set_result(delivery.outcomes)
             self._deliveries.popleft()
+            if is_given_up:
+                delivery.tell(_unknown("it was not seen to come out of Redis"))
+            else:
+                delivery.tell(delivery.outcomes)
 
     async def finish(self) -> None:
         """Send what waits, and wait until it is delivered, or given up."""
@@ -124,9 +118,9 @@ class Appends:
         if self._sender:
             self._sender.cancel()
         for delivery in self._deliveries:
-            _fail(delivery.answer, _unknown("the hub stopped"))
+            delivery.tell(_unknown("the hub stopped"))
         for group in self._waiting:
-            _fail(group.answer, Unavailable("the hub stopped", code="draining", retry_after_s=2))
+            group.tell(Unavailable("the hub stopped", code="draining", retry_after_s=2))
         self._deliveries.clear()
         self._waiting.clear()
         await self._link.close()
@@ -138,9 +132,9 @@ class Appends:
                 try:
                     await self._send(groups)
                 except (RedisFault, UnusableLog, Unavailable) as error:
-                    _fail_all(groups, _unavailable(error))
+                    _tell_all(groups, _unavailable(error))
                 except BaseException:  # cancelled, or a bug
-                    _fail_all(groups, _unknown("the hub stopped"))
+                    _tell_all(groups, _unknown("the hub stopped"))
                     raise
         finally:
             self._sender = None
@@ -190,7 +184,7 @@ class Appends:
                 [o.ids[-1].seq for o in its_own if isinstance(o, Committed) and o.ids] or [0]
             )
             self._deliveries.append(
-                Delivery(EventId(state.head.epoch, last), until, group.answer, its_own)
+                Delivery(EventId(state.head.epoch, last), until, group.tell, its_own)
             )
         self.settle()
 
@@ -211,11 +205,6 @@ def _unknown(reason: str) -> Unavailable:
     return Unavailable(message, code="unknown_outcome", retry_after_s=1)
 
 
-def _fail_all(groups: Sequence[Group], error: Exception) -> None:
+def _tell_all(groups: Sequence[Group], error: Exception) -> None:
     for group in groups:
-        _fail(group.answer, error)
-
-
-def _fail(answer: Answer, error: Exception) -> None:
-    if not answer.done():
-        answer.set_exception(error)
+        group.tell(error)

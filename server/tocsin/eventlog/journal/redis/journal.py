@@ -18,8 +18,8 @@ from tocsin.eventlog.journal.base import (
     Deliver,
     Figures,
     Opening,
-    Outcome,
     Reset,
+    Tell,
     Window,
 )
 from tocsin.eventlog.journal.redis.address import parse_address
@@ -120,15 +120,15 @@ class RedisJournal:
         self._follower = asyncio.create_task(tail.follow())
         return opening
 
-    def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
-        """Append these in one step; done when this node has delivered them.
+    def append(self, appends: Sequence[Append], tell: Tell) -> None:
+        """Append these in one step; told when this node has delivered them.
 
         Raises:
-            Unavailable: nothing was appended. Held by the future, its code may be ``unknown_outcome``.
+            Unavailable: nothing was appended. Where it is told, its code may be ``unknown_outcome``.
         """
         if self.status:
             raise Unavailable(self.status, code="journal_down", retry_after_s=2)
-        return self._appends.add(appends)
+        self._appends.add(appends, tell)
 
     async def stop(self) -> None:
         """Append and deliver what is under way, as far as that takes no longer than `STOP_S`; disconnect."""

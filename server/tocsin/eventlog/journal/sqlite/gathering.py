@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from tocsin.eventlog.journal.base import Append, Outcome
+from tocsin.eventlog.journal.base import Append, Tell
 
 MOST_EVENTS = 2_000
 """Events after which a transaction takes no further group. The loop is given all events of one in one turn: some 8 ms.
@@ -26,10 +26,10 @@ GATHER_S = 0.002
 
 
 class Group(NamedTuple):
-    """What came in during one turn of the loop, and where its outcomes go."""
+    """What came in during one turn of the loop, and who is told what came of it."""
 
     appends: Sequence[Append]
-    future: asyncio.Future[Sequence[Outcome]]
+    tell: Tell
 
     @property
     def events(self) -> int:
@@ -44,7 +44,7 @@ class Gathering:
     otherwise they and those whose events came meanwhile would take turns, and each transaction would have half of them.
 
     Args:
-        begin: given the groups of a transaction. When it is over, and its publishers are told, `end` is called.
+        begin: given the groups of a transaction. When it is over, `end` is called, and then its publishers are told.
         loop: the running one.
     """
 
@@ -81,7 +81,7 @@ class Gathering:
         self._latest = now + GATHER_S
         self._quiet_s = QUIET_S if now - self._begun > 2 * QUIET_S else 0.0
         if self._groups and not self._begin_if_due() and self._timer is None:
-            self._watch(-1)  # their answers are sent in the loop's next turn
+            self._watch(-1)  # their answers are sent in this turn, and they can be back in the next
 
     def flush(self) -> None:
         """Begin transactions with all that waits, one behind the other."""

@@ -17,6 +17,7 @@ from tocsin.eventlog.journal.base import (
     Opening,
     Outcome,
     Reset,
+    Tell,
     Window,
 )
 from tocsin.eventlog.journal.sqlite.file import prepare
@@ -146,13 +147,11 @@ class SqliteJournal:
         self._file_bytes = size
         self._looked_at = time.monotonic()
 
-    def append(self, appends: Sequence[Append]) -> asyncio.Future[Sequence[Outcome]]:
+    def append(self, appends: Sequence[Append], tell: Tell) -> None:
         """Commit a group together with whatever else comes until the writer begins with it."""
         if self._down:
             raise self._why_down()
-        future: asyncio.Future[Sequence[Outcome]] = self._loop.create_future()
-        self._gathering.add(Group(appends, future))
-        return future
+        self._gathering.add(Group(appends, tell))
 
     async def stop(self) -> None:
         """Commit and deliver what is under way, then close the file and let others have it."""
@@ -198,34 +197,32 @@ class SqliteJournal:
             self._lock = None
 
     def _on_written(self, written: Written) -> None:
-        groups = [group for group, _ in written.groups]
         try:
             if written.events:
                 self._deliver(written.events)
             self._note(written.state, written.evicted)
         except Exception as error:
             # They are in the file: whoever runs the hub knows by now that it failed.
-            for group in groups:
-                if not group.future.done():
-                    group.future.set_exception(error)
+            self._tell_all([(group, error) for group, _ in written.groups])
             raise
-        else:
-            for group, outcomes in written.groups:
-                if not group.future.done():
-                    group.future.set_result(outcomes)
-        finally:
-            if groups:
-                self._gathering.end(groups)
+        self._tell_all(written.groups)
+
+    def _tell_all(self, told: Sequence[tuple[Group, Sequence[Outcome] | Exception]]) -> None:
+        """Tell what came of the groups of a transaction, which is over: first of all the next one may begin."""
+        if told:
+            self._gathering.end([group for group, _ in told])
+        for group, result in told:
+            group.tell(result)
 
     def _on_failed(self, groups: Sequence[Group], why: Unavailable) -> None:
         if self._down is None or self._down.code in ("journal_down", "storage_full"):
             self._down = why
         self._reader.distrust()
-        for group in (*groups, *self._gathering.give_up()):
-            if not group.future.done():
-                group.future.set_exception(self._why_down())
+        waiting = self._gathering.give_up()
         if groups:
             self._gathering.end(())
+        for group in (*groups, *waiting):
+            group.tell(self._why_down())
 
     def _on_recovered(self, state: State, evicted: Evicted) -> None:
         assert self.history
