@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.eventlog.appended import told_once  # noqa: F401
 from tests.redis.contract_store import SHARED
 
 

@@ -526,6 +526,41 @@ async def test_what_waited_for_the_disk_comes_to_the_loop_in_parts(tmp_path: Pat
     await log.journal.stop()
 
 
+async def test_next_transaction_begins_before_the_publishers_of_the_last_are_told(
+    tmp_path: Path,
+) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    gathering = log.journal._gathering
+    was_under_way: list[bool] = []
+    first = appended(
+        log.journal,
+        [Append(ticks(1))],
+        lambda outcomes: was_under_way.append(gathering._is_under_way),
+    )
+    await asyncio.gather(first, appended(log.journal, [Append(ticks(1))]))
+    assert was_under_way == [True]
+    await log.journal.stop()
+
+
+async def test_publishers_hear_of_it_where_the_hub_cannot_take_what_was_committed(
+    tmp_path: Path,
+) -> None:
+    log = Log(tmp_path)
+    failed: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: failed.append(context))
+
+    def deliver(events: object) -> None:
+        raise MemoryError("no memory")
+
+    await log.journal.start(deliver, lambda opening: None, Window(10, 2**20))
+    for _ in range(2):  # the next ones are told too
+        with pytest.raises(MemoryError):
+            await appended(log.journal, [Append(ticks(1))])
+    assert len(failed) == 2
+    await log.journal.stop()
+
+
 async def test_lower_limit_forgets_topics_that_ended_first(tmp_path: Path) -> None:
     log = Log(tmp_path)
     await log.start()

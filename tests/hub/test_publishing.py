@@ -124,6 +124,40 @@ async def test_publisher_who_gives_up_leaves_the_events_in_the_log() -> None:
         assert not hub._publishing._delivered
 
 
+async def test_streams_get_an_event_before_the_publishers_of_a_slow_journal_are_told() -> None:
+    """They would else wait for the answers of hundreds of publishers that are told at once."""
+    async with running(ListStore(turns=1).open()) as hub:
+        client = Client(hub)
+        had: list[int] = []
+        for _ in range(3):
+            hub.enqueue(drafts(1), None, lambda told: had.append(len(client.ids())))
+        await eventually(lambda: len(had) == 3)
+        assert had == [3, 0, 0]  # each look takes what has come
+
+
+@pytest.mark.parametrize("turns", [None, 0, 2], ids=["memory", "list", "slow list"])
+async def test_publisher_who_cannot_be_told_keeps_nobody_else_from_it(
+    turns: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[object] = []
+
+    def fail(result: object) -> None:
+        raise RuntimeError("a bug")
+
+    async with running(None if turns is None else ListStore(turns).open()) as hub:
+        for group in range(3):
+            with hub.end_of_turn:
+                hub.enqueue(drafts(1), None, told.append)
+                hub.enqueue(drafts(1), None, fail if group == 1 else told.append)
+                hub.enqueue(drafts(1), None, told.append)
+        await eventually(lambda: len(told) == 8)
+        of = hub._publishing
+        assert (of._under_way, of._waiting_bytes, of._counts, len(of._delivered)) == (0, 0, 0, 0)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "a publisher was not told what came of its events"
+    ]
+
+
 # --- what must not go wrong silently --------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.eventlog.appended import told_once  # noqa: F401
 from tests.redis_process import RedisProcess
 
 _numbers = itertools.count(1)

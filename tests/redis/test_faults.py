@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from tests.eventlog.appended import appended
 from tests.redis.nodes import LIMITS, ids_of_two, nodes
 from tests.redis.proxy import proxy_to
 from tests.redis_process import RedisProcess
@@ -19,6 +20,7 @@ from tocsin.core.filters import EVERYTHING
 from tocsin.core.record import encode_record
 from tocsin.errors import SettingsError, Unavailable
 from tocsin.eventlog.journal.base import Append, Committed, Once
+from tocsin.eventlog.journal.redis import journal
 
 KEY = Once("", "k-1", b"d" * 16)
 
@@ -53,6 +55,25 @@ async def test_paused_redis_fails_publishers_and_goes_on_where_it_was(redis: Red
         assert isinstance(outcome, Committed)
         assert outcome.ids == [EventId(node.head.epoch, 2)]
         assert (node.texts(), node.resets) == (["a", "b"], [])
+
+
+@pytest.mark.parametrize("stop_s", [0.0, 5.0], ids=["given up", "waited for"])
+async def test_nobody_waits_for_an_answer_when_the_journal_was_stopped(
+    redis: RedisProcess, monkeypatch: pytest.MonkeyPatch, stop_s: float
+) -> None:
+    monkeypatch.setattr(journal, "STOP_S", stop_s)
+    async with nodes(redis) as (node,):
+        await node.append("a")
+        redis.pause()
+        group = [Append([Draft("tick", b"x")])]
+        first = appended(node.journal, group)
+        await asyncio.sleep(0.1)  # it is sent, and the second waits for its answer
+        second = appended(node.journal, group)
+        await node.journal.stop()
+        for answer in (first, second):
+            with pytest.raises(Unavailable):
+                await answer
+        redis.resume()
 
 
 async def test_emptied_redis_is_a_new_log_that_every_node_sees(redis: RedisProcess) -> None:

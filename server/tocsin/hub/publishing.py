@@ -161,6 +161,7 @@ class Publishing:
         self.draining = False
         self.end_of_turn = EndOfTurn()
         self._group = AppendGroup()  # of this turn
+        self._being_handed: AppendGroup | None = None  # to the journal, which may tell at once
         self._waiting_bytes = 0  # of the groups before it whose publishers aren't told yet
         self._under_way = 0  # groups that the journal has
         self._delivered: deque[Delivered] = deque()  # since the oldest of them
@@ -265,10 +266,12 @@ class Publishing:
             return
         self._under_way += 1
         self._waiting_bytes += group.bytes
+        self._being_handed = group
         try:
             self._journal.append(group.appends, partial(self._on_told, group, perf_counter()))
         except Exception as error:
             self._end(group, error)
+        self._being_handed = None
 
     def emit(self, event: InternalEvent) -> int:
         """Send `event` to the internal streams that asked for its topic; returns how many those are.
@@ -368,21 +371,41 @@ class Publishing:
     def _on_told(
         self, group: AppendGroup, began: float, result: Sequence[Outcome] | Exception
     ) -> None:
-        """Tell the publishers of a group what came of it."""
+        """The journal knows what came of a group. Never raises: others wait for theirs behind it."""
         if isinstance(result, Exception):
             self._end(group, result)
             return
         self._counters.journal_commit_s.observe(perf_counter() - began)
+        if self.fan_out.is_under_way and group is not self._being_handed:
+            # Behind the first slice of the pass: where hundreds of publishers are told at once, streams would wait for all.
+            self._loop.call_soon(self._tell_publishers, group, result)
+        else:
+            self._tell_publishers(group, result)
+
+    def _tell_publishers(self, group: AppendGroup, outcomes: Sequence[Outcome]) -> None:
+        """Tell the publishers of a group what came of it."""
+        results: Sequence[Receipts | Exception] | Exception
+        try:
+            results = self._results(group, outcomes)
+        except Exception as error:
+            log.exception("the publishers of a group can't be told what came of it")
+            results = error
+        self._end(group, results)
+
+    def _results(
+        self, group: AppendGroup, outcomes: Sequence[Outcome]
+    ) -> Sequence[Receipts | Exception]:
+        """What each publisher of a group is told; what was accepted is counted."""
         accepted = [
             (append, outcome.ids)
-            for append, outcome in zip(group.appends, result, strict=True)
+            for append, outcome in zip(group.appends, outcomes, strict=True)
             if isinstance(outcome, Committed) and not outcome.is_duplicate
         ]
         self._count_accepted([append for append, _ in accepted])
         receipts = None
-        if len(accepted) == len(result):
+        if len(accepted) == len(outcomes):
             receipts = self._receipts_at_once([ids for _, ids in accepted])
-        self._end(group, receipts or [self._receipts(outcome) for outcome in result])
+        return receipts or [self._receipts(outcome) for outcome in outcomes]
 
     def _count_accepted(self, appends: Sequence[Append]) -> None:
         try:
@@ -443,7 +466,10 @@ class Publishing:
             self._counters.journal_errors += isinstance(results, Unavailable)
             results = [results] * len(group.answers)
         for answer, result in zip(group.answers, results, strict=True):
-            answer(result)
+            try:
+                answer(result)
+            except Exception:  # a bug, of which the other publishers must not suffer
+                log.exception("a publisher was not told what came of its events")
 
     def _reset(self, opening: Opening) -> None:
         """Take up another log, which began while running, or the same one behind a hole."""

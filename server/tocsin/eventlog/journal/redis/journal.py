@@ -134,12 +134,18 @@ class RedisJournal:
         """Append and deliver what is under way, as far as that takes no longer than `STOP_S`; disconnect."""
         if self._follower is None:
             return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S):
-                await self._appends.finish()
-        self._follower.cancel()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await self._appends.finish()
+        finally:
+            await self._close(self._follower)
+
+    async def _close(self, follower: asyncio.Task[None]) -> None:
+        """Disconnect, and let nobody wait for an answer any more."""
+        follower.cancel()
         with suppress(asyncio.CancelledError):
-            await self._follower
+            await follower
         self._follower = None
         self.tail.fault = "the journal is not started"
         await self.nodes.stop()
