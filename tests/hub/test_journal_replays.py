@@ -421,6 +421,20 @@ async def test_stream_whose_next_events_leave_the_journal_comes_back_and_is_told
         assert await all_of(again, 50) == ids_of(51, 100)
 
 
+@pytest.mark.parametrize("filter", [Filter(), A])
+async def test_window_may_have_what_the_journal_counts_as_gone(filter: Filter) -> None:
+    journal = KeptJournal()
+    async with running(journal, **window_of(10)) as hub:
+        await hub.publish(*drafts(100, "a"))
+        journal.trim(95)
+        client = Client(hub, filter, last_event_id=id_at(92))
+        assert [event.type for event in client.read()[:2]] == ["connection", "tick"]
+        lagging = Client(hub, filter, last_event_id=id_at(91))
+        await hub._subscriptions.tick()
+        assert await all_of(lagging, 9) == ids_of(92, 100)
+        assert sum(hub.counters.gaps.values()) == hub.counters.closed["slow"] == 0
+
+
 async def test_quiet_filter_loses_nothing_when_others_events_leave_the_journal() -> None:
     journal = KeptJournal()
     async with running(journal, **window_of(10)) as hub:

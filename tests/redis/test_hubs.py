@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,10 +29,10 @@ FLAGS = ("--canary", "0", "--retry", "1000", "--heartbeat", "0.2", "--log-level"
 class Listener:
     """One stream, read when somebody asks."""
 
-    def __init__(self, hub: HubProcess, last_event_id: str = "") -> None:
+    def __init__(self, hub: HubProcess, last_event_id: str = "", path: str = "/events") -> None:
         self._socket = socket.create_connection(("127.0.0.1", hub.port), PATIENCE_S)
         header = (f"Last-Event-ID: {last_event_id}",) if last_event_id else ()
-        self._socket.sendall(get("/events", *header, version="1.0"))
+        self._socket.sendall(get(path, *header, version="1.0"))
         self._parser = EventStreamParser()
         self._events: list[ServerSentEvent] = []
         self.last_id = ""
@@ -203,6 +206,35 @@ def test_events_trimmed_before_a_hub_read_them_are_told_as_a_gap(
         assert (gap["reason"], gap["missed"]) == ("evicted", 41 - int(last_id.partition("-")[2]))
         assert again.until("notification").json["message"] == "40"
     assert slow.metric('tocsin_journal_resets_total{reason="hole"}') == 1
+
+
+def test_clients_begin_where_the_log_goes_on_while_it_is_trimmed_all_the_time(
+    start_hub: StartHub, shared_redis: RedisProcess, prefix: str
+) -> None:
+    """Each is told of the gap once, and then gets events: the hub hears a second later what was trimmed."""
+    flags = (*FLAGS, "--redis-prefix", prefix, "--journal", shared_redis.url)
+    hub = start_hub(*flags, "--history-events", "1000", "--window-events", "20")
+    first = hub.publish(message="first")["id"]
+    batch = json.dumps([{"type": "notification", "message": "x", "topic": "a/b"}] * 10).encode()
+    stopping = threading.Event()
+
+    def publish() -> None:
+        while not stopping.wait(0.04):
+            exchange(hub.port, post(batch))
+
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    try:
+        wait_until(lambda: hub.metric('tocsin_history_evicted_total{reason="journal"}') > 500)
+        for path in ("/events", "/events?topic=a/*") * 6:
+            with Listener(hub, first, path) as listener:
+                types = [event.type for event in (listener.next() for _ in range(12)) if event]
+            assert types == ["connection", "gap", *["notification"] * 10]
+            time.sleep(0.15)
+    finally:
+        stopping.set()
+        publisher.join()
+    assert hub.metric('tocsin_streams_closed_total{reason="slow"}') == 0
 
 
 def test_retry_on_another_hub_is_one_event_with_the_first_id(

@@ -122,8 +122,11 @@ def resolve(
     # The client's own id, not the floor: it stands for what the client has, whatever was evicted
     # of other topics since.
     cursor = requested.seq
-    if cursor < kept.floor and not _is_any_kept(cursor, filter, kept):
-        cursor = kept.floor
+    floor = min(
+        kept.floor, ring.floor
+    )  # the window may have what the history counts as gone already
+    if cursor < floor and not _is_any_kept(cursor, filter, kept):
+        cursor = floor
     return Resume(cursor, str(requested), True, count_after(cursor, ring, filter, kept))
 
 
@@ -166,7 +169,7 @@ def find_gap(
         reason = "unknown"
     elif requested.epoch < ring.epoch:
         reason = "restart"
-    elif kept.has_lost(requested.seq, filter):
+    elif ring.has_lost(requested.seq, filter) and kept.has_lost(requested.seq, filter):
         reason = "evicted"
         missed = _missed(requested.seq, kept) if filter.is_everything else None
     else:

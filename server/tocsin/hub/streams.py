@@ -357,7 +357,8 @@ class Streams:
             looked_to = max(looked_to, stream.selection.end)
         if looked_to >= kept.floor:
             return False
-        if kept.has_lost(looked_to, filter):
+        # The window may have what the history counts as gone already.
+        if self._publishing.ring.has_lost(looked_to, filter) and kept.has_lost(looked_to, filter):
             stream.close("slow")
             return True
         # What stays below the floor may still be evicted: it is looked at again, until the stream has it.

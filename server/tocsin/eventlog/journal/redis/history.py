@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -28,6 +29,13 @@ SCAN_LIMIT = 4_000
 NEWEST_LIMIT = 10_000
 """Events that a search for the newest looks at: it can't be continued, so it may look further."""
 
+EARLY_LOOKS = 2
+"""Where the log is trimmed all the time, what goes within so many looks is counted as gone already. A node hears of it when
+it looks, so a reader could else be let begin where nothing is any more, each time that it comes back."""
+
+STEADY_LOOKS = 3
+"""So many looks in a row have shown the floor higher where the log is trimmed all the time."""
+
 LINKS = 4
 """Reads that are under way at once; the others wait for their turn."""
 
@@ -39,7 +47,7 @@ class RedisHistory:
 
     Attributes:
         may_be_ahead: an id that this node hasn't read yet may be one that another node gave.
-        floor: the newest seq that left the log.
+        floor: the newest seq that left the log, or does within the time of `EARLY_LOOKS`.
         head: the newest seq that this node has delivered.
         bytes: of all events kept, as the last look said.
         oldest_time: Unix time of the oldest event kept, as the last look said; None if there is none.
@@ -53,6 +61,8 @@ class RedisHistory:
         self._remembered_evictions = remembered_evictions
         self._passed = Passed(0, remembered_evictions)
         self._epoch = 0
+        self._trimmed = 0  # the floor as the last look showed it
+        self._steps = deque([0], STEADY_LOOKS)  # by how much the last looks showed it higher
         self.head = 0
         self.bytes = 0
         self.oldest_time: float | None = None
@@ -64,6 +74,8 @@ class RedisHistory:
     def begin(self, state: State, events: Sequence[Event]) -> None:
         """Take up the log as it is now; of its newest events it is known what they are."""
         self._epoch, self.head = state.head
+        self._trimmed = state.floor
+        self._steps = deque([0], STEADY_LOOKS)
         self._passed = Passed(state.floor, self._remembered_evictions)
         self._passed.skip(self.head - len(events))
         self._passed.add(events)
@@ -78,7 +90,9 @@ class RedisHistory:
         """Note what a look has shown of the same log."""
         if state.head.epoch != self._epoch:
             return
-        self._passed.let_go(min(state.floor, self.head))
+        self._steps.append(state.floor - self._trimmed)
+        self._trimmed = state.floor
+        self._passed.let_go(min(state.floor + EARLY_LOOKS * min(self._steps), self.head))
         self.bytes = state.bytes
         self.oldest_time = state.oldest * MICROSECOND if state.oldest else None
 
@@ -86,7 +100,7 @@ class RedisHistory:
 
     @property
     def floor(self) -> int:
-        """The newest seq that left the log, as far as this node knows; 0 before any."""
+        """The newest seq that left the log, as far as this node knows, or does soon; 0 before any."""
         return self._passed.floor
 
     @property
