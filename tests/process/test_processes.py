@@ -21,6 +21,7 @@ from tests.hub_process import HubProcess, free_ports
 from tests.patience import PATIENCE_S, wait_until
 from tests.raw import exchange, get, notice, post
 from tests.redis_process import RedisProcess
+from tocsin.cli.supervisor import MOST_DEATHS
 
 FLAGS = ("--processes", "2", "--canary", "0", "--retry", "1000", "--drain-timeout", "2")
 
@@ -60,6 +61,11 @@ def are_others(hub: HubProcess, old: set[int]) -> bool:
     """Whether two workers run, and none of the old ones."""
     now = set(workers(hub))
     return len(now) == 2 and not now & old
+
+
+def started(hub: HubProcess) -> list[int]:
+    """Every worker that was ever ready, the first one first."""
+    return [int(pid) for pid in re.findall(r"started worker=\d+ pid=(\d+)", hub.log())]
 
 
 def is_alive(pid: int) -> bool:
@@ -171,6 +177,20 @@ def test_worker_that_dies_again_and_again_ends_all(
         victims.set()
         killer.join()
     assert "can't be kept running" in hub.log()
+
+
+def test_starts_that_failed_while_redis_was_away_are_no_deaths(start_hub: StartHub) -> None:
+    with closing(RedisProcess()) as redis:
+        hub = start_hub(*FLAGS, "--journal", redis.url)
+        redis.kill()
+        os.kill(started(hub)[0], signal.SIGKILL)
+        wait_until(lambda: hub.log().count("code=2") == MOST_DEATHS - 2, what="failed starts")
+        redis.restart()
+        wait_until(lambda: len(started(hub)) == 3, what="one that succeeds")
+        os.kill(started(hub)[-1], signal.SIGKILL)
+        wait_until(lambda: len(started(hub)) == 4 or "can't be kept" in hub.log())
+        assert sorted((started(hub)[1], started(hub)[-1])) == workers(hub)
+        assert hub.stop() == 0
 
 
 @pytest.mark.parametrize("to_all", [False, True], ids=["supervisor", "all-as-systemd-does"])

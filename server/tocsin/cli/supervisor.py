@@ -35,7 +35,7 @@ SHORT_LIFE_S = 30.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 
 MOST_DEATHS = 5
-"""So many short lives in a row in one place are a bug: the supervisor ends, and says so."""
+"""So many short lives in a row in one place are a bug: the supervisor ends, and says so. Failed starts don't count."""
 
 FAILED, BAD_SETTINGS = 1, 2
 
@@ -135,6 +135,7 @@ class Supervisor:
         self._children: list[Child] = []
         self._all: set[Child] = set()  # those too that are coming, or leaving
         self._deaths = [0] * settings.process_count  # short lives in a row, by place
+        self._failed_starts = [0] * settings.process_count  # in a row; Redis is away
         self._turns = [asyncio.Lock() for _ in self._metrics]  # one at a time changes a place
         self._ticket_key = secrets.token_urlsafe(32)
         self._watchdog_s = systemd.watchdog_s()
@@ -251,8 +252,7 @@ class Supervisor:
         async with self._turns[number]:
             if self._children[number] is not child:
                 return
-            lived_s = asyncio.get_running_loop().time() - child.since
-            self._deaths[number] = 0 if lived_s > SHORT_LIFE_S else self._deaths[number] + 1
+            self._count_end(child)
             extra = {"worker": number, "pid": child.process.pid, "code": code}
             log.error("a process ended, and is started again", extra=extra)
             # It may lack Redis, which comes back: as long as others serve, that is no end.
@@ -261,10 +261,20 @@ class Supervisor:
             if is_alone if is_bad else self._deaths[number] >= MOST_DEATHS:
                 self._fail(code)
                 return
-            await asyncio.sleep(_pause_s(self._deaths[number]))
+            await asyncio.sleep(_pause_s(self._deaths[number] + self._failed_starts[number]))
             new = await self._start(number)
             self._place(new)
             await self._becomes_ready(new)
+
+    def _count_end(self, child: Child) -> None:
+        """Count a death or a failed start: as deaths, those of one outage would make the next death the last one."""
+        number = child.number
+        if child.over.result() == BAD_SETTINGS:
+            self._failed_starts[number] += 1
+            return
+        lived_s = asyncio.get_running_loop().time() - child.since
+        self._failed_starts[number] = 0
+        self._deaths[number] = 0 if lived_s > SHORT_LIFE_S else self._deaths[number] + 1
 
     def _fail(self, code: int) -> None:
         """End, with the exit code of a worker; one that was killed has none of its own."""
