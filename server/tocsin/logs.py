@@ -21,7 +21,10 @@ MAX_ALIKE_PER_S = 100
 """Lines of one text a second, unless the settings say otherwise: ten thousand clients that leave at once are one fact."""
 
 MAX_WARNINGS_A_MINUTE = 10
-"""Warnings of one text a minute: most can be brought about by strangers, as often as they like."""
+"""Warnings of one text a minute: most can be brought about by strangers, as often as they like.
+
+Of those beyond, the last one is written when the minute is over: else the log would end with what was long ago.
+"""
 
 WRITE_EVERY_S = 0.1
 
@@ -97,7 +100,9 @@ class ThreadedHandler(logging.Handler):
         self._alike: Counter[str] = Counter()
         self._second = 0
         self._warned: Counter[str] = Counter()
+        self._last_held: dict[str, logging.LogRecord] = {}
         self._minute = 0
+        self._is_unread = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="log", daemon=True)
         self._thread.start()
@@ -107,14 +112,13 @@ class ThreadedHandler(logging.Handler):
         RECORDS[record.levelname.lower()] += 1
         second = int(record.created)
         if second != self._second:
-            self._second = second
-            self._say_what_was_held_back()
+            self._go_on_to(second)
         if record.name == AUDIT:  # each line is a fact of its own
             self._queue(record)
             return
         text = record.name + str(record.msg)
-        if record.levelno == logging.WARNING and self._is_one_too_many(text, second // 60):
-            UNWRITTEN["alike"] += 1
+        if record.levelno == logging.WARNING:
+            self._warn(text, record)
             return
         self._alike[text] += 1
         if self._alike[text] <= self._alike_per_s:
@@ -122,14 +126,15 @@ class ThreadedHandler(logging.Handler):
         else:
             UNWRITTEN["alike"] += 1
 
-    def _is_one_too_many(self, text: str, minute: int) -> bool:
-        """Whether enough warnings of `text` were written in this minute; how many weren't is said at its end."""
-        if minute != self._minute:
-            self._minute = minute
-            self._held += sum(max(n - MAX_WARNINGS_A_MINUTE, 0) for n in self._warned.values())
-            self._warned.clear()
+    def _warn(self, text: str, record: logging.LogRecord) -> None:
+        """Queue a warning, or hold it back until the minute is over, or another one of `text` comes in its place."""
         self._warned[text] += 1
-        return self._warned[text] > MAX_WARNINGS_A_MINUTE
+        if self._warned[text] <= MAX_WARNINGS_A_MINUTE:
+            self._queue(record)
+            return
+        if text in self._last_held:
+            UNWRITTEN["alike"] += 1
+        self._last_held[text] = record
 
     def holds_back(self, text: str) -> bool:
         """Whether one more line of `text` (with its logger's name) is held back; counts it if so."""
@@ -140,9 +145,23 @@ class ThreadedHandler(logging.Handler):
         UNWRITTEN["alike"] += 1
         return True
 
+    def _go_on_to(self, second: int) -> None:
+        """Say what was held back before it: of lines in another second, of warnings in another minute."""
+        # Another counter at once: `holds_back` counts without the lock.
+        alike, self._alike, self._second = self._alike, Counter(), second
+        self._held += sum(max(n - self._alike_per_s, 0) for n in alike.values())
+        last: list[logging.LogRecord] = []
+        if second // 60 != self._minute:
+            self._minute = second // 60
+            self._held += sum(max(n - MAX_WARNINGS_A_MINUTE - 1, 0) for n in self._warned.values())
+            last = sorted(self._last_held.values(), key=lambda record: record.created)
+            self._warned = Counter(self._last_held.keys())  # they are written in this minute
+            self._last_held = {}
+        self._say_what_was_held_back()
+        for record in last:
+            self._queue(record)
+
     def _say_what_was_held_back(self) -> None:
-        self._held += sum(max(n - self._alike_per_s, 0) for n in self._alike.values())
-        self._alike.clear()
         if not (self._held or self._dropped) or len(self._waiting) >= MAX_WAITING:
             return  # nothing to say, or no room to say it yet: the counts wait
         extra = {"alike": self._held, "dropped": self._dropped}
@@ -166,7 +185,22 @@ class ThreadedHandler(logging.Handler):
 
     def _write_on(self) -> None:
         while not self._stop.wait(WRITE_EVERY_S):
+            self._go_on_in_silence()
             self._write()
+
+    def _go_on_in_silence(self) -> None:
+        """Say what was held back also where no line follows.
+
+        Not to a sink that is broken: to say each second what it didn't take would never end.
+        """
+        if int(time.time()) == self._second or self._is_unread:
+            return
+        self.acquire()
+        try:
+            if (second := int(time.time())) != self._second:
+                self._go_on_to(second)
+        finally:
+            self.release()
 
     def _write(self) -> None:
         lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
@@ -174,15 +208,20 @@ class ThreadedHandler(logging.Handler):
             try:
                 self._sink.write("".join(lines))
                 self._sink.flush()
+                self._is_unread = False
             except (OSError, ValueError):  # nobody reads it any more: the hub goes on without
+                self._is_unread = True
                 self._dropped += len(lines)
                 UNWRITTEN["unread"] += len(lines)
 
     def close(self) -> None:
         """Write what waits, for a second at most."""
         if not self._stop.is_set():
-            self._is_one_too_many("", 0)
-            self._say_what_was_held_back()
+            self.acquire()
+            try:
+                self._go_on_to(0)
+            finally:
+                self.release()
             self._stop.set()
             last = threading.Thread(target=self._write, daemon=True)
             try:

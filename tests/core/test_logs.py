@@ -17,6 +17,8 @@ from tocsin.logs import (
     MAX_ALIKE_PER_S,
     MAX_WAITING,
     MAX_WARNINGS_A_MINUTE,
+    UNWRITTEN,
+    WRITE_EVERY_S,
     TextFormatter,
     ThreadedHandler,
     _json_formatter,
@@ -151,13 +153,25 @@ def test_json_lines_parse(handler: ThreadedHandler, sink: io.StringIO) -> None:
     )  # fmt: skip
 
 
+class Clock:
+    """Stands still until it is set."""
+
+    now_s = 1_700_000_040.5  # half a second after a minute began
+
+
 @pytest.fixture
-def _one_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of the test is within one second of the clock."""
-    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.5)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "time", lambda: clock.now_s)
+    monkeypatch.setattr(time, "time_ns", lambda: int(clock.now_s * 1e9))  # Python 3.13's records
+    return clock
 
 
-@pytest.mark.usefixtures("_one_second")
+def warning(text: str, *args: object) -> logging.LogRecord:
+    return record(text, args=args, levelname="WARNING", levelno=30)
+
+
+@pytest.mark.usefixtures("clock")
 def test_lines_alike_are_held_back_and_counted(handler: ThreadedHandler, sink: io.StringIO) -> None:
     for _ in range(MAX_ALIKE_PER_S + 50):
         handler.handle(record())
@@ -167,7 +181,7 @@ def test_lines_alike_are_held_back_and_counted(handler: ThreadedHandler, sink: i
     assert "alike=50" in lines[-1]
 
 
-@pytest.mark.usefixtures("_one_second")
+@pytest.mark.usefixtures("clock")
 def test_line_that_would_be_held_back_need_not_be_made(
     handler: ThreadedHandler, sink: io.StringIO
 ) -> None:
@@ -180,20 +194,75 @@ def test_line_that_would_be_held_back_need_not_be_made(
 
 
 def test_warnings_alike_are_few_a_minute_and_the_others_are_counted_at_its_end(
-    handler: ThreadedHandler, sink: io.StringIO
+    clock: Clock, handler: ThreadedHandler, sink: io.StringIO
 ) -> None:
-    def warn(text: str, at_s: float) -> None:
-        handler.handle(record(text, levelname="WARNING", levelno=30, created=at_s))
-
-    for number in range(300):  # over 30 s
-        warn("refused", 1_700_000_040 + number / 10)
-    warn("something else", 1_700_000_070)
-    warn("refused", 1_700_000_100)
+    for _ in range(300):  # over 30 s
+        handler.handle(warning("refused"))
+        clock.now_s += 0.1
+    handler.handle(warning("something else"))
+    clock.now_s += 30
+    handler.handle(warning("refused"))
     handler.close()
     lines = sink.getvalue().splitlines()
-    assert sum("refused" in line for line in lines) == MAX_WARNINGS_A_MINUTE + 1
+    assert sum("refused" in line for line in lines) == MAX_WARNINGS_A_MINUTE + 2  # one was the last
     assert sum("something else" in line for line in lines) == 1
-    assert [line.partition("alike=")[2] for line in lines if "alike=" in line] == ["290 dropped=0"]
+    assert [line.partition("alike=")[2] for line in lines if "alike=" in line] == ["289 dropped=0"]
+
+
+def test_last_of_the_warnings_held_back_is_written_at_the_end_of_the_minute_though_nothing_follows(
+    clock: Clock, handler: ThreadedHandler, sink: io.StringIO
+) -> None:
+    unwritten, count = UNWRITTEN["alike"], MAX_WARNINGS_A_MINUTE + 3
+    for number in range(count):
+        handler.handle(warning("it is %s", f"down: reason {number}"))
+        handler.handle(warning("%s more", number))
+        clock.now_s += 1
+    clock.now_s += 60
+    wait_until(lambda: f"{count - 1} more" in sink.getvalue())
+    summary, *last = sink.getvalue().splitlines()[2 * MAX_WARNINGS_A_MINUTE :]
+    assert summary.endswith("log lines not written alike=4 dropped=0")
+    texts = [line.partition(": ")[2] for line in last]
+    assert texts == [f"it is down: reason {count - 1}", f"{count - 1} more"]
+    assert all("T22:14:12.5" in line for line in last)  # when it was
+    assert UNWRITTEN["alike"] == unwritten + 4
+
+
+def test_warning_that_was_held_back_counts_in_the_minute_it_is_written_in(
+    clock: Clock, handler: ThreadedHandler, sink: io.StringIO
+) -> None:
+    for minute in range(2):
+        for _ in range(MAX_WARNINGS_A_MINUTE + 3):
+            handler.handle(warning("refused in minute %s", minute))
+        clock.now_s += 60
+    handler.close()
+    assert sink.getvalue().count("minute 0") == MAX_WARNINGS_A_MINUTE + 1
+    assert sink.getvalue().count("minute 1") == MAX_WARNINGS_A_MINUTE  # and that one of minute 0
+
+
+def test_lines_held_back_are_said_a_second_later_though_nothing_follows(
+    clock: Clock, handler: ThreadedHandler, sink: io.StringIO
+) -> None:
+    for _ in range(MAX_ALIKE_PER_S + 50):
+        handler.handle(record())
+    clock.now_s += 1
+    wait_until(lambda: "alike=50 dropped=0" in sink.getvalue())
+
+
+class Broken(io.StringIO):
+    """A sink whose reader is gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_broken_sink_is_not_told_each_second_what_it_did_not_take(clock: Clock) -> None:
+    handler, unread = ThreadedHandler(Broken()), UNWRITTEN["unread"]
+    handler.handle(record())
+    wait_until(lambda: UNWRITTEN["unread"] == unread + 1)
+    clock.now_s += 1
+    time.sleep(3 * WRITE_EVERY_S)
+    assert UNWRITTEN["unread"] == unread + 1
+    handler.close()
 
 
 class Stuck(io.StringIO):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ from tocsin.core.record import encode_record
 from tocsin.errors import SettingsError, Unavailable
 from tocsin.eventlog.journal.base import Append, Committed, Once
 from tocsin.eventlog.journal.redis import journal
+from tocsin.logs import MAX_WARNINGS_A_MINUTE, TextFormatter, ThreadedHandler
 
 KEY = Once("", "k-1", b"d" * 16)
 
@@ -226,6 +229,48 @@ async def test_cut_connections_are_made_again(redis: RedisProcess) -> None:
         await node.until(lambda: node.journal.status)
         await node.append_at_last("b")
         assert (node.texts(), node.resets) == (["a", "b"], [])
+
+
+async def test_each_other_reason_of_an_outage_is_logged_once(
+    redis: RedisProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with proxy_to(redis.port) as proxy, nodes(redis, port=proxy.port) as (node,):
+        await node.append("a")
+        redis.ask("CONFIG", "SET", "requirepass", "secret")
+        proxy.cut()
+        await node.until(lambda: "Authentication required" in node.journal.status)
+        await asyncio.sleep(0.5)  # it is tried again and again
+        redis.kill()
+        redis.restart()
+        await node.append_at_last("b")
+    said = [each for each in caplog.messages if each.startswith("the journal is ")]
+    assert "down: " in said[0]
+    assert sum("Authentication required" in each for each in said) == 1
+    assert said[-1] == "the journal is up again"
+
+
+async def test_last_word_of_the_log_is_true_after_a_link_that_came_and_went(
+    redis: RedisProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    handler = ThreadedHandler(sink := io.StringIO())
+    handler.setFormatter(TextFormatter())
+    logging.getLogger("tocsin").addHandler(handler)
+    try:
+        async with proxy_to(redis.port) as proxy, nodes(redis, port=proxy.port) as (node,):
+            for _ in range(MAX_WARNINGS_A_MINUTE + 4):
+                proxy.cut()
+                await node.until(lambda: node.journal.status)
+                await node.until(lambda: not node.journal.status)
+            redis.kill()
+            await node.until(lambda: node.journal.status)
+    finally:
+        logging.getLogger("tocsin").removeHandler(handler)
+        handler.close()
+    *_, last = sink.getvalue().splitlines()
+    assert "the journal is down: " in last
+    # Bounded as "down" is; a minute may have ended meanwhile.
+    assert sink.getvalue().count("the journal is up again") <= MAX_WARNINGS_A_MINUTE + 1
 
 
 async def test_read_that_is_given_up_drops_its_connection(redis: RedisProcess) -> None:

@@ -118,8 +118,8 @@ class Tail:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _fail(self, fault: str) -> None:
-        if not self.fault:
-            log.warning("the journal is down: %s", fault)
+        if fault != self.fault:
+            _say(f"down: {fault}")
         self.fault = fault
         self._on_moved()
 
@@ -132,11 +132,13 @@ class Tail:
         self._history.note(state)
         self._looked_at = monotonic()
         self.lag_events = state.head.seq - self.head.id.seq
-        fault = WAITS if state.verdict == "waits" else ""
-        if self.fault and not fault:
+        if state.verdict == "waits":
+            self._fail(WAITS)
+            return
+        if self.fault:
             self.reconnects += 1
-            log.info("the journal is up again")
-        self.fault = fault
+            _say("up again")
+        self.fault = ""
         self._on_moved()
 
     async def _read_for(self, seconds: float) -> None:
@@ -227,3 +229,8 @@ class Tail:
 
     def __repr__(self) -> str:
         return f"Tail(head={self.head.id}, fault={self.fault!r}, holes={self.holes})"
+
+
+def _say(what: str) -> None:
+    # One text for both: the log bounds the lines of a text, and would else keep "up again" and hold back "down".
+    log.warning("the journal is %s", what)
