@@ -134,7 +134,7 @@ class FileModel(RuleBasedStateMachine):
     )
     def newest(self, filter: Filter, before: int, most: int, room: int) -> None:
         before = min(before, len(self.log) + 1)
-        found = read_back(self.db, EPOCH, before, filter, most, room)
+        found = read_back(self.db, EPOCH, before, 0, filter, most, room)
         looked_at = self.log[max(found.before - 1, self.floor) : before - 1]
         assert list(found.events) == [event for event in looked_at if lets_through(filter, event)]
         is_full = len(found.events) == most or found.bytes >= room

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 from tocsin.core.event import Event
@@ -11,13 +12,19 @@ from tocsin.errors import Unavailable
 from tocsin.eventlog.entry import Entry
 from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Page
+from tocsin.eventlog.journal.sqlite.damage import Damaged
 from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change
 from tocsin.eventlog.journal.sqlite.reader import Reader
 from tocsin.eventlog.journal.sqlite.store import Evicted
 from tocsin.eventlog.kept_newest import KeptNewest
 
+log = logging.getLogger("tocsin")
+
 NEWEST_ROWS = 200_000
 """Events that a search for the newest looks at: 40 ms in the reader's thread."""
+
+ERROR_CHARACTERS = 200
+"""Of an error in the log: SQLite quotes what it could not read."""
 
 TELL_TURNS = 2_000
 """Milliseconds, at least, that an eviction may take from the file to the loop."""
@@ -29,7 +36,7 @@ class SqliteHistory:
     Args:
         reader: reads the file.
         evictions: of the log.
-        floor: the newest seq that was evicted.
+        floor: the newest seq that was evicted, or lies before damage that was met.
         head: the newest seq that was delivered.
         kept_newest: takes what stays of that which is evicted; None where nothing does.
 
@@ -51,6 +58,7 @@ class SqliteHistory:
         self.kept_newest: KeptNewest | None = kept_newest
         self._reader = reader
         self._evictions = evictions
+        self._damaged_to = 0
         self.floor = floor
         self.head = head
         self.bytes = 0
@@ -65,7 +73,8 @@ class SqliteHistory:
         self, head: int, floor: int, bytes: int, oldest_time: float | None, evicted: Evicted
     ) -> None:
         """Take over what a transaction has come to, and what it evicted."""
-        self.head, self.floor, self.bytes, self.oldest_time = head, floor, bytes, oldest_time
+        self.head, self.bytes, self.oldest_time = head, bytes, oldest_time
+        self.floor = max(floor, self._damaged_to)
         if evicted.pairs:
             self._evictions.remember(evicted.pairs, several=False)
         change = evicted.change
@@ -96,6 +105,26 @@ class SqliteHistory:
             return self.kept_newest is None or seq < self._evictions.last
         return self._evictions.has_lost(seq, filter)
 
+    def _pass(self, damaged: Damaged) -> None:
+        """Count as gone what lies before damage, and what of it is for whom.
+
+        Raises:
+            Unavailable: it does already, and the file can't be read all the same.
+        """
+        if damaged.to <= self.floor:
+            raise Unavailable("the journal's file is damaged", code="journal_down")
+        log.error(
+            "the journal's file is damaged: what lies before that counts as gone; `tocsin journal check` says more",
+            extra={
+                "up_to": damaged.to,
+                "events": damaged.to - self.floor,
+                "error": str(damaged)[:ERROR_CHARACTERS],
+            },
+        )
+        self._damaged_to = damaged.to
+        self.floor = max(self.floor, damaged.to)
+        self._evictions.forgotten = max(self._evictions.forgotten, damaged.to)
+
     async def read(self, after: int, filter: Filter, *, max_events: int, max_bytes: int) -> Page:
         """Events after `after`, oldest first.
 
@@ -105,9 +134,17 @@ class SqliteHistory:
         Raises:
             Unavailable: the file can't be read now.
         """
-        found = await self._reader.read(
-            after, self.head, filter, max_events=max_events, max_bytes=max_bytes
-        )
+        try:
+            found = await self._reader.read(
+                max(after, self._damaged_to),
+                self.head,
+                filter,
+                max_events=max_events,
+                max_bytes=max_bytes,
+            )
+        except Damaged as damaged:
+            self._pass(damaged)
+            return Page((), max(after, self.floor))
         # The reader may see an eviction that the loop isn't told of yet. It is about to be, unless the journal
         # failed at that very moment; then it is when it has recovered.
         for _ in range(TELL_TURNS):
@@ -132,9 +169,14 @@ class SqliteHistory:
         before = min(before, self.head + 1)
         last = max(self.floor, before - 1 - NEWEST_ROWS)
         while before - 1 > last and len(found) < count and room > 0:
-            some = await self._reader.newest(
-                before, filter, max_events=count - len(found), max_bytes=room
-            )
+            try:
+                some = await self._reader.newest(
+                    before, self.floor, filter, max_events=count - len(found), max_bytes=room
+                )
+            except Damaged as damaged:
+                self._pass(damaged)
+                last = max(last, self.floor)
+                continue
             found = [*some.events, *found]
             room -= some.bytes
             before = some.before

@@ -15,7 +15,7 @@ from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import Filter
 from tocsin.core.record import Content, decode_contents, encode_contents
 from tocsin.eventlog.journal.sqlite.limits import Limits
-from tocsin.eventlog.journal.sqlite.segments import condition_of, last_of, load, seconds
+from tocsin.eventlog.journal.sqlite.segments import condition_of, last_of, load_undamaged, seconds
 from tocsin.eventlog.retention import KeepRules, Left, Retention
 
 STEP = 1_000
@@ -129,7 +129,7 @@ class KeptRows:
         matches = self._filter.matches
         return [
             Row(seq, segment.time, content)
-            for segment in load(
+            for segment in load_undamaged(
                 self._db, f"last > ? AND last <= ? AND {condition}", floor, high, *values
             )
             for seq, content in segment.between(floor, to)

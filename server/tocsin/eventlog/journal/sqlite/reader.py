@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from tocsin.core.filters import Filter
 from tocsin.errors import Unavailable
+from tocsin.eventlog.journal.sqlite.damage import Damaged, end_before, end_behind, is_damage
 from tocsin.eventlog.journal.sqlite.file import connect
 from tocsin.eventlog.journal.sqlite.search import Found, FoundBefore, read, read_back
 
@@ -47,24 +48,29 @@ class Reader:
         """Events after `after` up to `end`.
 
         Raises:
+            Damaged: something of it can't be read, and never will.
             Unavailable: the file can't be read.
         """
         return await self._ask(
-            lambda: read(self._connection(), self._epoch, after, end, filter, max_events, max_bytes)
+            lambda: read(
+                self._connection(), self._epoch, after, end, filter, max_events, max_bytes
+            ),
+            lambda: end_behind(self._connection(), after, end),
         )
 
     async def newest(
-        self, before: int, filter: Filter, *, max_events: int, max_bytes: int
+        self, before: int, after: int, filter: Filter, *, max_events: int, max_bytes: int
     ) -> FoundBefore:
-        """The newest events below `before`.
+        """The newest events below `before` and behind `after`.
 
         Raises:
-            Unavailable: the file can't be read.
+            Damaged, Unavailable: as `read`.
         """
         return await self._ask(
             lambda: read_back(
-                self._connection(), self._epoch, before, filter, max_events, max_bytes
-            )
+                self._connection(), self._epoch, before, after, filter, max_events, max_bytes
+            ),
+            lambda: end_before(self._connection(), before),
         )
 
     def distrust(self) -> None:
@@ -82,7 +88,7 @@ class Reader:
 
     # --- in the thread ------------------------------------------------------------------------
 
-    async def _ask(self, work: Callable[[], Result]) -> Result:
+    async def _ask(self, work: Callable[[], Result], end_of_damage: Callable[[], int]) -> Result:
         if self._is_stopped:
             raise Unavailable("the journal is stopped", code="journal_down")
         future: asyncio.Future[Result] = self._loop.create_future()
@@ -92,16 +98,22 @@ class Reader:
                 result = work()
             except Exception as error:
                 self._close()
-                log.exception("the journal's file could not be read")
-                unavailable = Unavailable(
-                    f"the journal's file can't be read ({error})", code="journal_down"
-                )
-                self._call(_fail, future, unavailable)
+                self._call(_fail, future, self._told_of(error, end_of_damage))
             else:
                 self._call(_answer, future, result)
 
         self._jobs.put(job)
         return await future
+
+    def _told_of(self, error: Exception, end_of_damage: Callable[[], int]) -> Exception:
+        """What who asked is told of `error`; where the file is damaged, with the place to go on from."""
+        if is_damage(error):
+            try:
+                return Damaged(end_of_damage(), error)
+            except sqlite3.Error:
+                self._close()
+        log.warning("the journal's file could not be read", exc_info=error)
+        return Unavailable(f"the journal's file can't be read ({error})", code="journal_down")
 
     def _run(self) -> None:
         while job := self._jobs.get():

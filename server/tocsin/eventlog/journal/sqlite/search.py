@@ -91,11 +91,12 @@ def read_back(
     db: sqlite3.Connection,
     epoch: int,
     before: int,
+    after: int,
     filter: Filter,
     max_events: int,
     max_bytes: int,
 ) -> FoundBefore:
-    """The newest events below `before`, likewise.
+    """The newest events below `before` and behind `after`, likewise.
 
     Raises:
         RecordError: as `read`.
@@ -103,7 +104,7 @@ def read_back(
     db.execute("BEGIN")
     try:
         floor = db.execute("SELECT floor FROM log").fetchone()[0]
-        low = max(floor, before - 1 - SCAN_EVENTS)
+        low = max(floor, after, before - 1 - SCAN_EVENTS)
         taking = _Taking(epoch, filter, max_events, max_bytes)
         spans, looked_at = _scan_back(db, low, before - 1, filter)
         for segment in _backwards(db, spans):
@@ -160,15 +161,16 @@ class _Span(NamedTuple):
 _read_spans = msgspec.json.Decoder(list[_Span]).decode
 
 
+# `>=`, as `>` looks at the page of what lies before too, which may be damaged.
 _BEHIND = (
-    "last > ? AND last <= coalesce((SELECT last FROM segments WHERE last >= ? ORDER BY last LIMIT 1), ?)"
-    " AND total - size < ? + (SELECT total - size FROM segments WHERE last > ? ORDER BY last LIMIT 1)"
+    "last >= ? AND last <= coalesce((SELECT last FROM segments WHERE last >= ? ORDER BY last LIMIT 1), ?)"
+    " AND total - size < ? + (SELECT total - size FROM segments WHERE last >= ? ORDER BY last LIMIT 1)"
 )
 
 
 def _bounds(after: int, to: int, max_bytes: int) -> tuple[int, ...]:
     """What `_BEHIND` asks for: the segments with events after `after` up to `to`, as far as they begin within so many bytes."""
-    return after, to, to, max_bytes, after
+    return after + 1, to, to, max_bytes, after + 1
 
 
 def _scan(

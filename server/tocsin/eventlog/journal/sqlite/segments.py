@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import accumulate, count, pairwise, repeat
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from tocsin.core.filters import Filter
 from tocsin.core.record import (
     Content,
     Contents,
+    RecordError,
     decode_attributes,
     decode_contents,
     encode_contents,
@@ -194,6 +196,21 @@ def load(db: sqlite3.Connection, where: str, *values: object) -> list[Loaded]:
         Loaded(row.last - row.events + 1, row.time, row.total, some)
         for row, some in zip(rows, found, strict=True)
     ]
+
+
+def load_undamaged(db: sqlite3.Connection, where: str, *values: object) -> list[Loaded]:
+    """Those of the segments that `load` would find whose contents can be read."""
+    try:
+        return load(db, where, *values)
+    except RecordError:
+        pass
+    found: list[Loaded] = []
+    for (last,) in db.execute(
+        f"SELECT last FROM segments WHERE {where} ORDER BY last", values
+    ).fetchall():
+        with suppress(RecordError):
+            found += load(db, "last = ?", last)
+    return found
 
 
 SeqPair = tuple[int, str, str]

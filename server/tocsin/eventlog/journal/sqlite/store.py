@@ -6,6 +6,7 @@ After a rollback, or any error, what it knows may be ahead of the file: it is cl
 from __future__ import annotations
 
 import itertools
+import logging
 import operator
 import sqlite3
 from collections import deque
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from tocsin.core.event import Draft, Event, EventId
+from tocsin.core.record import RecordError
 from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Once
 from tocsin.eventlog.journal.ended import Ended, EndedTopics, Final
@@ -33,6 +35,8 @@ from tocsin.eventlog.journal.sqlite.segments import (
     seconds,
     segments_of,
 )
+
+log = logging.getLogger("tocsin")
 
 STEP = 1_000
 """Events that are read at a time for the window."""
@@ -275,21 +279,38 @@ class Store:
         if self.kept_newest.is_on:
             to = min(to, self.floor + MOST_LOOKED_AT + added)
         names = self._oldest_names(to, self.floor + added, self.floor_total + added_bytes)
-        to = min(to, names[-1].last)
+        to, total, time = self._end_at(min(to, names[-1].last))
         change = self.kept_newest.take(self.floor, to)
         pairs = self._pairs(names, to, {event.id.seq for event in change.added})
         late = self._let_go(change.removed)
-        holder = holder_of(db, to)
-        assert holder
-        self.floor, self.floor_total = to, holder.total_at(to)
+        self.floor, self.floor_total = to, total
         db.execute("DELETE FROM segments WHERE last <= ?", (to,))
         self._remember([*late, *pairs], evictions)
         db.execute(
             "UPDATE log SET floor = ?, floor_total = ?, floor_time = ?, forgotten = ?",
-            (to, self.floor_total, holder.time, self.forgotten),
+            (to, total, time, self.forgotten),
         )
         self.oldest_time = self._oldest_time()
         return Evicted(pairs, change)
+
+    def _end_at(self, seq: int) -> tuple[int, int, int]:
+        """`seq`, the bytes of the log up to it, and its time; of a damaged segment those of its end, as it goes whole."""
+        try:
+            holder = holder_of(self._db, seq)
+        except RecordError as error:
+            log.error(
+                "a damaged part of the journal's file is evicted", extra={"error": str(error)[:200]}
+            )
+            return self._row_of(seq)
+        assert holder
+        return seq, holder.total_at(seq), holder.time
+
+    def _row_of(self, seq: int) -> tuple[int, int, int]:
+        """Of the segment that has `seq`: its last seq, the bytes of the log up to it, and its time."""
+        row = self._db.execute(
+            "SELECT last, total, time FROM segments WHERE last >= ? ORDER BY last LIMIT 1", (seq,)
+        ).fetchone()
+        return int(row[0]), int(row[1]), int(row[2])
 
     def take_up_kept_newest(self, evictions: Evictions) -> list[Pair]:
         """Take up what stays, and evict of it what may not any more, as the limits may be others now.
@@ -350,7 +371,10 @@ class Store:
             found, lasts = _newest_named(names, to)
         if lasts:
             some = "last IN (SELECT value FROM json_each(?))"
-            found += newest_pairs(self._db, self.floor, to, staying, some, as_json(lasts))
+            try:
+                found += newest_pairs(self._db, self.floor, to, staying, some, as_json(lasts))
+            except RecordError:  # one is damaged: all that they may have had counts as evicted
+                found += _all_named([each for each in names if each.last in lasts], to)
         return _newest_of(found)
 
     def _remember(self, pairs: Sequence[Pair], evictions: Evictions) -> None:
@@ -440,7 +464,11 @@ class Store:
             " WHERE total > ? ORDER BY last LIMIT 1",
             (self.floor, NEAR, total),
         ).fetchone()
-        holder = holder_of(self._db, near[0] if near else self._last("total", total)[0] + 1)
+        seq = near[0] if near else self._last("total", total)[0] + 1
+        try:
+            holder = holder_of(self._db, seq)
+        except RecordError:  # it is damaged, and goes whole
+            return self._row_of(seq)[0]
         assert holder
         at = holder.total_at(holder.first - 1)
         for seq, content in holder.between(0, holder.last):
@@ -489,6 +517,16 @@ def _newest_named(names: Sequence[Names], to: int) -> tuple[list[SeqPair], list[
         else:
             lasts.append(each.last)
     return found, lasts
+
+
+def _all_named(names: Sequence[Names], to: int) -> list[SeqPair]:
+    """Each topic with each type of these segments, as if the newest event up to `to` had them."""
+    return [
+        (min(each.last, to), topic, type)
+        for each in names
+        for topic in names_in(each.topics)
+        for type in names_in(each.types)
+    ]
 
 
 def _newest_of(found: Iterable[SeqPair]) -> list[Pair]:
