@@ -28,6 +28,7 @@ from tocsin.eventlog.journal import (
     Opening,
     Outcome,
     Page,
+    PageBefore,
     Reset,
     Tell,
     Window,
@@ -310,9 +311,10 @@ class ListHistory:
 
     async def newest(
         self, filter: Filter, count: int, *, max_bytes: int, before: int
-    ) -> Sequence[Event]:
+    ) -> PageBefore:
         events = [decode_record(record) for record in self._store.records[: before - 1]]
-        return [event for event in events if lets_through(filter, event)][-count:]
+        found = [event for event in events if lets_through(filter, event)]
+        return PageBefore(found[-count:], found[-count].id.seq if len(found) >= count else 1)
 
 
 def lets_through(filter: Filter, event: Event) -> bool:

@@ -18,6 +18,7 @@ from tocsin.eventlog.journal import (
     Nodes,
     Opening,
     Page,
+    PageBefore,
     Reset,
     Tell,
     Window,
@@ -75,16 +76,17 @@ class KeptHistory:
 
     async def newest(
         self, filter: Filter, count: int, *, max_bytes: int, before: int
-    ) -> Sequence[Event]:
+    ) -> PageBefore:
         await self._take_time()
         found, size = list[Event](), 0
-        for event in reversed(self.log[self.floor : before - 1]):
-            if len(found) >= count or size >= max_bytes:
-                break
+        for event in reversed(self.log[max(self.floor, before - 1 - self.looks) : before - 1]):
+            before = event.id.seq
             if _matches(event, filter):
                 found.append(event)
                 size += _size(event)
-        return found[::-1]
+                if len(found) >= count or size >= max_bytes:
+                    break
+        return PageBefore(found[::-1], before)
 
     async def _take_time(self) -> None:
         self.reads += 1

@@ -155,7 +155,9 @@ async def test_events_behind_the_window_can_be_read(durable: Store) -> None:
     page = await history.read(8, EVERYTHING, max_events=100, max_bytes=2**20)
     assert (list(page.events), page.cursor) == ([], 8)
     newest = await history.newest(EVERYTHING, 2, max_bytes=2**20, before=7)
-    assert list(newest) == kept[4:6]
+    assert (list(newest.events), newest.before) == (kept[4:6], 5)
+    newest = await history.newest(Filter(["nothing"]), 2, max_bytes=2**20, before=7)
+    assert (list(newest.events), newest.before) == ([], 1)
     assert not history.has_lost(0, EVERYTHING)
     assert (history.floor, history.events) == (0, 8)
     await after.journal.stop()

@@ -214,6 +214,20 @@ def test_page_passes_its_bytes_by_one_event_at_most() -> None:
     assert seqs(made.newest(MINE, 9, max_bytes=2_000)) == [6, 7, 8]
 
 
+def test_search_back_says_where_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.eventlog.ring.NEWEST_LIMIT", 5)
+    made = ring(*["mine", "other"] * 4)
+    both = Filter(["mine", "other"], ["none"])
+    assert made.before(9, both, 9, max_bytes=1_000) == ([], 4)
+    assert made.before(4, both, 9, max_bytes=1_000) == ([], 1)
+    assert made.before(1, both, 9, max_bytes=1_000) == ([], 1)
+    assert made.before(0, both, 9, max_bytes=1_000) == ([], 0)
+    found, before = made.before(9, MINE, 2, max_bytes=1_000)
+    assert (seqs(found), before) == ([5, 7], 5)
+    found, before = made.before(before, MINE, 9, max_bytes=1_000)
+    assert (seqs(found), before) == ([1, 3], 1)
+
+
 def test_each_of_a_hundred_thousand_topics_knows_whether_it_lost_something() -> None:
     made = ring(max_events=1_000)
     made.append([entry(seq, f"t/{seq}") for seq in range(1, 100_001)], now=0.0)

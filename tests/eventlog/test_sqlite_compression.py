@@ -80,7 +80,7 @@ async def test_file_has_both_kinds_side_by_side(tmp_path: Path) -> None:
     some = await log.read_all(0, Filter(["t/1"]))
     assert some == [event for event in log.delivered if event.draft.topic == "t/1"]
     newest = await log.history.newest(EVERYTHING, 100, max_bytes=10**6, before=1_000)
-    assert list(newest) == log.delivered[-100:]
+    assert list(newest.events) == log.delivered[-100:]
     await log.journal.stop()
     assert len({contents.startswith(MARK) for contents in kept(log.path)}) == 2
     assert transfer.check(log.path).events == 510

@@ -65,7 +65,7 @@ async def test_search_for_the_newest_ends_at_damage(tmp_path: Path) -> None:
     log = await damaged_log(tmp_path, 12, 4)
     found = await log.history.newest(Filter(["t/0"]), 1_000, max_bytes=2**20, before=12 * BATCH + 1)
     assert log.history.floor == 5 * BATCH
-    assert [event.id.seq for event in found[::BATCH]] == [n * BATCH + 1 for n in (6, 8, 10)]
+    assert [event.id.seq for event in found.events[::BATCH]] == [n * BATCH + 1 for n in (6, 8, 10)]
     await log.journal.stop()
 
 

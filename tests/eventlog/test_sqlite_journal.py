@@ -257,7 +257,7 @@ async def test_filtered_read_finds_what_the_filter_lets_through(tmp_path: Path) 
         ]
         assert seqs(await log.read_all(0, filter)) == wanted
         newest = await log.history.newest(filter, 25, max_bytes=10**6, before=500)
-        assert seqs(newest) == [seq for seq in wanted if seq < 500][-25:]
+        assert seqs(newest.events) == [seq for seq in wanted if seq < 500][-25:]
     await log.journal.stop()
 
 
@@ -272,7 +272,40 @@ async def test_page_ends_behind_the_event_that_fills_it(tmp_path: Path) -> None:
     page = await log.history.read(105, EVERYTHING, max_events=7, max_bytes=65_536)
     assert (seqs(page.events), page.cursor) == ([], 105)
     few = await log.history.newest(EVERYTHING, 50, max_bytes=80_000, before=6)
-    assert seqs(few) == [4, 5]
+    assert (seqs(few.events), few.before) == ([4, 5], 4)
+    await log.journal.stop()
+
+
+async def test_search_back_is_bounded_and_says_how_far_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.eventlog.journal.sqlite.history.NEWEST_ROWS", 100)
+    monkeypatch.setattr("tocsin.eventlog.journal.sqlite.search.SCAN_EVENTS", 40)
+    log = Log(tmp_path)
+    await log.start()
+    await log.append(Draft("tick", b"x", "rare"), *ticks(300))
+    before, found = [302], []
+    while before[-1] > 1:
+        page = await log.history.newest(Filter(["rare"]), 9, max_bytes=10**6, before=before[-1])
+        before.append(page.before)
+        found += seqs(page.events)
+    assert (before, found) == ([302, 182, 62, 1], [1])
+    await log.journal.stop()
+
+
+async def test_search_back_waits_until_the_loop_knows_what_the_file_has_evicted(
+    tmp_path: Path,
+) -> None:
+    log = Log(tmp_path, events=10)
+    await log.start()
+    await log.append(*ticks(40))
+    history = log.history
+    await eventually(lambda: history.floor > 5)
+    floor, history.floor = history.floor, 5  # as before it was told
+    asyncio.get_running_loop().call_later(0.05, setattr, history, "floor", floor)
+    page = await history.newest(EVERYTHING, 99, max_bytes=10**6, before=floor + 1)
+    assert (page.events, page.before) == ([], floor + 1)
+    assert history.floor == floor
     await log.journal.stop()
 
 

@@ -76,7 +76,7 @@ async def test_large_events_are_read_as_they_were(tmp_path: Path) -> None:
     await log.append(*ticks(5, size=60_000), *ticks(70), *ticks(3, size=20_000))
     assert await log.read_all(0) == log.delivered
     newest = await log.history.newest(EVERYTHING, 60, max_bytes=10**6, before=79)
-    assert list(newest) == log.delivered[-60:]
+    assert list(newest.events) == log.delivered[-60:]
     await log.journal.stop()
     assert rows(log.path)[:5] == [(seq, 1) for seq in range(1, 6)]
 
@@ -98,7 +98,7 @@ async def test_floor_may_lie_within_a_segment(tmp_path: Path) -> None:
     async def check(some: Log) -> None:
         assert await some.read_all(0) == kept
         newest = await some.history.newest(EVERYTHING, 200, max_bytes=10**6, before=194)
-        assert list(newest) == kept
+        assert list(newest.events) == kept
         assert some.history.bytes == encode_contents([event.draft for event in kept]).bytes
         assert not some.history.has_lost(92, Filter(["t/29"]))
         assert some.history.has_lost(92, Filter(["t/28"]))
@@ -306,7 +306,7 @@ async def test_type_and_topic_are_those_of_one_event(tmp_path: Path) -> None:
     ):
         assert seqs(await log.read_all(0, filter)) == wanted
         newest = await log.history.newest(filter, 9, max_bytes=10**6, before=4)
-        assert seqs(newest) == wanted
+        assert seqs(newest.events) == wanted
     await log.journal.stop()
 
 
@@ -319,7 +319,7 @@ async def test_search_of_many_segments_that_have_little_of_what_is_wanted(tmp_pa
         wanted = matching(log.delivered, filter)
         assert seqs(await log.read_all(0, filter)) == wanted
         newest = await log.history.newest(filter, 10_000, max_bytes=10**7, before=10_000)
-        assert seqs(newest) == wanted
+        assert seqs(newest.events) == wanted
     await log.journal.stop()
 
 
@@ -334,7 +334,7 @@ async def test_search_of_events_that_came_alone(tmp_path: Path) -> None:
         wanted = matching(kept, filter)
         assert seqs(await log.read_all(0, filter)) == wanted
         newest = await log.history.newest(filter, 10_000, max_bytes=10**8, before=4_000)
-        assert seqs(newest) == [seq for seq in wanted if seq < 4_000]
+        assert seqs(newest.events) == [seq for seq in wanted if seq < 4_000]
     await log.journal.stop()
 
 

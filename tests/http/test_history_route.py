@@ -108,13 +108,58 @@ async def test_search_before_an_id_that_is_long_is_continued_where_it_ended() ->
         await hub.publish(*drafts(3, "rare"))
         for _ in range(25):
             await hub.publish(*drafts(1_000, "often"))
-        before: str | None = f"{EPOCH}-25004"
-        asked = 0
-        found: dict[str, Any] = {}
-        while not (found and found["events"]):
-            found, asked = await page(hub, f"before={before}&topic=rare"), asked + 1
-            before = found["previous"]
-        assert (seqs(found), before, asked) == ([1, 2, 3], None, 3)
+        found = await page(hub, f"before={EPOCH}-25004&topic=rare")
+        assert (seqs(found), found["previous"]) == ([1, 2, 3], None)
+
+
+@pytest.mark.parametrize("window", [10, 1_500])
+async def test_page_is_searched_for_in_the_journal_by_as_many_looks_as_it_takes(
+    window: int,
+) -> None:
+    journal = KeptJournal()
+    journal.kept.looks = 100
+    async with running(journal, **window_of(window)) as hub:
+        await hub.publish(*drafts(3, "rare"), *drafts(1_000, "often"))
+        await hub.publish(*drafts(1, "rare"), *drafts(1_000, "often"))
+        found = await page(hub, "topic=rare")
+        assert (seqs(found), found["more"], "previous" in found) == ([1, 2, 3, 1_004], False, False)
+        found = await page(hub, "topic=rare&limit=3")
+        assert (seqs(found), found["more"], "previous" in found) == ([2, 3, 1_004], False, False)
+        found = await page(hub, f"before={EPOCH}-1004&topic=rare&limit=2")
+        assert (seqs(found), found["previous"]) == ([2, 3], f"{EPOCH}-2")
+        found = await page(hub, "topic=none")
+        assert (seqs(found), found["more"]) == ([], False)
+
+
+async def test_search_that_takes_too_long_says_so_and_is_continued_where_it_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tocsin.hub.history_pages.PAGE_S", 0.0)
+    journal = KeptJournal()
+    journal.kept.looks = 100
+    async with running(journal, **window_of(10)) as hub:
+        await hub.publish(*drafts(3, "rare"), *drafts(1_000, "often"), *drafts(1, "rare"))
+        found, asked = await page(hub, "topic=rare"), 1
+        assert (seqs(found), found["previous"]) == ([1_004], f"{EPOCH}-895")
+        while found["previous"]:
+            assert found["more"]
+            found, asked = await page(hub, f"before={found['previous']}&topic=rare"), asked + 1
+        assert (seqs(found), found["more"], asked) == ([1, 2, 3], False, 10)
+
+
+async def test_search_of_a_long_window_without_a_journal_is_continued_where_it_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tocsin.eventlog.ring.NEWEST_LIMIT", 100)
+    async with running() as hub:
+        await hub.publish(*[Draft("rare", b"{}", "a")] * 3)
+        await hub.publish(*[*drafts(1, "a"), Draft("rare", b"{}", "b")] * 450)
+        found, asked = await page(hub, "topic=a&type=rare"), 1
+        assert (seqs(found), found["more"]) == ([], True)
+        while not found["events"]:
+            found = await page(hub, f"before={found['previous']}&topic=a&type=rare")
+            asked += 1
+        assert (seqs(found), found["previous"], asked) == ([1, 2, 3], None, 5)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,54 @@ async def test_search_that_takes_too_long_gives_what_it_found(
             assert (got, welcome.json["truncated"]) == ([3, 4], True)
 
 
+@pytest.mark.parametrize("window", [5, 450])
+async def test_search_goes_on_where_one_look_finds_nothing(window: int) -> None:
+    journal = KeptJournal()
+    journal.kept.looks = 100
+    async with running(journal, **window_of(window)) as hub:
+        await publish(hub, "u/1", "u/2", "u/1")
+        await hub.publish(*drafts(500, "a"), *drafts(500, "b"))
+        for filter, recent, expected in (
+            (Filter(["u/*"]), EACH, [2, 3]),
+            (Filter(["u/1", "u/2"]), EACH, [2, 3]),
+            (Filter(["u/1"]), Recent(last=1), [3]),
+            (Filter(["u/*"]), Recent(last=9), [1, 2, 3]),
+            (Filter(["none"]), Recent(last=9), []),
+            (Filter(["none"]), EACH, []),
+        ):
+            welcome, got = await opening(Client(hub, filter, recent=recent))
+            assert (got, "truncated" in welcome.json) == (expected, False)
+
+
+async def test_search_that_is_given_up_with_nothing_found_says_that_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journal = KeptJournal()
+    journal.kept.looks = 100
+    async with running(journal, **window_of(5)) as hub:
+        await publish(hub, "u/1")
+        await hub.publish(*drafts(500, "a"))
+        times = itertools.count(0.0, 1.0)  # five looks of a second each
+        monkeypatch.setattr(recent_events, "monotonic", lambda: next(times))
+        for recent in (EACH, Recent(last=1)):
+            welcome, got = await opening(Client(hub, Filter(["u/1"]), recent=recent))
+            assert (got, welcome.json["truncated"]) == ([], True)
+
+
+async def test_long_window_that_is_not_searched_to_its_end_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody can say how many of a type are on a topic without looking at each, where there are many of both."""
+    monkeypatch.setattr("tocsin.eventlog.ring.NEWEST_LIMIT", 100)
+    monkeypatch.setattr("tocsin.eventlog.ring.COUNT_LIMIT", 20)
+    async with running() as hub:
+        await publish(hub, "a", type="rare")
+        await hub.publish(*[*drafts(1, "a"), Draft("rare", b"{}", "b")] * 500)
+        client = Client(hub, Filter(["a"], ["rare"]), recent=Recent(last=1))
+        welcome, got = await opening(client)
+        assert (got, welcome.json["truncated"]) == ([], True)
+
+
 async def test_events_that_come_during_the_search_follow_once() -> None:
     journal = KeptJournal()
     async with running(journal, **window_of(2)) as hub:
@@ -294,3 +343,21 @@ async def test_file_that_was_taken_up_again_has_the_newest_of_each_topic(tmp_pat
             (Filter((), ["t"]), TWO, [1, 2, 3, 4]),
         ):
             assert (await opening(Client(hub, filter, recent=recent)))[1] == expected
+
+
+async def test_search_of_a_long_file_is_made_in_several_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.eventlog.journal.sqlite.history.NEWEST_ROWS", 100)
+    monkeypatch.setattr("tocsin.eventlog.journal.sqlite.search.SCAN_EVENTS", 40)
+    settings = Settings(journal=f"sqlite:{tmp_path}/log", window_events=10)
+    async with running(open_journal(settings), **window_of(10)) as hub:
+        await publish(hub, "a/1", "a/2")
+        await hub.publish(*drafts(500, "z"))
+        for filter, recent, expected in (
+            (Filter(["a/*"]), EACH, [1, 2]),
+            (Filter(["a/1"]), Recent(last=1), [1]),
+            (Filter(["none"]), Recent(last=1), []),
+        ):
+            welcome, got = await opening(Client(hub, filter, recent=recent))
+            assert (got, "truncated" in welcome.json) == (expected, False)

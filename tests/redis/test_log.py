@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 
 from tests.eventlog.appended import appended
@@ -226,6 +227,35 @@ async def test_opening_holds_the_newest_that_fit_the_window(
         page = await history.read(100, Filter(["nothing"]), max_events=150, max_bytes=10**6)
         assert (page.events, page.cursor) == ([], 800)
         newest = await history.newest(EVERYTHING, 3, max_bytes=10**6, before=200)
-        assert [event.id.seq for event in newest] == [197, 198, 199]
+        assert [event.id.seq for event in newest.events] == [197, 198, 199]
         newest = await history.newest(EVERYTHING, 1_000, max_bytes=1_000, before=200)
-        assert 1 < len(newest) < 40
+        assert 1 < len(newest.events) < 40
+        assert newest.before == newest.events[0].id.seq
+
+
+async def test_search_back_looks_at_some_pieces_and_says_how_far_it_came(
+    shared_redis: RedisProcess, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.eventlog.journal.redis.history.SCAN_PIECES", 2)
+    async with nodes(shared_redis, prefix=prefix) as (node,):
+        await node.append("a", topic="rare")
+        for _ in range(8):
+            await node.append(*["x"] * 100)
+        history, filter, before = node.journal.history, Filter(["rare"]), [802]
+        while before[-1] > 1:
+            page = await history.newest(filter, 9, max_bytes=10**6, before=before[-1])
+            before.append(page.before)
+        assert before == [802, 302, 1]
+        assert [event.id.seq for event in page.events] == [1]
+
+
+async def test_search_back_ends_where_all_before_has_left(
+    shared_redis: RedisProcess, prefix: str
+) -> None:
+    async with nodes(shared_redis, prefix=prefix) as (node,):
+        await node.append(*"abcdef")
+        shared_redis.ask("XTRIM", f"{{{prefix}}}:events", "MAXLEN", "2")  # which no look has shown
+        page = await node.journal.history.newest(EVERYTHING, 9, max_bytes=10**6, before=7)
+        assert ([event.id.seq for event in page.events], page.before) == ([5, 6], 1)
+        page = await node.journal.history.newest(EVERYTHING, 9, max_bytes=10**6, before=4)
+        assert (page.events, page.before) == ([], 1)

@@ -64,6 +64,22 @@ async def test_new_stream_gets_its_state_from_redis_and_goes_on_live(
         assert_conserved(hub)
 
 
+async def test_event_far_behind_the_window_is_found(
+    shared_redis: RedisProcess, prefix: str
+) -> None:
+    """Further than one call of the journal looks, which is 4,000 events."""
+    async with hub_on(shared_redis, prefix) as hub:
+        await publish(hub, "u/1")
+        for _ in range(12):
+            await hub.publish(*drafts(1_000, "noise"))
+        for recent in Recent(last=1), Recent(per_topic=1):
+            welcome, got = await opening(Client(hub, U, recent=recent))
+            assert (got, "truncated" in welcome.json) == ([1], False)
+        for query in ("topic=u/*", f"topic=u/*&before={hub.head}"):
+            found = await page(hub, query)
+            assert (seqs(found), found["more"], found.get("previous")) == ([1], False, None)
+
+
 async def test_state_is_that_of_all_hubs(shared_redis: RedisProcess, prefix: str) -> None:
     async with hub_on(shared_redis, prefix) as one, hub_on(shared_redis, prefix) as other:
         await filled(one)

@@ -42,7 +42,7 @@ SCAN_LIMIT = 2_000
 """Events a single read looks at: a filtered read of a long history must not hold up the loop."""
 
 NEWEST_LIMIT = 30_000
-"""Events that a search for the newest looks at: 10 ms. It can't be continued, so it may look further."""
+"""Events that a search for the newest looks at: 10 ms. Who may not wait doesn't continue it, so it may look further."""
 
 COUNT_LIMIT = 12_000
 """Events that are looked at to be counted: 5 ms."""
@@ -380,23 +380,34 @@ class RingBuffer:
     def newest(
         self, filter: Filter, count: int, *, max_bytes: int, before: int | None = None
     ) -> list[Entry]:
-        """The newest `count` entries that `filter` lets through, oldest first; of those below `before`, if it is given.
+        """The newest `count` entries, of those below `before` if it is given; fewer as `before` says."""
+        end = self.head + 1 if before is None else before
+        return self.before(end, filter, count, max_bytes=max_bytes)[0]
+
+    def before(
+        self, end: int, filter: Filter, count: int, *, max_bytes: int
+    ) -> tuple[list[Entry], int]:
+        """The newest `count` entries below `end` that `filter` lets through, oldest first; and where to go on.
 
         Fewer where they pass `max_bytes`, which the last one found may, or where `NEWEST_LIMIT` entries
         were looked at: that happens only where few of those on its topics are of its types, or where
-        it asks for more than a few thousand topics in use.
+        it asks for more than a few thousand topics in use. What is older than these is before the seq that
+        is returned; nothing is where that is no more than one above the floor.
         """
-        end = self.head + 1 if before is None else min(before, self.head + 1)
+        is_whole = end > self.head
+        end = min(end, self.head + 1)
         lists = self._lists_for(self.floor, filter, count)
         if lists is None:
             seqs = iter(range(end - 1, self.floor, -1))
         else:
-            seqs = descending(lists if before is None else [up_to(each, end) for each in lists])
+            seqs = descending(lists if is_whole else [up_to(each, end) for each in lists])
         found: list[Entry] = []
         size, last = 0, end
-        for seq in islice(seqs, NEWEST_LIMIT):
-            if seq <= self.floor or len(found) == count or size >= max_bytes:
+        for looks, seq in enumerate(seqs):
+            if seq <= self.floor:
                 break
+            if looks == NEWEST_LIMIT:
+                return found[::-1], last
             if seq == last:  # again, for another of its topics
                 continue
             last = seq
@@ -404,7 +415,9 @@ class RingBuffer:
             if filter.matches(entry.topic, entry.type, entry.more_topics):
                 found.append(entry)
                 size += len(entry.block)
-        return found[::-1]
+                if len(found) == count or size >= max_bytes:
+                    return found[::-1], last
+        return found[::-1], min(end, self.floor + 1)
 
     def pick(self, picking: Picking) -> int:
         """Give `picking` the newest entries of each topic; returns the seq from which on all were looked at.

@@ -17,7 +17,7 @@ from tocsin.core.filters import Filter
 from tocsin.eventlog.journal import History
 from tocsin.eventlog.recent import Recent
 from tocsin.eventlog.resume import Gap, resolve
-from tocsin.eventlog.ring import NEWEST_LIMIT, Entry, RingBuffer
+from tocsin.eventlog.ring import Entry, RingBuffer
 from tocsin.hub.history_reads import committed, near
 from tocsin.hub.hub import Hub
 
@@ -30,11 +30,10 @@ READ_BYTES = 64 * 1024
 READ_ENTRIES = 200
 """Of the window that are taken at once."""
 
-SEARCHED = 10_000
-"""Events that every search for the newest before an id looks at, in the window and in each journal."""
-
 PAGE_S = 5.0
-"""Seconds of reading after which a page ends: a filter may let next to nothing through of a long history."""
+"""Seconds of reading after which a page ends: a filter may let next to nothing through of a long history.
+
+Reads wait for their turn between those of others, so that is what a request costs at most, and one piece more."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -43,12 +42,13 @@ class Page(msgspec.Struct, frozen=True):
     Attributes:
         ring: the window over the log.
         entries: in the log's order.
-        more: whether others that match are kept, behind these or left out of them.
+        more: whether others that match are kept, behind these or left out of them, or may be.
         cursor: the seq that a page begins after to go on; None for the newest page.
         gap: what is missing before these.
         end: the seq to go on after, to get what comes next; for a page after an id its cursor.
         is_before: whether it was asked for by the id that it ends before.
-        previous: the seq to ask before, to get what comes before such a page; None where nothing is kept.
+        previous: the seq to ask before, to get what comes before such a page, or before a newest one that ended
+            before it was full; None where nothing is kept.
     """
 
     ring: RingBuffer
@@ -76,11 +76,10 @@ class HistoryPages:
         """The newest entries."""
         ring = self._hub.ring
         head = ring.head
-        entries = await self._newest_entries(ring, filter, limit, head + 1)
-        older, _ = self._before_floor(ring, entries, filter, limit, head + 1)
-        entries = older + entries
-        is_cut = len(entries) < limit and size(entries) >= PAGE_BYTES
-        return Page(ring, entries, is_cut, end=head)
+        entries, previous = await self._search_back(ring, filter, limit, head + 1)
+        if len(entries) == limit:
+            previous = None
+        return Page(ring, entries, previous is not None, end=head, previous=previous)
 
     async def before(self, before: EventId, filter: Filter, limit: int) -> Page:
         """The newest entries with an id below `before`."""
@@ -88,35 +87,54 @@ class HistoryPages:
         end = ring.head + 1
         if before <= ring.id_at(ring.head):
             end = before.seq if before.epoch == ring.epoch else 0
-        entries = await self._newest_entries(ring, filter, limit, end)
-        previous: int | None
-        if len(entries) == limit or size(entries) >= PAGE_BYTES:
-            previous = entries[0].seq
-        else:  # so far it was searched, at least; what was found further back comes with the next page
-            previous = end - SEARCHED
-            entries = [entry for entry in entries if entry.seq >= end - SEARCHED]
-        if previous <= self.kept(ring).floor + 1:
-            older, previous = self._before_floor(ring, entries, filter, limit, end)
-            entries = older + entries
+        entries, previous = await self._search_back(ring, filter, limit, end)
         is_more = previous is not None
         return Page(ring, entries, is_more, end=max(end - 1, 0), is_before=True, previous=previous)
 
-    async def _newest_entries(
+    async def _search_back(
         self, ring: RingBuffer, filter: Filter, limit: int, end: int
-    ) -> list[Entry]:
-        """The newest entries below `end`; what the window lacks is read from the journal."""
-        history = self._hub.history
-        entries = ring.newest(filter, limit, max_bytes=PAGE_BYTES, before=end)
+    ) -> tuple[list[Entry], int | None]:
+        """The newest `limit` entries below `end`, and the seq to ask before, to get what is older; None where nothing is.
+
+        Fewer where they pass `PAGE_BYTES`, or took `PAGE_S`, or where one look at the window isn't enough and there is no
+        journal, whose reads have turns. One look at each it always is, so that who goes on comes to the end.
+        """
+        ends_at = monotonic() + PAGE_S
+        entries, before = ring.before(end, filter, limit, max_bytes=PAGE_BYTES)
         room = PAGE_BYTES - size(entries)
-        if history and len(entries) < limit and room > 0 and history.floor < ring.floor:
-            # The window was searched to its end, unless it is longer than what one search looks at.
-            searched = ring.floor + 1 if len(ring) <= NEWEST_LIMIT else _first_seq(entries, ring)
-            events = await self._hub.history_reads.newest(
-                filter, limit - len(entries), max_bytes=room, before=min(searched, end)
-            )
-            if all(event.id.epoch == ring.epoch for event in events):
-                entries = Entry.of_all(events) + entries
-        return entries
+        while len(entries) < limit and room > 0 and self._may_be_behind(ring, before, filter):
+            found, before = await self._read_back(ring, before, filter, limit - len(entries), room)
+            entries = found + entries
+            room -= size(found)
+            if monotonic() >= ends_at:
+                break
+        if self._may_be_kept(ring, before, filter):
+            return entries, before
+        older, previous = self._before_floor(ring, entries, filter, limit, end)
+        return older + entries, previous
+
+    async def _read_back(
+        self, ring: RingBuffer, before: int, filter: Filter, limit: int, room: int
+    ) -> tuple[list[Entry], int]:
+        """What the journal finds below `before` by one look, and the seq that it came to; 0 where a new log began."""
+        page = await self._hub.history_reads.newest(filter, limit, max_bytes=room, before=before)
+        if self._hub.ring is not ring or any(e.id.epoch != ring.epoch for e in page.events):
+            return [], 0  # of that log, there is what the ring has
+        return Entry.of_all(page.events), page.before
+
+    def _may_be_behind(self, ring: RingBuffer, before: int, filter: Filter) -> bool:
+        """Whether the journal may have something below `before`."""
+        kept = self.kept(ring)
+        return (
+            kept is not ring and before > kept.floor + 1 and self._may_be_kept(ring, before, filter)
+        )
+
+    def _may_be_kept(self, ring: RingBuffer, before: int, filter: Filter) -> bool:
+        """Whether something below `before` may be kept, but for what stays below the log."""
+        floor = self.kept(ring).floor
+        if before > ring.floor + 1:
+            return True
+        return before > floor + 1 and ring.has_lost(floor, filter)
 
     def _before_floor(
         self, ring: RingBuffer, entries: Sequence[Entry], filter: Filter, limit: int, end: int
@@ -264,10 +282,6 @@ class HistoryPages:
         if self._hub.history and ring.has_lost(cursor, filter):
             return True
         return ring.count(cursor, filter) != 0
-
-
-def _first_seq(entries: list[Entry], ring: RingBuffer) -> int:
-    return entries[0].seq if entries else ring.head + 1
 
 
 def size(entries: Sequence[Entry]) -> int:

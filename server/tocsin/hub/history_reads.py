@@ -15,7 +15,7 @@ from typing import TypeVar
 from tocsin.core.event import Event
 from tocsin.core.filters import Filter
 from tocsin.errors import Unavailable
-from tocsin.eventlog.journal import History, Page
+from tocsin.eventlog.journal import History, Page, PageBefore
 from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.counters import Counters
 
@@ -34,7 +34,7 @@ PICKED_BYTES = 64 * 1024
 MAX_WAITING = 64
 """Reads that wait for their turn; who comes then is to come back."""
 
-Result = TypeVar("Result", Page, Sequence[Event])
+Result = TypeVar("Result", Page, PageBefore)
 
 
 class HistoryReads:
@@ -67,7 +67,7 @@ class HistoryReads:
 
     async def newest(
         self, filter: Filter, count: int, *, max_bytes: int, before: int
-    ) -> Sequence[Event]:
+    ) -> PageBefore:
         """The newest events before `before`, as `History.newest` says.
 
         Raises:
@@ -121,7 +121,7 @@ class HistoryReads:
             async with asyncio.timeout(READ_S):
                 result = await read()
             outcome = "ok"
-            read_events = len(result.events if isinstance(result, Page) else result)
+            read_events = len(result.events)
         except TimeoutError:
             message = f"the journal gave no answer within {READ_S:g} s"
             raise Unavailable(message, code="journal_down", retry_after_s=2) from None

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import monotonic
 
-from tocsin.core.event import Event
 from tocsin.core.filters import Filter
 from tocsin.errors import Unavailable
-from tocsin.eventlog.journal import History
+from tocsin.eventlog.journal import History, PageBefore
 from tocsin.eventlog.recent import MAX_EVENTS, Picking, Recent, Selection
-from tocsin.eventlog.ring import NEWEST_LIMIT, RingBuffer
+from tocsin.eventlog.ring import RingBuffer
 from tocsin.hub.history_reads import HistoryReads
 from tocsin.hub.publishing import Publishing
 from tocsin.hub.states import State
@@ -107,20 +106,21 @@ class RecentEvents:
             cursor = max(ring.head - count, self._kept.floor)
             selection = Selection(cursor, ring.head - cursor, ring.head)
             return self._with_kept_newest(selection, filter, count - selection.count)
-        entries = ring.newest(filter, count, max_bytes=NO_LIMIT)
+        entries, before = ring.before(ring.head + 1, filter, count, max_bytes=NO_LIMIT)
         cursor = entries[0].seq - 1 if entries else ring.head
-        is_cut = len(entries) < count and not self._is_searched(ring, cursor, filter)
+        is_cut = len(entries) < count and not self._is_searched(ring, before, filter)
         if history and len(entries) < count and (is_cut or ring.has_lost(history.floor, filter)):
             return None
         selection = Selection(cursor, len(entries), ring.head, is_cut)
         return self._with_kept_newest(selection, filter, count - selection.count)
 
     @staticmethod
-    def _is_searched(ring: RingBuffer, cursor: int, filter: Filter) -> bool:
-        """Whether the window has nothing of `filter` up to `cursor`: a search in a long one is bounded."""
-        return len(ring) <= NEWEST_LIMIT or ring.count(ring.floor, filter) == ring.count(
-            cursor, filter
-        )
+    def _is_searched(ring: RingBuffer, before: int, filter: Filter) -> bool:
+        """Whether the window has nothing of `filter` below `before`: a search in a long one is bounded."""
+        if before <= ring.floor + 1:
+            return True
+        count = ring.count(ring.floor, filter)
+        return count is not None and count == ring.count(before - 1, filter)
 
     def _picked(self, filter: Filter, recent: Recent) -> Selection | None:
         ring = self._publishing.ring
@@ -152,24 +152,24 @@ class RecentEvents:
     async def _search_last(self, filter: Filter, count: int) -> Selection:
         ring = self._publishing.ring
         head = ring.head
-        found = [entry.seq for entry in ring.newest(filter, count, max_bytes=NO_LIMIT)]
+        entries, before = ring.before(head + 1, filter, count, max_bytes=NO_LIMIT)
+        found = [entry.seq for entry in entries]
         cursor = found[0] - 1 if found else head
-        # As far as the window was searched: to its end, unless it is longer than what one search looks at.
-        before = ring.floor + 1 if len(ring) <= NEWEST_LIMIT else cursor + 1
         ends_at = monotonic() + SEARCH_S
-        while len(found) < count and monotonic() < ends_at:
-            events = await self._look(ring, filter, min(count - len(found), LOOK_EVENTS), before)
-            if not events:
-                # What left the log since it was found may be among what stays of it.
-                found = [
-                    seq for seq in found if seq > self._kept.floor or not self._kept.kept_newest
-                ]
-                selection = Selection(cursor, len(found), head)
-                return self._with_kept_newest(selection, filter, count - len(found))
-            found += [event.id.seq for event in events]
-            before = events[0].id.seq
-            cursor = before - 1
-        return Selection(cursor, len(found), head, is_truncated=len(found) < count)
+        while len(found) < count and before > self._kept.floor + 1:
+            if monotonic() >= ends_at:
+                return Selection(cursor, len(found), head, is_truncated=True)
+            page = await self._look(ring, filter, min(count - len(found), LOOK_EVENTS), before)
+            before = page.before
+            if page.events:
+                found += [event.id.seq for event in page.events]
+                cursor = page.events[0].id.seq - 1
+        if len(found) < count and self._kept.kept_newest:
+            # What left the log since it was found may be among what stays of it.
+            found = [seq for seq in found if seq > self._kept.floor]
+        return self._with_kept_newest(
+            Selection(cursor, len(found), head), filter, count - len(found)
+        )
 
     def _with_kept_newest(self, selection: Selection, filter: Filter, left: int) -> Selection:
         """`selection`, or what stays below the log and comes before it, where `left` more are asked for."""
@@ -194,23 +194,20 @@ class RecentEvents:
         before = ring.pick(picking)
         self._is_enough(ring, picking, before)  # which tells it what is left to look for
         ends_at = monotonic() + SEARCH_S
-        while not picking.is_done and monotonic() < ends_at:
-            events = await self._look(ring, filter, LOOK_EVENTS, before)
-            if not events:
-                return picking.selection(head, is_cut=not self._pick_kept_newest(picking))
-            for event in reversed(events):
+        while not picking.is_done and before > self._kept.floor + 1:
+            if monotonic() >= ends_at:
+                return picking.selection(head, is_cut=True)
+            page = await self._look(ring, filter, LOOK_EVENTS, before)
+            for event in reversed(page.events):
                 picking.take(event.id.seq, event.draft.type, event.draft.topics)
-            before = events[0].id.seq
-        is_cut = not picking.is_done or not self._pick_kept_newest(picking)
-        return picking.selection(head, is_cut=is_cut)
+            before = page.before
+        return picking.selection(head, is_cut=not self._pick_kept_newest(picking))
 
-    async def _look(
-        self, ring: RingBuffer, filter: Filter, count: int, before: int
-    ) -> Sequence[Event]:
-        events = await self._reads.newest(filter, count, max_bytes=LOOK_BYTES, before=before)
-        if self._publishing.ring is not ring or any(e.id.epoch != ring.epoch for e in events):
+    async def _look(self, ring: RingBuffer, filter: Filter, count: int, before: int) -> PageBefore:
+        page = await self._reads.newest(filter, count, max_bytes=LOOK_BYTES, before=before)
+        if self._publishing.ring is not ring or any(e.id.epoch != ring.epoch for e in page.events):
             raise Unavailable("a new log began", code="restart")
-        return events
+        return page
 
     # --- streams that wait ---------------------------------------------------------------------------
 

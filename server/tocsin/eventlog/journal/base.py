@@ -90,6 +90,19 @@ class Page(msgspec.Struct, frozen=True):
     cursor: int
 
 
+class PageBefore(msgspec.Struct, frozen=True):
+    """What a search back through the history found.
+
+    Attributes:
+        events: those that the filter lets through, oldest first.
+        before: the seq of the oldest event that was looked at: what the filter lets through from there on is here.
+            Searching goes on before it. Nothing is left where it is no more than one above the floor.
+    """
+
+    events: Sequence[Event]
+    before: int
+
+
 class History(Protocol):
     """What a journal keeps, the window in memory and what is older. Called on the loop.
 
@@ -133,8 +146,11 @@ class History(Protocol):
 
     async def newest(
         self, filter: Filter, count: int, *, max_bytes: int, before: int
-    ) -> Sequence[Event]:
-        """The newest `count` events with a seq below `before`, oldest first; fewer where they pass `max_bytes`.
+    ) -> PageBefore:
+        """The newest `count` events with a seq below `before`, oldest first.
+
+        The work of one call is bounded: it may look at many events and find none, and `PageBefore.before` says how
+        far it came: below `before`, unless nothing is left. It ends with the event that fills `count` or `max_bytes`.
 
         Raises:
             Unavailable: it can't be read now.

@@ -114,8 +114,9 @@ class HistoryPage(msgspec.Struct, omit_defaults=True):
         head: the id of the newest event; null for who may not read every topic.
         next: as `cursor`; null in the newest page.
         cursor: the id to pass as `after` to get what comes next.
-        more: whether others that match are kept, behind these or left out of them.
-        previous: of a page before an id: the id to pass as `before` to get what comes before it; null is nothing.
+        more: whether others that match are kept, behind these or left out of them, or may be.
+        previous: the id to pass as `before` to get what comes before the page. Null in a page before an id is nothing;
+            the newest page has it where it ended before it was full.
         ended: true where nothing comes after these and what `more` stands for: all topics that were asked for have ended.
         ignored: parameters that mean nothing here.
     """
@@ -412,10 +413,10 @@ class HistoryRoute(Route):
 
     @staticmethod
     def _previous(page: Page) -> str | UnsetType | None:
-        """The id to ask before; a page that wasn't asked for by one has none to speak of."""
-        if not page.is_before:
-            return UNSET
-        return None if page.previous is None else str(page.ring.id_at(page.previous))
+        """The id to ask before; of a page that wasn't asked for by one it is only said where it has to be."""
+        if page.previous is None:
+            return None if page.is_before else UNSET
+        return str(page.ring.id_at(page.previous))
 
 
 def _before_of(parameters: Parameters) -> EventId | None:

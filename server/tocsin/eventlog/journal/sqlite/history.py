@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 
 from tocsin.core.event import Event
 from tocsin.core.filters import Filter
 from tocsin.errors import Unavailable
 from tocsin.eventlog.entry import Entry
 from tocsin.eventlog.evictions import Evictions
-from tocsin.eventlog.journal.base import Page
+from tocsin.eventlog.journal.base import Page, PageBefore
 from tocsin.eventlog.journal.sqlite.damage import Damaged
 from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change
 from tocsin.eventlog.journal.sqlite.reader import Reader
@@ -145,21 +144,16 @@ class SqliteHistory:
         except Damaged as damaged:
             self._pass(damaged)
             return Page((), max(after, self.floor))
-        # The reader may see an eviction that the loop isn't told of yet. It is about to be, unless the journal
-        # failed at that very moment; then it is when it has recovered.
-        for _ in range(TELL_TURNS):
-            if found.floor <= self.floor:
-                return Page(found.events, found.cursor)
-            await asyncio.sleep(0.001)
-        raise Unavailable("the journal's file can't be read now", code="journal_down")
+        await self._told_of(found.floor)
+        return Page(found.events, found.cursor)
 
     async def newest(
         self, filter: Filter, count: int, *, max_bytes: int, before: int
-    ) -> Sequence[Event]:
-        """The newest `count` events with a seq below `before`, oldest first.
+    ) -> PageBefore:
+        """The newest `count` events with a seq below `before`, oldest first; of those in `NEWEST_ROWS`.
 
-        Fewer where they pass `max_bytes`, which the oldest of them may, or where `NEWEST_ROWS` events were
-        looked at.
+        Fewer where they pass `max_bytes`, which the oldest of them may. What is evicted while it is read may be
+        missing; then `floor` is beyond it when the page is here.
 
         Raises:
             Unavailable: the file can't be read now.
@@ -180,4 +174,21 @@ class SqliteHistory:
             found = [*some.events, *found]
             room -= some.bytes
             before = some.before
-        return found
+            if before <= some.floor + 1:  # the end of the file, which may be ahead of what was told
+                await self._told_of(some.floor)
+                break
+        return PageBefore(found, before)
+
+    async def _told_of(self, floor: int) -> None:
+        """Wait until the loop knows of the evictions up to `floor`, which the reader has seen.
+
+        It is about to, unless the journal failed at that very moment; then it is when it has recovered.
+
+        Raises:
+            Unavailable: it isn't told.
+        """
+        for _ in range(TELL_TURNS):
+            if floor <= self.floor:
+                return
+            await asyncio.sleep(0.001)
+        raise Unavailable("the journal's file can't be read now", code="journal_down")

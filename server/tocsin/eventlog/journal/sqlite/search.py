@@ -43,11 +43,12 @@ class Found(NamedTuple):
 
 
 class FoundBefore(NamedTuple):
-    """A piece read backwards: its events, oldest first, their bytes, and the first seq that was looked at."""
+    """A piece read backwards: its events, oldest first, their bytes, the first seq looked at, and the file's floor then."""
 
     events: Sequence[Event]
     bytes: int
     before: int
+    floor: int
 
 
 def read(
@@ -113,7 +114,7 @@ def read_back(
                 break
     finally:
         db.execute("COMMIT")
-    return FoundBefore(taking.events[::-1], taking.bytes, looked_at)
+    return FoundBefore(taking.events[::-1], taking.bytes, looked_at, floor)
 
 
 class _Taking:
