@@ -183,6 +183,34 @@ async def test_search_goes_on_where_one_look_finds_nothing(window: int) -> None:
             assert (got, "truncated" in welcome.json) == (expected, False)
 
 
+@pytest.mark.parametrize("topics", [["u/1"], ["u/1", "u/2", "u/1"]])
+async def test_what_lies_between_few_events_that_were_found_is_not_read_again(
+    topics: list[str],
+) -> None:
+    journal = KeptJournal()
+    journal.kept.looks = 100
+    async with running(journal, **window_of(5)) as hub:
+        await publish(hub, *topics)
+        await hub.publish(*drafts(500, "a"))
+        await publish(hub, "u/3")
+        await hub.publish(*drafts(500, "a"))
+        client = Client(hub, Filter(["u/*"]), recent=Recent(last=9))
+        welcome, got = await opening(client)
+        assert (seq_of(welcome), got) == (0, [*range(1, len(topics) + 1), len(topics) + 501])
+        looks = 1_000 // 100 + 1
+        assert journal.kept.reads <= looks + 2
+        await publish(hub, "u/9", "a")
+        await settled(hub)
+        assert [seq_of(event) for event in client.read()] == [hub.head.seq - 1]
+        back = Client(hub, Filter(["u/*"]), last_event_id=f"{EPOCH}-1", recent=Recent(last=9))
+        rest: list[ServerSentEvent] = []
+        while len(rest) < 1 + len(got):  # `connection`, and what came later
+            await asyncio.sleep(0.005)
+            rest += back.read()
+        assert [seq_of(event) for event in rest[1:]] == [*got[1:], hub.head.seq - 1]
+        assert_conserved(hub)
+
+
 async def test_search_that_is_given_up_with_nothing_found_says_that_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -13,7 +13,7 @@ from tocsin.errors import Unavailable
 from tocsin.eventlog.journal import History, PageBefore
 from tocsin.eventlog.recent import MAX_EVENTS, Picking, Recent, Selection
 from tocsin.eventlog.ring import RingBuffer
-from tocsin.hub.history_reads import HistoryReads
+from tocsin.hub.history_reads import NEAR, HistoryReads
 from tocsin.hub.publishing import Publishing
 from tocsin.hub.states import State
 from tocsin.hub.stream import Stream
@@ -158,7 +158,7 @@ class RecentEvents:
         ends_at = monotonic() + SEARCH_S
         while len(found) < count and before > self._kept.floor + 1:
             if monotonic() >= ends_at:
-                return Selection(cursor, len(found), head, is_truncated=True)
+                return self._last_of(found, cursor, head, is_truncated=True)
             page = await self._look(ring, filter, min(count - len(found), LOOK_EVENTS), before)
             before = page.before
             if page.events:
@@ -167,9 +167,17 @@ class RecentEvents:
         if len(found) < count and self._kept.kept_newest:
             # What left the log since it was found may be among what stays of it.
             found = [seq for seq in found if seq > self._kept.floor]
-        return self._with_kept_newest(
-            Selection(cursor, len(found), head), filter, count - len(found)
-        )
+        selection = self._last_of(found, cursor, head)
+        return self._with_kept_newest(selection, filter, count - len(found))
+
+    @staticmethod
+    def _last_of(
+        found: list[int], cursor: int, head: int, *, is_truncated: bool = False
+    ) -> Selection:
+        """These seqs as a selection; where they lie far apart each is read for itself, not all that is between again."""
+        is_sparse = 0 < len(found) * NEAR < head - cursor
+        seqs = array("q", sorted(found)) if is_sparse else None
+        return Selection(cursor, len(found), head, is_truncated, seqs)
 
     def _with_kept_newest(self, selection: Selection, filter: Filter, left: int) -> Selection:
         """`selection`, or what stays below the log and comes before it, where `left` more are asked for."""
