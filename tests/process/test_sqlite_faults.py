@@ -232,6 +232,29 @@ def test_file_that_cannot_be_used_is_named_and_left_as_it_is(
     assert (path.read_bytes() if path.is_file() else b"") == before
 
 
+@pytest.mark.parametrize("is_there", [False, True], ids=["no file", "an empty file"])
+def test_acknowledged_events_beside_no_file_are_kept(
+    start_hub: StartHub, tmp_path: Path, is_there: bool
+) -> None:
+    path, away, write_ahead = (tmp_path / name for name in ("j.db", "away.db", "j.db-wal"))
+    hub = start_hub("--journal", f"sqlite:{path}", "--canary", "0")
+    hub.publish_at_once("tick", *(f"{n}" for n in range(100)))
+    hub.kill()
+    path.rename(away)
+    if is_there:
+        path.touch(mode=0o600)
+    before = write_ahead.read_bytes()
+    assert "j.db-wal holds events of a file that is gone or empty" in refused(f"sqlite:{path}")
+    for command in ("check", "export"):  # SQLite would empty it there too
+        run = [sys.executable, "-m", "tocsin", "journal", command, str(path)]
+        assert subprocess.run(run, capture_output=True, timeout=PATIENCE_S).returncode
+    assert write_ahead.read_bytes() == before
+    assert path.exists() == is_there
+    away.rename(path)
+    hub.restart()
+    assert messages(hub) == [f"{n}" for n in range(100)]
+
+
 def test_place_where_others_could_put_something_is_refused(tmp_path: Path) -> None:
     assert "folder can't be used" in refused(f"sqlite:{tmp_path}/none/journal.db")
     (tmp_path / "link.db").symlink_to(tmp_path / "elsewhere")

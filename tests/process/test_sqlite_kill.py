@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.clients.listeners import Listener, PythonListener, with_httpx_sse, with_sseclient
 from tests.conftest import StartHub
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
+from tests.process import begun_log
+from tests.process.begun_log import begin
 from tests.soak.checker import Checker
 from tests.soak.history import Id, parse_id
 from tests.soak.test_soak_history import FLAGS, Size, Soak, figures
@@ -101,3 +106,20 @@ async def test_nothing_is_lost_repeated_out_of_order_or_told_to_be_lost(
         assert shown["evicted"] == 0
     assert shown["acknowledged"] > size.incidents
     assert shown["resumed"] > size.incidents
+
+
+def test_hub_that_is_killed_while_it_makes_its_file_starts_again(tmp_path: Path) -> None:
+    kills = 0
+    while True:
+        path = tmp_path / f"{kills}.db"
+        # Before its first write, its second, and so on: all else that it does lies between two of them.
+        fault = f"inject=pwrite64:signal=KILL:when={kills + 1}"
+        strace = ["strace", "-o", os.devnull, "-e", "trace=pwrite64", "-e", fault]
+        make = [sys.executable, "-m", begun_log.__name__, str(path)]
+        done = subprocess.run([*strace, *make], capture_output=True, timeout=PATIENCE_S)
+        begin(path)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        kills += 1
+    assert kills > 10

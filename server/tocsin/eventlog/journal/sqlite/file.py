@@ -26,6 +26,9 @@ def connect(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: it can't be had.
     """
+    orphaned = orphaned_log(path)
+    if orphaned:
+        raise sqlite3.OperationalError(orphaned)
     db = sqlite3.connect(
         # Never a new file: where the path names none any more, that is to be said.
         f"file:{quote(str(path.absolute()))}?mode=rw",
@@ -50,11 +53,48 @@ def connect(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
     return db
 
 
+def orphaned_log(path: Path) -> str:
+    """What is to be said of a write-ahead log that lies beside no database, or beside an empty one; empty where none does.
+
+    It holds events that were acknowledged, and SQLite removes it when it opens an empty file beside it. None belongs to
+    an empty file: SQLite writes the first page before it begins one (the header says that there is one), so a hub that
+    was killed while it made its file leaves no such pair.
+    """
+    write_ahead = path.with_name(path.name + "-wal")
+    # The log is looked at first: a hub that makes the two meanwhile has the file's first page before it.
+    if not _size(write_ahead) or _size(path):
+        return ""
+    return (
+        f"{write_ahead.name} holds events of a file that is gone or empty; put that file back, or, to begin a new log,"
+        f" move {write_ahead.name} away too"
+    )
+
+
+def _size(file: Path) -> int:
+    """In bytes; 0 where it is none."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
 def prepare(path: Path) -> None:
     """Look at the file and its folder, and make an empty file of mode 0600 where there is none.
 
     Raises:
-        SettingsError: one of them can't be used, or others could put something else in their place.
+        SettingsError: as `check_place`, or it can't be made.
+    """
+    check_place(path)
+    if not path.exists():
+        _create(path)
+
+
+def check_place(path: Path) -> None:
+    """Look at the file, those beside it and its folder.
+
+    Raises:
+        SettingsError: one of them can't be used, or others could put something else in their place; or a new file would
+            lose what a write-ahead log holds.
     """
     folder = path.parent
     try:
@@ -69,8 +109,9 @@ def prepare(path: Path) -> None:
         )
     for suffix in ("", "-wal", "-shm"):
         _check_file(path, path.with_name(path.name + suffix))
-    if not path.exists():
-        _create(path)
+    orphaned = orphaned_log(path)
+    if orphaned:
+        raise _refused(path, orphaned)
 
 
 def _check_file(path: Path, file: Path) -> None:
