@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import StartHub
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, wait_until
 
 
 def journal(
@@ -20,6 +23,10 @@ def journal(
     assert done.returncode == code, done
     assert b"Traceback" not in done.stderr
     return done
+
+
+def names_in(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
 
 
 def test_file_is_checked_and_copied_and_exported_while_the_hub_runs(
@@ -35,8 +42,9 @@ def test_file_is_checked_and_copied_and_exported_while_the_hub_runs(
     assert copy.stat().st_mode & 0o777 == 0o600
     assert b"sound; 50 events" in journal("check", copy).stdout
     assert b"exists" in journal("backup", path, copy, code=2).stderr
-    log, *events = map(json.loads, journal("export", path).stdout.splitlines())
-    assert log == {"kind": "log", "epoch": int(ids[0].partition("-")[0]), "floor": 0}
+    log, *events, end = map(json.loads, journal("export", path).stdout.splitlines())
+    assert log == {"kind": "log", "epoch": int(ids[0].partition("-")[0]), "floor": 0, "form": 2}
+    assert end == {"kind": "end", "events": 50, "kept_newest": 0}
     assert [event["seq"] for event in events] == [*range(1, 51)]
     assert json.loads(events[7]["data"])["message"] == "é7"
     # The copy goes on as another log: what the first one gave since can't be given again.
@@ -66,17 +74,25 @@ def test_export_makes_the_same_log_again(start_hub: StartHub, tmp_path: Path) ->
 def test_what_is_no_export_makes_no_file(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     log = b'{"kind":"log","epoch":1,"floor":0}\n'
+    log_2 = b'{"kind":"log","epoch":1,"floor":0,"form":2}\n'
     event = b'{"seq":%d,"time":1,"type":"tick","topics":["t"]}\n'
+    end = b'{"kind":"end","events":%d,"kept_newest":0}\n'
     for given, said in (
         (b"", "line 1"),
         (b"nonsense\n", "line 1"),
         (log + event % 2, "line 2: seq is 2; allowed: 1"),
         (log + event % 1 + b"{}\n", "line 3"),
         (log + (event % 1).replace(b"tick", b"gap"), "reserved"),
+        (log + event % 1 + end % 1, "line 3"),  # the first form has none
+        (log_2 + event % 1, 'cut off after line 2: its last line, of the kind "end", is missing'),
+        (log_2, "cut off after line 1"),
+        (log_2 + event % 1 + end % 2, "line 3: the export had 2 events"),
+        (log_2 + event % 1 + end % 1 + event % 2, "line 4 follows the end"),
+        (log_2.replace(b"2", b"3"), "form 3"),
     ):
         done = journal("import", path, given=given, code=2)
         assert said in done.stderr.decode()
-        assert not path.exists()
+        assert names_in(tmp_path) == {"journal.db.lock"}
     for odd in (
         b'{"kind":"log","epoch":-1,"floor":0}\n',
         b'{"kind":"log","epoch":1,"floor":-5}\n',
@@ -87,8 +103,33 @@ def test_what_is_no_export_makes_no_file(tmp_path: Path) -> None:
         assert odd != log + event % 1
         assert b"is none of an export" in journal("import", path, given=odd, code=2).stderr
         assert not path.exists()
-    journal("import", path, given=log + event % 1)
+    assert b"how many" in journal("import", path, given=log + event % 1).stderr
     assert b"there already" in journal("import", path, given=log, code=2).stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_import_that_is_ended_midway_makes_no_file(tmp_path: Path, number: signal.Signals) -> None:
+    path = tmp_path / "journal.db"
+    command = [sys.executable, "-m", "tocsin", "journal", "import", str(path)]
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as importing:  # type: ignore[call-overload]
+        importing.stdin.write(b'{"kind":"log","epoch":1,"floor":0}\n')
+        importing.stdin.flush()
+        wait_until(lambda: any(name.endswith("-wal") for name in names_in(tmp_path)), what="log")
+        importing.send_signal(number)
+        said = importing.stderr.read()
+        assert importing.wait(PATIENCE_S) == (-number if number == signal.SIGKILL else 130), said
+    left = names_in(tmp_path) - {"journal.db.lock"}
+    if number == signal.SIGKILL:  # what nobody could remove says what it is
+        assert left
+        assert all(".part" in name for name in left)
+    else:
+        assert not left
+    whole = (
+        b'{"kind":"log","epoch":1,"floor":0,"form":2}\n{"kind":"end","events":0,"kept_newest":0}\n'
+    )
+    journal("import", path, given=whole)
+    assert b"sound; 0 events" in journal("check", path).stdout
 
 
 def test_damage_is_found(start_hub: StartHub, tmp_path: Path) -> None:

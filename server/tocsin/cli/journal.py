@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ UNSOUND = 1
 @click.group(short_help="Check, copy, export or import a journal's file.")
 def journal() -> None:
     """Check, copy, export or import the file of `--journal sqlite:PATH`."""
+    # As Ctrl-C: what was begun is removed. By default it would be left there.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @journal.command()
@@ -44,7 +47,7 @@ def backup(path: Path, target: Path) -> None:
 @journal.command("export")
 @click.argument("path", type=FILE)
 def export_(path: Path) -> None:
-    """Write PATH to standard output as NDJSON: a line for the log, and one for each event. The hub may run."""
+    """Write PATH to standard output as NDJSON: a line for the log, one for each event, one for the end. The hub may run."""
     transfer.export(path, sys.stdout.buffer)
 
 
@@ -52,5 +55,8 @@ def export_(path: Path) -> None:
 @click.argument("path", type=FILE)
 def import_(path: Path) -> None:
     """Make PATH, a new file, from NDJSON on standard input, as `export` writes it."""
-    count = transfer.read_in(path, sys.stdin.buffer)
-    click.echo(f"{path}: {count} events")
+    events, are_all = transfer.read_in(path, sys.stdin.buffer)
+    if not are_all:
+        warning = "this export doesn't say how many events it has: nobody knows if they are all"
+        click.echo(f"tocsin: journal: warning: {warning}", err=True)
+    click.echo(f"{path}: {events} events")

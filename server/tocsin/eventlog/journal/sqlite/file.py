@@ -53,6 +53,17 @@ def connect(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
     return db
 
 
+def settle(db: sqlite3.Connection) -> None:
+    """Move all of the write-ahead log into the file, synced, so that the file alone is the whole.
+
+    Raises:
+        sqlite3.Error: it can't be moved. Where the connection was just closed, this would be said to nobody.
+    """
+    busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise sqlite3.OperationalError("another program reads it")
+
+
 def orphaned_log(path: Path) -> str:
     """What is to be said of a write-ahead log that lies beside no database, or beside an empty one; empty where none does.
 
@@ -135,15 +146,18 @@ def _check_file(path: Path, file: Path) -> None:
 def _create(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(
-                folder
-            )  # else a loss of power could lose the file with all that was acknowledged
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise _refused(path, f"it can't be made: {error.strerror}") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Else a loss of power could lose a new file in it with all that was acknowledged."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _refused(path: Path, why: str) -> SettingsError:

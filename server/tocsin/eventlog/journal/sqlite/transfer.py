@@ -1,29 +1,36 @@
-"""A journal's file from outside: is it sound, a copy while the hub runs, and the way to and from NDJSON.
-
-A line of NDJSON is an event; the first line is the log. So nobody is locked in: any language reads it.
-"""
+"""A journal's file from outside: is it sound, a copy while the hub runs, and the way to and from an export."""
 
 from __future__ import annotations
 
-import base64
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Annotated, TypeVar
+from typing import IO, NamedTuple
 
 import msgspec
-from msgspec import Meta
 
 from tocsin.core.event import Draft, Event, EventId, ids_from
 from tocsin.core.record import RecordError, encode_contents
-from tocsin.errors import InvalidInput, SettingsError
+from tocsin.errors import SettingsError
 from tocsin.eventlog.journal.ended import ended_by
 from tocsin.eventlog.journal.sqlite import schema
-from tocsin.eventlog.journal.sqlite.file import cannot_open, connect, prepare
+from tocsin.eventlog.journal.sqlite.export_lines import (
+    FORM,
+    End,
+    Header,
+    Line,
+    draft_in,
+    header_in,
+    line_in,
+    line_of,
+    written,
+)
+from tocsin.eventlog.journal.sqlite.file import cannot_open, check_place, connect, settle
 from tocsin.eventlog.journal.sqlite.kept_newest import event_of, kept_rows
 from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.lock import FileLock
+from tocsin.eventlog.journal.sqlite.part import made_beside
 from tocsin.eventlog.journal.sqlite.segments import (
     MOST_EVENTS,
     Loaded,
@@ -33,18 +40,8 @@ from tocsin.eventlog.journal.sqlite.segments import (
 )
 from tocsin.eventlog.journal.sqlite.store import Store
 
-Parsed = TypeVar("Parsed")
-
 AT_ONCE = 16
 """Segments that are read at a time."""
-
-
-MAX_EPOCH = 10**15 - 1
-MAX_SEQ = 10**14
-"""Ids have at most 15 digits on each side; with these there is room for more events than come in a life."""
-
-MAX_TIME_S = 253_402_300_799.0
-"""The end of the year 9999. Times of a log never go back: events that follow one beyond would all bear that."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -60,36 +57,15 @@ class Summary(msgspec.Struct, frozen=True):
     kept_newest: int = 0
 
 
-class Header(msgspec.Struct, frozen=True, tag_field="kind", tag="log"):
-    """The first line of an export: the log, and the newest seq that was evicted from it."""
+class Imported(NamedTuple):
+    """What came of an import: its events, and whether they are known to be all; older exports don't say how many."""
 
-    epoch: Annotated[int, Meta(ge=0, le=MAX_EPOCH)]
-    floor: Annotated[int, Meta(ge=0, le=MAX_SEQ)]
-
-
-class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An event of an export. `data` is text; `data_base64` stands there instead where it isn't UTF-8."""
-
-    seq: int
-    time: Annotated[float, Meta(ge=0, le=MAX_TIME_S)]
-    type: str
-    topics: Annotated[tuple[str, ...], Meta(min_length=1)]
-    data: str = ""
-    data_base64: str = ""
-    source: str = "api"
-    principal: str = ""
-    traceparent: str = ""
-    key: str = ""
-    final: bool = False
+    events: int
+    are_all: bool
 
 
 class Unsound(Exception):
     """What a check found. The message is one line."""
-
-
-_encode = msgspec.json.Encoder().encode
-_decode_header = msgspec.json.Decoder(Header).decode
-_decode_line = msgspec.json.Decoder(Line).decode
 
 
 def check(path: Path) -> Summary:
@@ -188,11 +164,13 @@ def export(path: Path, output: IO[bytes]) -> int:
     try:
         db.execute("BEGIN")
         epoch, floor, _ = _log(db)
-        output.write(_encode(Header(epoch, floor)) + b"\n")
-        count = 0
+        output.write(written(Header(epoch, floor, FORM)))
+        kept = count = 0
         for event in _events(db, epoch, floor):
-            output.write(_encode(_line(event)) + b"\n")
+            output.write(written(line_of(event)))
             count += 1
+            kept += event.id.seq <= floor
+        output.write(written(End(count - kept, kept)))
         return count
     except (sqlite3.Error, RecordError) as error:
         raise cannot_open(path, error) from error
@@ -200,123 +178,115 @@ def export(path: Path, output: IO[bytes]) -> int:
         db.close()
 
 
-def read_in(path: Path, lines: Iterable[bytes]) -> int:
-    """Make a new file at `path` from the lines of an export; how many events it holds.
+def read_in(path: Path, lines: Iterable[bytes]) -> Imported:
+    """Make a new file at `path` from the lines of an export.
 
     Idempotency keys are not in an export, so they are known no more; nor are topics that ended by an event which isn't
     kept: these are open again. The log goes on under the same ids.
 
     Raises:
-        SettingsError: there is a file already, it can't be made, or a line is none of an export. What was
-            made is removed again.
+        SettingsError: there is a file already, it can't be made, a line is none of an export, or the export was cut
+            off. No file was made.
     """
-    if path.exists():
-        raise SettingsError(f"journal: {str(path)!r} is there already; allowed: a new file")
-    prepare(path)
+    check_place(path)
     lock = FileLock(path)
     try:
-        return _read_in(path, lines)
-    except BaseException:
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        raise
+        with made_beside(path) as part:
+            try:
+                return _read_in(part, lines)
+            except sqlite3.Error as error:
+                raise cannot_open(path, error) from error
     finally:
         lock.release()
 
 
-def _read_in(path: Path, lines: Iterable[bytes]) -> int:
+def _read_in(path: Path, lines: Iterable[bytes]) -> Imported:
     numbered = enumerate(lines, 1)
-    header = _parse(_decode_header, *next(numbered, (1, b"")))
+    _, text = next(numbered, (1, b""))
+    header = header_in(text)
     db = connect(path)
     try:
         schema.upgrade(db, header.epoch)
         db.execute("UPDATE log SET floor = ?, forgotten = ?", (header.floor, header.floor))
-        store = Store(db, Limits(), 0.0, 0.0)
         db.execute("BEGIN")
-        some: list[Draft] = []
-        time = last_kept = count = 0
+        events = _Incoming(db)
+        number, end = 1, None
         for number, text in numbered:
-            line = _parse(_decode_line, number, text)
-            count += 1
-            if last_kept < line.seq <= header.floor and not (some or store.events):
-                store.kept_newest.add(line.seq, micros(line.time), _draft(number, line))
-                last_kept = line.seq
-                continue
-            due = store.head + len(some) + 1
-            if line.seq != due:
-                raise SettingsError(
-                    f"journal: line {number}: seq is {line.seq}; allowed: {due}, the next"
-                )
-            if len(some) == MOST_EVENTS or (some and micros(line.time) > time):
-                _add(store, some, time)
-                some = []
-            some.append(_draft(number, line))
-            time = max(micros(line.time), time)
-        if some:
-            _add(store, some, time)
+            if end:
+                raise SettingsError(f"journal: line {number} follows the end of the export")
+            line = line_in(number, text, header.form)
+            if isinstance(line, End):
+                end = line
+            else:
+                events.add(number, line)
+        count = events.end(number, end, header.form)
         db.execute("COMMIT")
-        return count
-    except sqlite3.Error as error:
-        raise cannot_open(path, error) from error
+        settle(db)
+        return Imported(count, end is not None)
     finally:
         db.close()
 
 
-def _add(store: Store, drafts: Sequence[Draft], time: int) -> None:
-    """Add events of one time, which follow one another."""
-    ids = ids_from(store.epoch, store.head + 1, len(drafts))
-    store.add(store.next_segments(drafts, time))
-    ended = ended_by([Event(id, draft, 0.0) for id, draft in zip(ids, drafts, strict=True)])
-    if ended:
-        store.end(ended)
+class _Incoming:
+    """The events of an export, on their way into a new file: those of one time that follow one another go together."""
 
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._store = Store(db, Limits(), 0.0, 0.0)
+        self._some: list[Draft] = []
+        self._time = self._last_kept = self._kept = 0
 
-def _draft(number: int, line: Line) -> Draft:
-    """What a line says that was published."""
-    try:
-        data = base64.b64decode(line.data_base64) if line.data_base64 else line.data.encode()
-        topic, *more = line.topics
-        return Draft(
-            line.type,
-            data,
-            topic,
-            line.source,
-            tuple(more),
-            line.principal,
-            line.traceparent,
-            line.key,
-            line.final,
-        )
-    except (InvalidInput, ValueError) as error:
-        raise SettingsError(f"journal: line {number}: {error}") from None
+    def add(self, number: int, line: Line) -> None:
+        """Add the event of this line: one that stays below the log, or else the log's next.
 
+        Raises:
+            SettingsError: it is neither.
+        """
+        store, time = self._store, micros(line.time)
+        draft = draft_in(number, line)
+        if self._last_kept < line.seq <= store.floor and not (self._some or store.events):
+            store.kept_newest.add(line.seq, time, draft)
+            self._last_kept = line.seq
+            self._kept += 1
+            return
+        due = store.head + len(self._some) + 1
+        if line.seq != due:
+            raise SettingsError(
+                f"journal: line {number}: seq is {line.seq}; allowed: {due}, the next"
+            )
+        if len(self._some) == MOST_EVENTS or time > self._time:
+            self._flush()
+        self._some.append(draft)
+        self._time = max(time, self._time)
 
-def _parse(decode: Callable[[bytes], Parsed], number: int, text: bytes) -> Parsed:
-    try:
-        return decode(text)
-    except msgspec.MsgspecError as error:
-        raise SettingsError(f"journal: line {number} is none of an export: {error}") from None
+    def end(self, number: int, end: End | None, form: int) -> int:
+        """Add what is left; how many they were. `number` is that of the last line.
 
+        Raises:
+            SettingsError: some are missing.
+        """
+        self._flush()
+        store = self._store
+        if end is None and form > 1:
+            raise SettingsError(
+                f'journal: the export was cut off after line {number}: its last line, of the kind "end", is missing'
+            )
+        if end and end != End(store.events, self._kept):
+            raise SettingsError(
+                f"journal: line {number}: the export had {end.events} events and {end.kept_newest} older ones that"
+                f" stay; {store.events} and {self._kept} came"
+            )
+        return store.events + self._kept
 
-def _line(event: Event) -> Line:
-    draft = event.draft
-    try:
-        text, encoded = draft.data.decode(), ""
-    except UnicodeDecodeError:
-        text, encoded = "", base64.b64encode(draft.data).decode()
-    return Line(
-        event.id.seq,
-        event.time,
-        draft.type,
-        draft.topics,
-        text,
-        encoded,
-        draft.source,
-        draft.principal,
-        draft.traceparent,
-        draft.key,
-        draft.final,
-    )
+    def _flush(self) -> None:
+        store, drafts = self._store, self._some
+        if not drafts:
+            return
+        ids = ids_from(store.epoch, store.head + 1, len(drafts))
+        store.add(store.next_segments(drafts, self._time))
+        ended = ended_by([Event(id, draft, 0.0) for id, draft in zip(ids, drafts, strict=True)])
+        if ended:
+            store.end(ended)
+        self._some = []
 
 
 def _open(path: Path) -> sqlite3.Connection:
