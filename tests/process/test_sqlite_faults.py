@@ -24,6 +24,7 @@ from tests.hub_process import HubProcess
 from tests.patience import PATIENCE_S, wait_until
 from tests.redis.test_hubs import Listener
 from tocsin.core.event import Draft
+from tocsin.eventlog.journal.sqlite.file import cannot_open
 from tocsin.eventlog.journal.sqlite.schema import VERSION
 
 Inject = Callable[[HubProcess, str], subprocess.Popen[bytes]]
@@ -207,10 +208,18 @@ def put_a_folder(path: Path) -> None:
     path.mkdir()
 
 
+def break_contents(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        newest = "last = (SELECT max(last) FROM segments)"
+        db.execute(f"UPDATE segments SET contents = zeroblob(5000) WHERE {newest}")
+    db.close()
+
+
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (lambda path: os.truncate(path, 200_000), "damaged"),
     "no database": (lambda path: overwrite(path, 0, b"x" * 100), "damaged"),
     "broken pages": (lambda path: overwrite(path, 4_096, b"x" * 200_000), "damaged"),
+    "broken contents": (break_contents, "damaged"),
     "newer": (lambda path: set_version(path, VERSION + 1), f"version {VERSION + 1}"),
     "read-only": (lambda path: path.chmod(0o444), "read-only"),
     "a folder": (put_a_folder, "no file"),
@@ -255,10 +264,27 @@ def test_acknowledged_events_beside_no_file_are_kept(
     assert messages(hub) == [f"{n}" for n in range(100)]
 
 
+def test_disk_with_nothing_left_is_called_full() -> None:
+    # With its shared memory, which it makes first, SQLite speaks of an I/O error alone.
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    assert "its disk is full" in str(cannot_open(Path("/proc/journal.db"), error))
+    assert "disk I/O error" in str(cannot_open(Path("/journal.db"), error))
+
+
+def test_folder_where_everybody_may_write_but_not_remove_is_taken(
+    start_hub: StartHub, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o1777)
+    start_hub("--journal", f"sqlite:{tmp_path}/journal.db").publish()
+
+
 def test_place_where_others_could_put_something_is_refused(tmp_path: Path) -> None:
     assert "folder can't be used" in refused(f"sqlite:{tmp_path}/none/journal.db")
     (tmp_path / "link.db").symlink_to(tmp_path / "elsewhere")
     assert "symbolic link" in refused(f"sqlite:{tmp_path}/link.db")
     assert not (tmp_path / "elsewhere").exists()
+    (tmp_path / "own.db-journal").symlink_to(tmp_path / "elsewhere")
+    assert "own.db-journal is a symbolic link" in refused(f"sqlite:{tmp_path}/own.db")
     tmp_path.chmod(0o777)
     assert "everybody may write" in refused(f"sqlite:{tmp_path}/journal.db")

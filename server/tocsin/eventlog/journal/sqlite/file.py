@@ -12,10 +12,14 @@ import stat
 from pathlib import Path
 from urllib.parse import quote
 
+from tocsin.core.record import RecordError
 from tocsin.errors import SettingsError, Unavailable
 
 BUSY_S = 2.0
 """How long a transaction waits for another program that holds the file."""
+
+SHARED_MEMORY_BYTES = 32 * 1024
+"""What SQLite takes at once, beside the file, when it opens it: with less left, a disk is full."""
 
 _CACHED_STATEMENTS = 256  # one for each number of rows that an INSERT has, and the others
 
@@ -118,7 +122,7 @@ def check_place(path: Path) -> None:
         raise _refused(
             path, "everybody may write to its folder; allowed: one that only the hub's user can"
         )
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite plays the last one back
         _check_file(path, path.with_name(path.name + suffix))
     orphaned = orphaned_log(path)
     if orphaned:
@@ -168,17 +172,27 @@ def cannot_open(path: Path, error: Exception) -> SettingsError:
     """What the operator is told of `error`, which came up while the file was opened."""
     why = str(error)
     code = _code(error)
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if is_damage(error):
         why = f"it is damaged ({error}); nothing was changed, and `tocsin journal check` says more"
+    elif _means_full(path, code):
+        why = "its disk is full"
     elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         why = f"another program has held it for {BUSY_S:g} s"
     return _refused(path, why)
 
 
+def is_damage(error: Exception) -> bool:
+    """Whether it says that what is in the file is none of a journal's."""
+    return isinstance(error, RecordError) or _code(error) in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
+
+
 def unavailable(path: Path, error: Exception) -> Unavailable:
     """What publishers are told of `error`, which came up while the journal ran."""
     code = _code(error)
-    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
+    if _means_full(path, code):
         return Unavailable(
             "the journal's disk is full", code="storage_full", retry_after_s=5, status=507
         )
@@ -194,9 +208,14 @@ def _code(error: Exception) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def _is_full(path: Path) -> bool:
+def _means_full(path: Path, code: int) -> bool:
     """Whether nothing is left on the disk: SQLite calls some of these failures I/O errors."""
+    return code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path))
+
+
+def _is_full(path: Path) -> bool:
     try:
-        return os.statvfs(path).f_bavail == 0
+        disk = os.statvfs(path if path.exists() else path.parent)
     except OSError:
         return False
+    return disk.f_bavail * disk.f_frsize < SHARED_MEMORY_BYTES
