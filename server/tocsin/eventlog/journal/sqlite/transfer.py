@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,7 +25,13 @@ from tocsin.eventlog.journal.sqlite.export_lines import (
     line_of,
     written,
 )
-from tocsin.eventlog.journal.sqlite.file import cannot_open, check_place, connect, settle
+from tocsin.eventlog.journal.sqlite.file import (
+    cannot_open,
+    check_place,
+    connect,
+    is_damage,
+    settle,
+)
 from tocsin.eventlog.journal.sqlite.kept_newest import event_of, kept_rows
 from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.lock import FileLock
@@ -65,7 +70,10 @@ class Imported(NamedTuple):
 
 
 class Unsound(Exception):
-    """What a check found. The message is one line."""
+    """The file is damaged. The message is one line that says so, and where."""
+
+    def __init__(self, what: object) -> None:
+        super().__init__(f"damaged: {what}")
 
 
 def check(path: Path) -> Summary:
@@ -80,10 +88,10 @@ def check(path: Path) -> Summary:
         db.execute("BEGIN")  # one state, whatever the hub does meanwhile
         for (said,) in db.execute("PRAGMA integrity_check(1)"):
             if said != "ok":
-                raise Unsound(f"damaged: {said.splitlines()[-1]}")
+                raise Unsound(said.splitlines()[-1])
         return _check_log(db)
     except (sqlite3.Error, RecordError) as error:
-        raise Unsound(f"damaged: {error}") from error
+        raise Unsound(error) from error
     finally:
         db.close()
 
@@ -124,34 +132,45 @@ def _check_segment(db: sqlite3.Connection, segment: Loaded) -> None:
         raise Unsound(f"events {segment.first} to {segment.last} are of other types or topics")
 
 
-def backup(path: Path, target: Path) -> None:
+def backup(path: Path, target: Path) -> Unsound | None:
     """Write a copy of the file to `target`, which is not there yet; the hub may run meanwhile.
 
     A hub that is given the copy goes on as another log: ids that the first one gave since stay its own.
 
+    Returns:
+        What is wrong with the copy, which is there all the same: it is as good as the file.
+
     Raises:
-        SettingsError: the file can't be read, or the copy can't be written.
+        SettingsError: the file can't be read, or the copy can't be written. There is no copy.
+        Unsound: the file is so damaged that it can't be copied. There is no copy.
     """
     source = _open(path)
     try:
-        # Made anew, as nobody shall write into a file that is there.
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        source.execute("VACUUM INTO ?", (str(target),))
-        copy = connect(target)
-        try:
-            copy.execute("PRAGMA journal_mode = WAL")
-            copy.execute("UPDATE log SET is_copy = 1")
-            copy.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # and synced
-        finally:
-            copy.close()
-    except OSError as error:
-        raise SettingsError(
-            f"journal: {str(target)!r} can't be written: {error.strerror}"
-        ) from None
-    except sqlite3.Error as error:
-        raise SettingsError(f"journal: {str(target)!r} can't be written: {error}") from None
+        with made_beside(target) as part:
+            try:
+                source.execute("VACUUM INTO ?", (str(part),))
+                _make_copy(part)
+                check(part)
+            except Unsound as error:
+                return error
+            except sqlite3.Error as error:
+                if is_damage(error):
+                    raise Unsound(error) from error
+                raise cannot_open(target, error) from error
     finally:
         source.close()
+    return None
+
+
+def _make_copy(path: Path) -> None:
+    """Let a hub that is given this file go on as another log."""
+    db = connect(path)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("UPDATE log SET is_copy = 1")
+        settle(db)
+    finally:
+        db.close()
 
 
 def export(path: Path, output: IO[bytes]) -> int:
@@ -159,6 +178,8 @@ def export(path: Path, output: IO[bytes]) -> int:
 
     Raises:
         SettingsError: the file can't be read.
+        Unsound: it is damaged. What was written lacks its end.
+        OSError: `output` takes no more.
     """
     db = _open(path)
     try:
@@ -173,7 +194,7 @@ def export(path: Path, output: IO[bytes]) -> int:
         output.write(written(End(count - kept, kept)))
         return count
     except (sqlite3.Error, RecordError) as error:
-        raise cannot_open(path, error) from error
+        raise Unsound(error) from error
     finally:
         db.close()
 
@@ -294,21 +315,30 @@ def _open(path: Path) -> sqlite3.Connection:
 
     Raises:
         SettingsError: there is none, or it is something else.
+        Unsound: it is damaged.
     """
     if not path.is_file():
         raise SettingsError(f"journal: {str(path)!r} is no file")
     try:
         db = connect(path)
-        version = schema.version_of(db)
+        try:
+            version = schema.version_of(db)
+        except BaseException:
+            db.close()
+            raise
     except (sqlite3.Error, schema.UnknownVersion) as error:
+        if is_damage(error):
+            raise Unsound(error) from error
         raise cannot_open(path, error) from error
-    if version != schema.VERSION:
-        db.close()
-        raise SettingsError(
-            f"journal: {str(path)!r} is of version {version}; a hub that is started with it brings it"
-            f" to version {schema.VERSION}"
-        )
-    return db
+    if version == schema.VERSION:
+        return db
+    db.close()
+    if not version:
+        raise Unsound("no log is in it")
+    raise SettingsError(
+        f"journal: {str(path)!r} is of version {version}; a hub that is started with it brings it"
+        f" to version {schema.VERSION}"
+    )
 
 
 def _log(db: sqlite3.Connection) -> tuple[int, int, int]:
