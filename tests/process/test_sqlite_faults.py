@@ -264,6 +264,23 @@ def test_acknowledged_events_beside_no_file_are_kept(
     assert messages(hub) == [f"{n}" for n in range(100)]
 
 
+def test_running_hub_keeps_what_lies_beside_an_empty_file(
+    start_hub: StartHub, tmp_path: Path
+) -> None:
+    path, away = tmp_path / "journal.db", tmp_path / "away.db"
+    hub = start_hub("--journal", f"sqlite:{path}", "--canary", "0")
+    assert post(hub, "before")[0] == 200
+    path.rename(away)
+    path.touch(mode=0o600)
+    wait_until(lambda: "a file that is gone or empty" in hub.log(), what="a look at the file")
+    assert post(hub, "lost")[0] == 503
+    away.rename(path)
+    wait_until(lambda: readiness(hub) == 200, what="recovery")
+    assert post(hub, "after")[0] == 200
+    hub.restart()
+    assert messages(hub) == ["before", "after"]
+
+
 def test_disk_with_nothing_left_is_called_full() -> None:
     # With its shared memory, which it makes first, SQLite speaks of an I/O error alone.
     error = sqlite3.OperationalError("disk I/O error")
