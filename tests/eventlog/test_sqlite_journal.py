@@ -22,8 +22,9 @@ from tocsin.eventlog.journal import Append, Committed, Once, Opening, Window
 from tocsin.eventlog.journal.sqlite import Limits, SqliteJournal
 from tocsin.eventlog.journal.sqlite.file import connect
 from tocsin.eventlog.journal.sqlite.gathering import MOST_EVENTS
+from tocsin.eventlog.journal.sqlite.own_file import Gone
 from tocsin.eventlog.journal.sqlite.schema import upgrade
-from tocsin.eventlog.journal.sqlite.store import cut
+from tocsin.eventlog.journal.sqlite.store import cut, has_log
 
 
 class Clock:
@@ -413,6 +414,121 @@ async def test_file_that_is_moved_away_is_missed(tmp_path: Path) -> None:
     await eventually(lambda: not log.journal.status)
     assert (await log.append(*ticks(1))).ids[0].seq == 4
     await log.journal.stop()
+
+
+async def other_log(folder: Path) -> Path:
+    """The file of a log of another epoch, longer than any here, as after a clean end."""
+    folder.mkdir(mode=0o700)
+    log = Log(folder)
+    await log.start()
+    for _ in range(5):
+        await log.append(*ticks(100))
+    await log.journal.stop()
+    return log.path
+
+
+async def log_in_use(folder: Path) -> Log:
+    """A log of which a part is in the file, and a part in the write-ahead log alone."""
+    log = Log(folder)
+    await log.start()
+    await log.append(*ticks(3))
+    await log.journal.stop()
+    log = Log(folder)
+    await log.start()
+    await log.append(*ticks(1))
+    return log
+
+
+def put_in_place(other: Path, path: Path, keeps_old_log: bool) -> None:
+    other.rename(path)
+    if not keeps_old_log:
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink()
+
+
+def state_of(path: Path) -> tuple[str, int]:
+    """What SQLite finds wrong with the file, and how many events are in it."""
+    db = connect(path)
+    (found,) = db.execute("PRAGMA integrity_check").fetchone()
+    (events,) = db.execute("SELECT sum(events) FROM segments").fetchone()
+    db.close()
+    return found, events
+
+
+@pytest.mark.parametrize("keeps_old_log", [False, True])
+async def test_other_log_that_is_put_in_its_place_is_left_as_it_is(
+    tmp_path: Path, keeps_old_log: bool
+) -> None:
+    other = await other_log(tmp_path / "other")
+    before = other.read_bytes()
+    log = await log_in_use(tmp_path)
+    put_in_place(other, log.path, keeps_old_log)
+    await eventually(lambda: "replaced" in log.journal.status)
+    await asyncio.sleep(0.5)  # it is looked at again meanwhile
+    with pytest.raises(Unavailable):
+        appended(log.journal, [Append(ticks(1))])
+    assert "replaced" in log.journal.status
+    await log.journal.stop()
+    assert log.path.read_bytes() == before
+    assert state_of(log.path) == ("ok", 500)
+
+
+async def test_other_log_that_is_put_in_its_place_just_before_the_stop_is_left_as_it_is(
+    tmp_path: Path,
+) -> None:
+    other = await other_log(tmp_path / "other")
+    log = await log_in_use(tmp_path)
+    put_in_place(other, log.path, keeps_old_log=True)
+    await log.journal.stop()
+    assert state_of(log.path) == ("ok", 500)
+
+
+async def test_file_that_is_put_back_goes_on(tmp_path: Path) -> None:
+    other = await other_log(tmp_path / "other")
+    log = await log_in_use(tmp_path)
+    away = log.path.with_name("away")
+    log.path.rename(away)
+    put_in_place(other, log.path, keeps_old_log=True)
+    await eventually(lambda: "replaced" in log.journal.status)
+    log.path.rename(other)
+    away.rename(log.path)
+    await eventually(lambda: not log.journal.status)
+    assert (await log.append(*ticks(1))).ids[0].seq == 5
+    await log.journal.stop()
+    assert state_of(log.path) == ("ok", 5)
+
+
+async def test_file_that_is_another_when_it_is_open_is_not_read(tmp_path: Path) -> None:
+    log = await log_in_use(tmp_path)
+    copies = []
+    for suffix in ("", "-wal"):
+        copy = tmp_path / f"copy{suffix}"
+        copy.write_bytes(log.path.with_name(log.path.name + suffix).read_bytes())
+        copies.append((copy, copy.read_bytes()))
+
+    def look() -> None:
+        raise Gone("it was replaced")
+
+    with pytest.raises(Gone):
+        connect(copies[0][0], look=look)
+    assert [copy.read_bytes() for copy, _ in copies] == [before for _, before in copies]
+    await log.journal.stop()
+
+
+async def test_what_is_taken_back_leaves_the_mark_of_a_copy(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    epoch = (await log.start()).floor.epoch
+    await log.append(*ticks(3))
+    await log.append(*ticks(3))
+    await log.journal.stop()
+    db = connect(log.path)
+    assert [has_log(db, epoch, head) for head in (3, 6, 4, 7)] == [True, True, False, False]
+    assert not has_log(db, epoch + 1, 6)
+    db.execute("UPDATE log SET is_copy = 1")
+    assert not has_log(db, epoch, 6)
+    cut(db, 3)
+    assert db.execute("SELECT is_copy FROM log").fetchone() == (1,)
+    db.close()
 
 
 async def test_commit_that_failed_but_is_in_the_file_is_taken_back(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,11 +25,18 @@ SHARED_MEMORY_BYTES = 32 * 1024
 _CACHED_STATEMENTS = 256  # one for each number of rows that an INSERT has, and the others
 
 
-def connect(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
+def connect(
+    path: Path, *, busy_s: float = BUSY_S, look: Callable[[], None] | None = None
+) -> sqlite3.Connection:
     """A connection that commits each statement by itself, and is synced at each commit.
 
+    Args:
+        path: of the file.
+        busy_s: how long a statement waits for another program.
+        look: called when the file is open and nothing of it was read yet. The first statement looks for a write-ahead log.
+
     Raises:
-        sqlite3.Error: it can't be had.
+        sqlite3.Error: it can't be had; or what `look` raises.
     """
     orphaned = orphaned_log(path)
     if orphaned:
@@ -42,6 +50,8 @@ def connect(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
         cached_statements=_CACHED_STATEMENTS,
     )
     try:
+        if look:
+            look()
         db.execute("PRAGMA synchronous = FULL")
         # A checkpoint runs where the writer says: by itself it would run within a commit, and the
         # publishers of that commit would wait for it.

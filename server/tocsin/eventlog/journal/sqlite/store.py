@@ -542,6 +542,15 @@ def _newest_of(found: Iterable[SeqPair]) -> list[Pair]:
     ]
 
 
+def has_log(db: sqlite3.Connection, epoch: int, head: int) -> bool:
+    """Whether the file holds the log of `epoch` up to `head` at least, and is no copy of it. It only reads."""
+    row = db.execute(
+        "SELECT epoch, is_copy, floor = :head OR EXISTS (SELECT 1 FROM segments WHERE last = :head) FROM log",
+        {"head": head},
+    ).fetchone()
+    return bool(row == (epoch, 0, 1))
+
+
 def cut(db: sqlite3.Connection, head: int) -> None:
     """Take back what follows `head`: a commit that failed may be in the file all the same.
 
@@ -552,6 +561,7 @@ def cut(db: sqlite3.Connection, head: int) -> None:
     db.execute("DELETE FROM segments WHERE last > ?", (head,))
     db.execute("DELETE FROM keys WHERE first > ?", (head,))
     db.execute("DELETE FROM ended WHERE seq > ?", (head,))
-    # Written in any case: it is seen here whether the disk takes something again.
-    db.execute("UPDATE log SET is_copy = 0")
+    # Written in any case: it is seen here whether the disk takes something again. It changes nothing. The mark of a copy
+    # stays above all: without it, a copy would go on in the epoch of its log, and give the same ids.
+    db.execute("UPDATE log SET floor = floor")
     db.execute("COMMIT")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -30,8 +29,9 @@ from tocsin.eventlog.journal.sqlite.file import cannot_open, connect, unavailabl
 from tocsin.eventlog.journal.sqlite.gathering import Group
 from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change
 from tocsin.eventlog.journal.sqlite.limits import Limits
+from tocsin.eventlog.journal.sqlite.own_file import Gone, OwnFile
 from tocsin.eventlog.journal.sqlite.segments import ROWS, micros, seconds
-from tocsin.eventlog.journal.sqlite.store import Evicted, Store, cut
+from tocsin.eventlog.journal.sqlite.store import Evicted, Store, cut, has_log
 
 TICK_S = 1.0
 """How often the thread looks at ages when nothing comes in."""
@@ -143,7 +143,7 @@ class Writer:
         self._evictions: Evictions
         self._stopping = False
         self._next_tick = 0.0
-        self._file = (0, 0)
+        self._file: OwnFile | None = None
         self._told: State
         self._frames = 0  # pages written to the write-ahead log since the last checkpoint, about
         self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
@@ -168,6 +168,8 @@ class Writer:
             opened = self._open_first()
         except Exception as error:
             self._close()
+            if self._file:
+                self._file.close()
             self._call(self._ends.refused, error)
             return
         self._call(self._ends.opened, opened)
@@ -183,12 +185,16 @@ class Writer:
                     self._tidy()
             except Exception as error:
                 self._recover(groups, error)
+        if self._db and not self._own_file.is_there:
+            self._empty_log()
         self._close()
+        self._own_file.close()
         self._call(self._ends.stopped)
 
     def _open_first(self) -> Opened:
         try:
             self._db = db = connect(self._path)
+            self._file = OwnFile(self._path)
             schema.upgrade(db, int(self._clock() * 1000))
             if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
                 raise schema.UnknownVersion("its file system can't hold a write-ahead log")
@@ -198,11 +204,10 @@ class Writer:
             self._evictions = store.load_evictions(self._limits.remembered_evictions)
             self._evictions.remember_late(store.take_up_kept_newest(self._evictions))
             events = store.newest(*self._window)
-        except (sqlite3.Error, schema.UnknownVersion, RecordError) as error:
+        except (OSError, sqlite3.Error, schema.UnknownVersion, RecordError) as error:
             raise cannot_open(self._path, error) from error
         floor = events[0].id.seq - 1 if events else store.head
         opening = Opening(EventId(store.epoch, floor), events, store.ended.all)
-        self._file = self._file_now()
         self._told = self._state()
         return Opened(opening, self._told, self._evictions, self._all_kept_newest())
 
@@ -332,8 +337,7 @@ class Writer:
     def _tidy(self) -> None:
         """A tick: evict what is too old or too much, forget old keys, give back what is free."""
         db, store = self._connection(), self._store
-        if self._file_now() != self._file:
-            raise FileNotFoundError("it was moved away or replaced")
+        self._own_file.check()
         steady = self._monotonic()
         store.look_at_ages(steady)
         surplus = store.surplus_to
@@ -355,10 +359,10 @@ class Writer:
         is_more_left = store.surplus_to > store.floor or free > FREE_PAGES + 2 * GIVEN_BACK
         self._next_tick = time.monotonic() + (PAUSE_S if is_more_left else TICK_S)
 
-    def _file_now(self) -> tuple[int, int]:
-        """Which file the path names. One that was removed could still be written, and would be lost."""
-        found = os.stat(self._path)
-        return found.st_dev, found.st_ino
+    @property
+    def _own_file(self) -> OwnFile:
+        assert self._file, "the file was never opened"
+        return self._file
 
     def _checkpoint(self) -> None:
         """Move what is in the write-ahead log into the file, so that the log begins anew."""
@@ -395,6 +399,8 @@ class Writer:
         self, groups: Sequence[Group], error: Exception, known: Unavailable | None = None
     ) -> Unavailable:
         """Close the file, and tell the loop why; in the log too, unless it is as known."""
+        if isinstance(error, Gone) and self._db and not known:
+            self._empty_log()
         self._close()
         why = unavailable(self._path, error)
         if known is None or why.message != known.message:
@@ -418,21 +424,36 @@ class Writer:
                 self._stopping = True
 
     def _open_again(self) -> Evicted:
-        """Open the file and bring it to what was told; the pairs that were evicted without being told, and all that stays."""
-        told, epoch = self._told, self._store.epoch
-        self._db = db = connect(self._path, busy_s=RETRY_BUSY_S)
-        if schema.version_of(db) != schema.VERSION:
-            raise FileNotFoundError("it was replaced")
+        """Open the file and bring it to what was told; the pairs that were evicted without being told, and all that stays.
+
+        Nothing is read of a file that isn't the writer's, and nothing written to one that has another log: an operator may
+        have put it there.
+        """
+        told, epoch, look = self._told, self._store.epoch, self._own_file.check
+        look()
+        # And again when it is open: the path may have come to name another one in between.
+        self._db = db = connect(self._path, busy_s=RETRY_BUSY_S, look=look)
+        if schema.version_of(db) != schema.VERSION or not has_log(db, epoch, told.head):
+            raise Gone("it was replaced")
+        look()
         cut(db, told.head)
         store = self._make_store(db)
-        if (store.epoch, store.head) != (epoch, told.head):
-            raise FileNotFoundError("it was replaced")
+        look()
         store.take_up_kept_newest(self._evictions)
         self._store = store
-        self._file = self._file_now()
         self._told = self._state()
         pairs = store.pairs_after(told.floor) if store.floor > told.floor else ()
         return Evicted(pairs, self._all_kept_newest())
+
+    def _empty_log(self) -> None:
+        """Move the write-ahead log into the file, which was moved away, or another one was put in its place.
+
+        Left with frames in it, it would be taken for the log of whatever file is at the path next, and make it malformed.
+        """
+        try:
+            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            log.warning("the journal's write-ahead log could not be emptied: %s", error)
 
     def _close(self) -> None:
         db, self._db = self._db, None
