@@ -22,6 +22,7 @@ from tocsin.eventlog.journal import Append, Committed, Once, Opening, Window
 from tocsin.eventlog.journal.sqlite import Limits, SqliteJournal
 from tocsin.eventlog.journal.sqlite.file import connect
 from tocsin.eventlog.journal.sqlite.gathering import MOST_EVENTS
+from tocsin.eventlog.journal.sqlite.outage import DAMAGED
 from tocsin.eventlog.journal.sqlite.own_file import Gone
 from tocsin.eventlog.journal.sqlite.schema import upgrade
 from tocsin.eventlog.journal.sqlite.store import cut, has_log
@@ -529,6 +530,31 @@ async def test_what_is_taken_back_leaves_the_mark_of_a_copy(tmp_path: Path) -> N
     cut(db, 3)
     assert db.execute("SELECT is_copy FROM log").fetchone() == (1,)
     db.close()
+
+
+async def test_damage_that_an_eviction_meets_is_one_outage_and_is_said_in_our_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    for _ in range(10):
+        await log.append(*ticks(1, topic="secret"))
+    await log.journal.stop()
+    db = connect(log.path)
+    db.execute("UPDATE segments SET topics = CAST(topics || x'ff' AS TEXT) WHERE last = 2")
+    db.close()
+    log = Log(tmp_path, events=5)
+    await log.start()
+    await eventually(lambda: log.journal.status)
+    for _ in range(20):
+        await asyncio.sleep(0.05)
+        with pytest.raises(Unavailable) as caught:
+            appended(log.journal, [Append(ticks(1))])
+        assert caught.value.message == log.journal.status == DAMAGED
+    await log.journal.stop()
+    (said,) = [line for line in caplog.messages if "journal is" in line]
+    assert len(said) < 400
+    assert not any(record.exc_info for record in caplog.records)
 
 
 async def test_commit_that_failed_but_is_in_the_file_is_taken_back(tmp_path: Path) -> None:

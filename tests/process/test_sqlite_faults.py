@@ -12,7 +12,9 @@ import secrets
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,46 @@ def test_failing_disk_publishes_nothing_and_the_hub_recovers(
     hub.restart()
     assert messages(hub) == ["before", "after"]
     assert "Traceback" not in hub.log(), hub.log()
+
+
+# A disk of its own, which nobody else sees. The last one ties what it becomes to the tests anew.
+WITH_A_DISK = """\
+#!/bin/sh
+exec unshare --map-root-user --mount sh -ec '
+    mount -t tmpfs -o size=6m none "$0"
+    exec setpriv --pdeathsig KILL -- "$@"' {folder} {python} "$@"
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    """A folder, which is a disk of 6 MiB for the hub that `with_small_disk.sh` beside it starts."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    script = tmp_path / "with_small_disk.sh"
+    script.write_text(WITH_A_DISK.format(folder=folder, python=sys.executable))
+    script.chmod(0o755)
+    return folder
+
+
+def test_full_disk_keeps_the_journal_down_until_there_is_room(small_disk: Path) -> None:
+    flags = ("--journal", f"sqlite:{small_disk}/journal.db", "--canary", "0")
+    python = str(small_disk.with_name("with_small_disk.sh"))
+    with closing(HubProcess(*flags, python=python)) as hub:
+        for _ in range(50):  # so that the write-ahead log has some room, as it has in use
+            assert post(hub)[0] == 200
+        filler = Path(f"/proc/{hub.pid}/root{small_disk}/filler")
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4_096)):
+                pass
+        wait_until(lambda: post(hub)[0] == 507, what="a full disk")
+        for _ in range(30):
+            assert (post(hub)[0], readiness(hub), hub.metric("tocsin_journal_up")) == (507, 503, 0)
+            time.sleep(0.1)
+        filler.unlink()
+        wait_until(lambda: readiness(hub) == 200, what="recovery")
+        assert post(hub)[0] == 200
+        assert hub.log().count("the journal is down") == 1
 
 
 def test_acknowledged_is_synced(start_hub: StartHub, tmp_path: Path, inject: Inject) -> None:

@@ -119,7 +119,6 @@ class SqliteJournal:
         except BaseException:
             self._let_go()
             raise
-        self._down = None
         await asyncio.to_thread(self._look_at_disk)
         return opening
 
@@ -178,6 +177,7 @@ class SqliteJournal:
         newest = KeptNewest(self._limits.keep_newest_bytes) if self._limits.keep_newest else None
         self.history = SqliteHistory(self._reader, evictions, state.floor, state.head, newest)
         self._note(state, Evicted((), kept_newest))
+        self._down = None  # here: the first tick may fail before `start` goes on
         self._opened.set_result(opened)
 
     def _on_refused(self, error: Exception) -> None:

@@ -25,11 +25,13 @@ from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Append, Committed, Opening, Outcome, Window
 from tocsin.eventlog.journal.ended import end_some, ended_by
 from tocsin.eventlog.journal.sqlite import schema
-from tocsin.eventlog.journal.sqlite.file import cannot_open, connect, unavailable
+from tocsin.eventlog.journal.sqlite.file import cannot_open, connect
 from tocsin.eventlog.journal.sqlite.gathering import Group
 from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change
 from tocsin.eventlog.journal.sqlite.limits import Limits
+from tocsin.eventlog.journal.sqlite.outage import Outage, told_of
 from tocsin.eventlog.journal.sqlite.own_file import Gone, OwnFile
+from tocsin.eventlog.journal.sqlite.room import has_room, take_room, wanted_by
 from tocsin.eventlog.journal.sqlite.segments import ROWS, micros, seconds
 from tocsin.eventlog.journal.sqlite.store import Evicted, Store, cut, has_log
 
@@ -38,9 +40,6 @@ TICK_S = 1.0
 
 PAUSE_S = 0.01
 """Between two steps where more is left to evict or to give back."""
-
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
-"""Before the file is opened again after a failure."""
 
 RETRY_BUSY_S = 0.5
 """How long the opening after a failure waits for another program, which the publishers don't wait for."""
@@ -145,6 +144,7 @@ class Writer:
         self._next_tick = 0.0
         self._file: OwnFile | None = None
         self._told: State
+        self._outage = Outage()
         self._frames = 0  # pages written to the write-ahead log since the last checkpoint, about
         self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
         self._thread.start()
@@ -336,21 +336,12 @@ class Writer:
 
     def _tidy(self) -> None:
         """A tick: evict what is too old or too much, forget old keys, give back what is free."""
-        db, store = self._connection(), self._store
+        self._outage.look(time.monotonic())
         self._own_file.check()
-        steady = self._monotonic()
-        store.look_at_ages(steady)
-        surplus = store.surplus_to
-        has_old_keys = store.has_old_keys(steady)
-        if surplus > store.floor or has_old_keys:
-            db.execute("BEGIN IMMEDIATE")
-            evicted = NOTHING
-            if surplus > store.floor:
-                evicted = store.evict(surplus, self._evictions)
-            store.drop_keys(steady)
-            db.execute("COMMIT")
-            self._frames += _pages(evicted) + 10
+        evicted = self._evict()
+        if evicted:
             self._tell((), (), evicted)
+        db, store = self._connection(), self._store
         free = db.execute("PRAGMA freelist_count").fetchone()[0]
         if free > FREE_PAGES + GIVEN_BACK:
             # `execute` would take the first step of it, which gives one page back.
@@ -358,6 +349,23 @@ class Writer:
             self._frames += 2 * GIVEN_BACK
         is_more_left = store.surplus_to > store.floor or free > FREE_PAGES + 2 * GIVEN_BACK
         self._next_tick = time.monotonic() + (PAUSE_S if is_more_left else TICK_S)
+
+    def _evict(self) -> Evicted | None:
+        """Evict what is too old or too much, or the oldest part of it, and forget old keys; None where nothing was to be done."""
+        db, store = self._connection(), self._store
+        steady = self._monotonic()
+        store.look_at_ages(steady)
+        surplus = store.surplus_to
+        if surplus <= store.floor and not store.has_old_keys(steady):
+            return None
+        db.execute("BEGIN IMMEDIATE")
+        evicted = NOTHING
+        if surplus > store.floor:
+            evicted = store.evict(surplus, self._evictions)
+        store.drop_keys(steady)
+        db.execute("COMMIT")
+        self._frames += _pages(evicted) + 10
+        return evicted
 
     @property
     def _own_file(self) -> OwnFile:
@@ -380,33 +388,32 @@ class Writer:
         The connection is given up: after an error of fsync, what it holds for written may not be on the disk.
         """
         why = self._fail(groups, error)
-        pause = FIRST_PAUSE_S
+        size = wanted_by(groups)
         while True:
-            self._refuse_for(pause, why)
+            self._refuse_for(self._outage.next_pause(), why)
             if self._stopping:
                 return
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+            if why.code == "storage_full" and not has_room(self._path.parent):
+                continue
             try:
-                evicted = self._open_again()
+                evicted = self._open_again(size)
             except Exception as still:
                 why = self._fail((), still, why)
             else:
-                log.warning("the journal is up again")
+                self._outage.recovered(time.monotonic())
                 self._call(self._ends.recovered, self._told, evicted)
                 return
 
     def _fail(
         self, groups: Sequence[Group], error: Exception, known: Unavailable | None = None
     ) -> Unavailable:
-        """Close the file, and tell the loop why; in the log too, unless it is as known."""
+        """Close the file, and tell the loop why, unless it knows."""
         if isinstance(error, Gone) and self._db and not known:
             self._empty_log()
         self._close()
-        why = unavailable(self._path, error)
+        why = told_of(self._path, error)
+        self._outage.note(why, error, time.monotonic())
         if known is None or why.message != known.message:
-            # A traceback only where it is no failure of the disk but one of ours.
-            is_bug = not isinstance(error, (sqlite3.Error, OSError))
-            log.error("the journal is down: %s", why.message, exc_info=error if is_bug else None)
             self._call(self._ends.failed, groups, why)
         return why
 
@@ -423,11 +430,12 @@ class Writer:
             else:
                 self._stopping = True
 
-    def _open_again(self) -> Evicted:
+    def _open_again(self, size: int) -> Evicted:
         """Open the file and bring it to what was told; the pairs that were evicted without being told, and all that stays.
 
         Nothing is read of a file that isn't the writer's, and nothing written to one that has another log: an operator may
-        have put it there.
+        have put it there. `size` bytes are written for a try, and what the first tick would do is done, as it could be
+        what failed: else the journal would be up for some milliseconds again and again.
         """
         told, epoch, look = self._told, self._store.epoch, self._own_file.check
         look()
@@ -436,11 +444,14 @@ class Writer:
         if schema.version_of(db) != schema.VERSION or not has_log(db, epoch, told.head):
             raise Gone("it was replaced")
         look()
+        take_room(db, size)
         cut(db, told.head)
         store = self._make_store(db)
         look()
         store.take_up_kept_newest(self._evictions)
         self._store = store
+        self._checkpoint()
+        self._evict()
         self._told = self._state()
         pairs = store.pairs_after(told.floor) if store.floor > told.floor else ()
         return Evicted(pairs, self._all_kept_newest())
