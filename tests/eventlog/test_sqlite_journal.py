@@ -5,27 +5,30 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.eventlog import version_4
 from tests.eventlog.appended import appended
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
 from tests.serving import eventually
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import EVERYTHING, Filter
-from tocsin.errors import Unavailable
+from tocsin.errors import SettingsError, Unavailable
 from tocsin.eventlog.journal import Append, Committed, Once, Opening, Window
-from tocsin.eventlog.journal.sqlite import Limits, SqliteJournal
+from tocsin.eventlog.journal.sqlite import Limits, SqliteJournal, journal, under_way
 from tocsin.eventlog.journal.sqlite.file import connect
 from tocsin.eventlog.journal.sqlite.gathering import MOST_EVENTS
+from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE
 from tocsin.eventlog.journal.sqlite.outage import DAMAGED
 from tocsin.eventlog.journal.sqlite.own_file import Gone
 from tocsin.eventlog.journal.sqlite.schema import upgrade
-from tocsin.eventlog.journal.sqlite.store import cut, has_log
+from tocsin.eventlog.journal.sqlite.store import Evicted, cut, has_log
+from tocsin.eventlog.journal.sqlite.under_way import HANGS_S, LOOK_S, UnderWay
 
 
 class Clock:
@@ -576,6 +579,115 @@ async def test_commit_that_failed_but_is_in_the_file_is_taken_back(tmp_path: Pat
     assert again == Committed([EventId(log.delivered[0].id.epoch, 3)])
     assert seqs(log.delivered) == seqs(await log.read_all(0)) == [1, 2, 3]
     await log.journal.stop()
+
+
+class HeldWriter:
+    """Holds the writer of a log up in its next transaction, as a disk does that hangs; `how` it fails behind that, if it does."""
+
+    def __init__(self, log: Log, how: Exception | None = None) -> None:
+        self._writer = cast("Any", log.journal._writer)
+        self._commit: Any = self._writer._commit
+        self._writer._commit = self._hold
+        self._how = how
+        self.goes_on = threading.Event()
+
+    def _hold(self, groups: Any) -> None:
+        self.goes_on.wait(PATIENCE_S)
+        self._writer._commit = self._commit
+        if self._how:
+            raise self._how
+        self._commit(groups)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a disk hang after a quarter of a second, and a stop wait for it for half of one."""
+    monkeypatch.setattr(under_way, "HANGS_S", 0.25)
+    monkeypatch.setattr(under_way, "LOOK_S", 0.05)
+    monkeypatch.setattr(journal, "LOOK_S", 0.05)
+    monkeypatch.setattr(journal, "STOP_S", 0.5)
+    monkeypatch.setattr(journal, "READER_STOP_S", 0.1)
+
+
+async def code_of(future: asyncio.Future[Any]) -> str:
+    with pytest.raises(Unavailable) as caught:
+        await future
+    return caught.value.code
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_transaction_of_a_disk_that_hangs_is_delivered_when_it_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    await log.append(*ticks(1))
+    held = HeldWriter(log)
+    once = Once("", "k", b"1" * 16)
+    first = appended(log.journal, [Append(ticks(2), once)])
+    second = appended(log.journal, [Append(ticks(1))])
+    assert await code_of(first) == "unknown_outcome"
+    assert await code_of(second) == "journal_down"
+    assert log.journal.status == journal.HANGS
+    with pytest.raises(Unavailable):
+        appended(log.journal, [Append(ticks(1))])
+    held.goes_on.set()
+    await eventually(lambda: not log.journal.status)
+    assert seqs(log.delivered) == [1, 2, 3]
+    again = await log.append(*ticks(2), once=once)
+    assert (again.is_duplicate, again.ids[0].seq) == (True, 2)
+    assert (await log.append(*ticks(1))).ids[0].seq == 4
+    assert ["down" in said for said in caplog.messages] == [True, False]
+    await log.journal.stop()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_transaction_of_a_disk_that_hangs_may_fail_at_last(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    held = HeldWriter(log, sqlite3.OperationalError("disk I/O error"))
+    first = appended(log.journal, [Append(ticks(2))])
+    assert await code_of(first) == "unknown_outcome"
+    held.goes_on.set()
+    await eventually(lambda: log.journal.figures.reconnects and not log.journal.status)
+    assert (await log.append(*ticks(1))).ids[0].seq == 1
+    assert seqs(log.delivered) == [1]
+    await log.journal.stop()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_stop_leaves_a_disk_that_hangs_to_the_writers_thread(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    held = HeldWriter(log)
+    first = appended(log.journal, [Append(ticks(2))])
+    await log.journal.stop()
+    assert await code_of(first) == "unknown_outcome"
+    with pytest.raises(SettingsError):  # the thread may write yet
+        await Log(tmp_path).start()
+    held.goes_on.set()
+    await eventually(lambda: log.journal._lock is None)
+    later = Log(tmp_path)
+    assert seqs((await later.start()).events) == [1, 2]
+    await later.journal.stop()
+
+
+async def test_journal_that_is_stopped_stays_so_though_its_writer_recovers(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    await log.journal.stop()
+    log.journal._on_failed((), Unavailable("the disk failed", code="journal_down"))
+    log.journal._on_recovered(log.journal._writer._told, Evicted((), NO_CHANGE))
+    assert log.journal.status == "the journal is stopped"
+
+
+def test_step_is_old_by_the_looks_at_it_not_by_the_clock() -> None:
+    watched = UnderWay()
+    looks = int(HANGS_S / LOOK_S)
+    assert [watched.hangs_in(7.0) for _ in range(looks)] == [False] * looks
+    assert watched.hangs_in(7.0)
+    assert not watched.hangs_in(8.0)
+    assert [watched.hangs_in(0.0) for _ in range(2 * looks)] == [False] * 2 * looks
 
 
 async def test_files_are_for_the_hubs_user_alone(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import http.client
 import json
 import os
 import secrets
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -65,10 +67,11 @@ def end(strace: subprocess.Popen[bytes]) -> None:
     strace.communicate(timeout=PATIENCE_S)
 
 
-def post(hub: HubProcess, message: str = "a") -> tuple[int, dict[str, Any]]:
+def post(hub: HubProcess, message: str = "a", key: str = "") -> tuple[int, dict[str, Any]]:
     connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=PATIENCE_S)
     body = json.dumps({"type": "tick", "message": message})
-    connection.request("POST", "/api/notify", body, {"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+    connection.request("POST", "/api/notify", body, headers)
     response = connection.getresponse()
     answer = json.loads(response.read())
     connection.close()
@@ -173,6 +176,57 @@ def test_acknowledged_is_synced(start_hub: StartHub, tmp_path: Path, inject: Inj
     end(strace)
     calls = (tmp_path / "strace-0").read_text().count("fdatasync(")
     assert calls >= 20
+
+
+def test_disk_that_hangs_keeps_nobody_waiting(
+    start_hub: StartHub, tmp_path: Path, inject: Inject
+) -> None:
+    hub = start_hub("--journal", f"sqlite:{tmp_path}/journal.db", "--canary", "0")
+    with Listener(hub) as listener, ThreadPoolExecutor() as threads:
+        listener.until("connection")
+        strace = inject(hub, "fdatasync:delay_enter=600000000")
+        first = threads.submit(post, hub, "first", "key")
+        wait_until(lambda: "fdatasync" in (tmp_path / "strace-0").read_text(), what="a sync")
+        second = threads.submit(post, hub, "second")
+        assert (first.result()[0], first.result()[1]["code"]) == (503, "unknown_outcome")
+        assert (second.result()[0], second.result()[1]["code"]) == (503, "journal_down")
+        assert post(hub, "third")[1]["code"] == "journal_down"
+        assert (readiness(hub), hub.metric("tocsin_journal_up")) == (503, 0)
+        end(strace)
+        wait_until(lambda: readiness(hub) == 200, what="the end of the transaction")
+        again = post(hub, "first", "key")[1]
+        assert again["id"].rpartition("-")[2] == "1"
+        after = post(hub, "after")[1]
+        assert (after["id"].rpartition("-")[2], after["sentTo"]) == ("2", 1)
+        assert [listener.until("tick").json["message"] for _ in range(2)] == ["first", "after"]
+    wait_until(lambda: "journal is up again" in hub.log(), what="a line of the log")
+    assert hub.log().count("journal is") == 2
+
+
+def test_slow_disk_is_waited_for(start_hub: StartHub, tmp_path: Path, inject: Inject) -> None:
+    hub = start_hub("--journal", f"sqlite:{tmp_path}/journal.db", "--canary", "0")
+    inject(hub, "fdatasync:delay_enter=1500000")
+    with ThreadPoolExecutor() as threads:
+        answers = list(threads.map(lambda n: post(hub, f"{n}"), range(4)))
+        answers += list(threads.map(lambda n: post(hub, f"{n}"), range(4)))
+    assert [status for status, _ in answers] == [200] * 8
+    assert "journal is down" not in hub.log()
+
+
+def test_disk_that_hangs_keeps_no_hub_from_its_end(
+    start_hub: StartHub, tmp_path: Path, inject: Inject
+) -> None:
+    hub = start_hub("--journal", f"sqlite:{tmp_path}/journal.db", "--canary", "0")
+    strace = inject(hub, "fdatasync:delay_enter=600000000")
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(post, hub)
+        wait_until(lambda: "fdatasync" in (tmp_path / "strace-0").read_text(), what="a sync")
+        hub.signal(signal.SIGTERM)
+        assert answer.result()[1]["code"] == "unknown_outcome"
+    wait_until(lambda: "tocsin: stopped" in hub.log(), what="the end")
+    assert "the journal was not closed" in hub.log()
+    end(strace)  # the kernel can end no process of which a thread is in a system call
+    assert hub.wait() == 0
 
 
 def test_second_hub_on_one_file_does_not_start(start_hub: StartHub, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from tocsin.eventlog.journal.base import (
     Tell,
     Window,
 )
+from tocsin.eventlog.journal.sqlite.aside import aside
 from tocsin.eventlog.journal.sqlite.file import prepare
 from tocsin.eventlog.journal.sqlite.gathering import Gathering, Group
 from tocsin.eventlog.journal.sqlite.history import SqliteHistory
@@ -27,11 +29,22 @@ from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.lock import FileLock
 from tocsin.eventlog.journal.sqlite.reader import Reader
 from tocsin.eventlog.journal.sqlite.store import Evicted
+from tocsin.eventlog.journal.sqlite.under_way import HANGS_S, LOOK_S, UnderWay, nobody_knows
 from tocsin.eventlog.journal.sqlite.writer import Ends, Opened, State, Writer, Written
 from tocsin.eventlog.kept_newest import KeptNewest
 
 LOOK_EVERY_S = 5.0
 """How old what is known of the disk may be; the look is made in a thread, as a disk may not answer."""
+
+STOP_S = 5.0
+"""How long a stop waits for the disk, at most. Without it, a disk that hangs would keep the process from its end."""
+
+READER_STOP_S = 1.0
+"""How much of that it waits for the reader."""
+
+HANGS = "the journal's disk does not answer"
+
+log = logging.getLogger("tocsin")
 
 
 class SqliteJournal:
@@ -64,6 +77,11 @@ class SqliteJournal:
         self._down: Unavailable | None = Unavailable(
             "the journal is not started", code="journal_down"
         )
+        self._hang: Unavailable | None = (
+            None  # beside `_down`, which the writer sets and takes back
+        )
+        self._is_stopping = False
+        self._under_way = UnderWay()
         self.history: SqliteHistory | None = None
         self._reconnects = 0
         self._file_bytes = self._disk_free_bytes = 0
@@ -75,13 +93,15 @@ class SqliteJournal:
         self._reader: Reader
         self._deliver: Deliver
         self._loop: asyncio.AbstractEventLoop
+        self._watch: asyncio.TimerHandle
         self._opened: asyncio.Future[Opened]
         self._stopped: asyncio.Future[None]
 
     @property
     def status(self) -> str:
         """Empty while an append would be tried."""
-        return self._down.message if self._down else ""
+        why = self._down or self._hang
+        return why.message if why else ""
 
     async def start(self, deliver: Deliver, reset: Reset, window: Window) -> Opening:
         """Open the file; there is never a new epoch while it runs.
@@ -105,7 +125,7 @@ class SqliteJournal:
         self._writer = Writer(
             self._path, self._limits, window, ends, loop, self._clock, self._monotonic
         )
-        self._gathering = Gathering(self._writer.put, loop)
+        self._gathering = Gathering(self._begin, loop)
         try:
             opening = (await self._opened).opening
         except (
@@ -119,7 +139,8 @@ class SqliteJournal:
         except BaseException:
             self._let_go()
             raise
-        await asyncio.to_thread(self._look_at_disk)
+        await aside(self._look_at_disk)
+        self._look_at_writer()
         return opening
 
     @property
@@ -127,7 +148,7 @@ class SqliteJournal:
         """How it is; what is said of the disk is from the last call that is `LOOK_EVERY_S` ago, or from this one."""
         is_due = time.monotonic() - self._looked_at > LOOK_EVERY_S
         if is_due and self._lock and (self._look is None or self._look.done()):
-            self._look = self._loop.run_in_executor(None, self._look_at_disk)
+            self._look = aside(self._look_at_disk)
         return Figures(
             file_bytes=self._file_bytes,
             disk_free_bytes=self._disk_free_bytes,
@@ -148,23 +169,65 @@ class SqliteJournal:
 
     def append(self, appends: Sequence[Append], tell: Tell) -> None:
         """Commit a group together with whatever else comes until the writer begins with it."""
-        if self._down:
-            raise self._why_down()
+        why = self._down or self._hang
+        if why:
+            raise _again(why)
         self._gathering.add(Group(appends, tell))
 
+    def _begin(self, groups: Sequence[Group]) -> None:
+        self._under_way.begin(groups)
+        self._writer.put(groups)
+
     async def stop(self) -> None:
-        """Commit and deliver what is under way, then close the file and let others have it."""
+        """Commit and deliver what is under way, then close the file and let others have it.
+
+        A disk that doesn't answer is waited for until `STOP_S`; the writer's thread then has the file until it ends.
+        """
         if self._lock is None or self._stopped.done():
             return
+        self._is_stopping = True
         self._down = Unavailable("the journal is stopped", code="journal_down")
         # The last connection that is closed puts the write-ahead log into the file: that should be the writer's.
         self._reader.stop()
-        await asyncio.to_thread(self._reader.join)
+        await asyncio.wait([aside(self._reader.join)], timeout=READER_STOP_S)
         self._gathering.flush()
         self._writer.stop()
-        await self._stopped
+        await asyncio.wait([self._stopped], timeout=STOP_S - READER_STOP_S)
+        self._watch.cancel()
+        if not self._stopped.done():
+            self._leave()
+            return
         self._writer.join()
         self._lock.release()
+
+    def _leave(self) -> None:
+        """Leave to the writer's thread what it has, and let others have the file when it ends."""
+        log.error("the journal was not closed within %g s: its disk hangs, or is slow", STOP_S)
+        for group in self._under_way.give_up():
+            group.tell(nobody_knows(HANGS))
+        self._stopped.add_done_callback(lambda _: self._let_go())
+
+    # --- whether the disk answers -------------------------------------------------------------
+
+    def _look_at_writer(self) -> None:
+        self._watch = self._loop.call_later(LOOK_S, self._look_at_writer)
+        hangs = self._under_way.hangs_in(self._writer.step)
+        if hangs and not self._hang:
+            self._on_hang()
+        elif self._hang and not hangs:
+            self._hang = None
+            if not self._down:
+                log.warning("the journal is up again: its disk answers")
+
+    def _on_hang(self) -> None:
+        """Let nobody wait for the disk. What the writer has may be committed yet, and is delivered then."""
+        self._hang = why = Unavailable(HANGS, code="journal_down", retry_after_s=5)
+        if not self._down:
+            log.error("the journal is down: its disk has not answered for %g s", HANGS_S)
+        for group in self._gathering.give_up():
+            group.tell(_again(why))
+        for group in self._under_way.give_up():
+            group.tell(nobody_knows(HANGS))
 
     # --- what the writer tells ----------------------------------------------------------------
 
@@ -209,35 +272,40 @@ class SqliteJournal:
 
     def _tell_all(self, told: Sequence[tuple[Group, Sequence[Outcome] | Exception]]) -> None:
         """Tell what came of the groups of a transaction, which is over: first of all the next one may begin."""
-        if told:
-            self._gathering.end([group for group, _ in told])
+        if not told:
+            return
+        self._gathering.end([group for group, _ in told])
+        if not self._under_way.end():
+            return
         for group, result in told:
             group.tell(result)
 
     def _on_failed(self, groups: Sequence[Group], why: Unavailable) -> None:
-        if self._down is None or self._down.code in ("journal_down", "storage_full"):
+        if not self._is_stopping:
             self._down = why
         self._reader.distrust()
         waiting = self._gathering.give_up()
         if groups:
             self._gathering.end(())
+            if not self._under_way.end():
+                groups = ()
         for group in (*groups, *waiting):
-            group.tell(self._why_down())
+            group.tell(_again(why))
 
     def _on_recovered(self, state: State, evicted: Evicted) -> None:
         assert self.history
         self._note(state, self.history.changed_to(evicted))
-        self._down = None
+        if not self._is_stopping:
+            self._down = None
         self._reconnects += 1
 
     def _note(self, state: State, evicted: Evicted) -> None:
         assert self.history
         self.history.note(*state, evicted)
 
-    def _why_down(self) -> Unavailable:
-        """A new exception each time: one that is raised twice holds two tracebacks."""
-        why = self._down
-        assert why
-        return Unavailable(
-            why.message, code=why.code, retry_after_s=why.retry_after_s, status=why.status
-        )
+
+def _again(why: Unavailable) -> Unavailable:
+    """A new exception each time: one that is raised twice holds two tracebacks."""
+    return Unavailable(
+        why.message, code=why.code, retry_after_s=why.retry_after_s, status=why.status
+    )

@@ -117,6 +117,9 @@ class Writer:
         loop: the running one.
         clock: Unix time in seconds.
         monotonic: seconds of a clock that can't be set.
+
+    Attributes:
+        step: when the thread began with what it does, on `time.monotonic`; 0.0 while it waits. Any thread may look.
     """
 
     def __init__(
@@ -140,6 +143,7 @@ class Writer:
         self._db: sqlite3.Connection | None = None
         self._store: Store
         self._evictions: Evictions
+        self.step = 0.0
         self._stopping = False
         self._next_tick = 0.0
         self._file: OwnFile | None = None
@@ -176,15 +180,19 @@ class Writer:
         while not self._stopping:
             groups: Sequence[Group] = self._take()
             try:
+                self.step = time.monotonic()
                 if groups:
                     self._commit(groups)
                     groups = ()  # they are told; what fails from here on is not their failure
+                    self.step = time.monotonic()
                 if self._frames >= CHECKPOINT_PAGES:
                     self._checkpoint()
-                if time.monotonic() >= self._next_tick:
+                    self.step = time.monotonic()
+                if self.step >= self._next_tick:
                     self._tidy()
             except Exception as error:
                 self._recover(groups, error)
+            self.step = 0.0
         if self._db and not self._own_file.is_there:
             self._empty_log()
         self._close()
@@ -390,11 +398,13 @@ class Writer:
         why = self._fail(groups, error)
         size = wanted_by(groups)
         while True:
+            self.step = 0.0
             self._refuse_for(self._outage.next_pause(), why)
             if self._stopping:
                 return
             if why.code == "storage_full" and not has_room(self._path.parent):
                 continue
+            self.step = time.monotonic()
             try:
                 evicted = self._open_again(size)
             except Exception as still:
