@@ -145,6 +145,43 @@ async def test_log_that_seems_too_old_at_the_start_goes_a_minute_at_a_time(tmp_p
     await again.journal.stop()
 
 
+async def test_what_was_stamped_by_a_clock_that_was_ahead_ages_from_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(tmp_path, age_s=100.0)
+    log.clock.wall += 30 * 86_400.0
+    await log.start()
+    await log.append(*ticks(10))
+    await log.journal.stop()
+    log.clock.wall -= 30 * 86_400.0
+    assert caplog.messages == []
+    again = Log(tmp_path, log.clock, age_s=100.0)
+    await again.start()
+    assert ["ahead of the clock" in said for said in caplog.messages] == [True]
+    await again.append(*ticks(5))
+    await asyncio.sleep(1.1)  # a tick of the writer, which notes when these were there
+    log.clock.move(90.0)
+    await asyncio.sleep(1.1)
+    assert again.history.floor == 0
+    log.clock.move(10.0)
+    await eventually(lambda: again.history.floor == 15)
+    await again.journal.stop()
+
+
+async def test_clock_that_was_hardly_ahead_is_no_matter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    await log.append(*ticks(1))
+    await log.journal.stop()
+    log.clock.wall -= 59.0
+    again = Log(tmp_path, log.clock)
+    await again.start()
+    await again.journal.stop()
+    assert caplog.messages == []
+
+
 async def test_only_the_newest_window_is_loaded(tmp_path: Path) -> None:
     log = Log(tmp_path)
     await log.start()

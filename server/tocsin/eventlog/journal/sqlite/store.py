@@ -141,6 +141,7 @@ class Store:
         self._db = db
         self._limits = limits
         self._offset = wall - steady
+        self._opened = steady
         row = db.execute(
             "SELECT epoch, floor, floor_total, floor_time, forgotten, is_copy FROM log"
         ).fetchone()
@@ -246,6 +247,9 @@ class Store:
             noted.append((self.head, steady))
         while noted and noted[0][1] <= steady - max_age_s:
             self._too_old = noted.popleft()[0]
+        if steady >= self._opened + max_age_s:
+            # Whatever the times say of what was there: a clock that was ahead when it came would keep it for as long.
+            self._too_old = max(self._too_old, self._loaded)
         if max(self.floor, self._too_old) < self._loaded:
             self._find_too_old_by_time(steady + self._offset - max_age_s)
 

@@ -44,6 +44,9 @@ PAUSE_S = 0.01
 RETRY_BUSY_S = 0.5
 """How long the opening after a failure waits for another program, which the publishers don't wait for."""
 
+MOST_AHEAD_S = 60.0
+"""How far the newest event's time may be ahead of the clock at the start without a warning."""
+
 CHECKPOINT_PAGES = 1_000
 """Pages in the write-ahead log after which they are moved into the file: 8 MiB."""
 
@@ -216,11 +219,21 @@ class Writer:
             raise cannot_open(self._path, error) from error
         floor = events[0].id.seq - 1 if events else store.head
         opening = Opening(EventId(store.epoch, floor), events, store.ended.all)
+        self._warn_of_times_ahead()
         self._told = self._state()
         return Opened(opening, self._told, self._evictions, self._all_kept_newest())
 
     def _make_store(self, db: sqlite3.Connection) -> Store:
         return Store(db, self._limits, self._clock(), self._monotonic())
+
+    def _warn_of_times_ahead(self) -> None:
+        """Say if the clock was ahead once: times never go back, so events bear that time until the clock has come to it."""
+        ahead_s = seconds(self._store.time) - self._clock()
+        if ahead_s > MOST_AHEAD_S:
+            log.warning(
+                "the newest event's time is ahead of the clock, and so are those of new ones until it is reached",
+                extra={"ahead_s": round(ahead_s)},
+            )
 
     def _all_kept_newest(self) -> Change:
         """All that stays of what was evicted, as if it were new."""
