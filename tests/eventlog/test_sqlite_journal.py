@@ -514,6 +514,17 @@ async def test_other_log_that_is_put_in_its_place_is_left_as_it_is(
     assert state_of(log.path) == ("ok", 500)
 
 
+async def test_other_log_that_is_put_in_its_place_is_not_read(tmp_path: Path) -> None:
+    other = await other_log(tmp_path / "other")
+    log = await log_in_use(tmp_path)
+    put_in_place(other, log.path, keeps_old_log=False)
+    await eventually(lambda: "replaced" in log.journal.status)
+    with pytest.raises(Unavailable):
+        await log.read_all(0)
+    assert not log.path.with_name("journal.db-shm").exists()  # SQLite has looked at nothing
+    await log.journal.stop()
+
+
 async def test_other_log_that_is_put_in_its_place_just_before_the_stop_is_left_as_it_is(
     tmp_path: Path,
 ) -> None:

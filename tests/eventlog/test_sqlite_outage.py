@@ -74,6 +74,13 @@ def test_fault_of_ours_is_told_without_its_words(tmp_path: Path) -> None:
     assert "secret" not in told_of(tmp_path, ValueError("secret")).message
 
 
+def test_fault_of_the_system_is_told_without_the_path(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        os.stat(tmp_path / "none")
+    message = told_of(tmp_path, caught.value).message
+    assert ("No such file" in message, str(tmp_path) in message) == (True, False)
+
+
 def a_file(folder: Path) -> sqlite3.Connection:
     path = folder / "journal.db"
     path.touch()

@@ -235,8 +235,8 @@ class SqliteJournal:
         """Know what the file holds, at once: the writer may tell what it evicted before `start` goes on."""
         if self._opened.done():  # the start was given up
             return
-        opening, state, evictions, kept_newest = opened
-        self._reader = Reader(self._path, opening.floor.epoch, self._loop)
+        opening, state, evictions, kept_newest, file = opened
+        self._reader = Reader(self._path, opening.floor.epoch, self._loop, file.check)
         newest = KeptNewest(self._limits.keep_newest_bytes) if self._limits.keep_newest else None
         self.history = SqliteHistory(self._reader, evictions, state.floor, state.head, newest)
         self._note(state, Evicted((), kept_newest))

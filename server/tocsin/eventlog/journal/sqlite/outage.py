@@ -76,6 +76,8 @@ def told_of(path: Path, error: Exception) -> Unavailable:
     """What publishers are told of `error`, which came up while the journal ran: nothing of what is in the file."""
     if _is_damage(error):
         return Unavailable(DAMAGED, code="journal_down", retry_after_s=5)
+    if isinstance(error, OSError) and error.strerror:
+        error = OSError(error.strerror)  # without the path
     if isinstance(error, (sqlite3.Error, OSError)):
         return unavailable(path, error)
     message = "the journal's file can't be used; the hub's log says why"

@@ -29,10 +29,14 @@ class Reader:
         path: of the file.
         epoch: of the log.
         loop: where the answers go.
+        look: raises where the path names another file than that of the log, which is not to be read.
     """
 
-    def __init__(self, path: Path, epoch: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, path: Path, epoch: int, loop: asyncio.AbstractEventLoop, look: Callable[[], None]
+    ) -> None:
         self._path = path
+        self._look = look
         self._epoch = epoch
         self._loop = loop
         self._db: sqlite3.Connection | None = None
@@ -136,7 +140,7 @@ class Reader:
             self._distrusted = False
             self._close()
         if self._db is None:
-            self._db = connect(self._path)
+            self._db = connect(self._path, look=self._look)
             self._db.execute("PRAGMA query_only = 1")
         return self._db
 

@@ -62,12 +62,13 @@ log = logging.getLogger("tocsin")
 
 
 class Opened(NamedTuple):
-    """What the file held when it was opened."""
+    """What the file held when it was opened, and what tells it from another one."""
 
     opening: Opening
     state: State
     evictions: Evictions
     kept_newest: Change
+    file: OwnFile
 
 
 class State(NamedTuple):
@@ -221,7 +222,8 @@ class Writer:
         opening = Opening(EventId(store.epoch, floor), events, store.ended.all)
         self._warn_of_times_ahead()
         self._told = self._state()
-        return Opened(opening, self._told, self._evictions, self._all_kept_newest())
+        kept_newest = self._all_kept_newest()
+        return Opened(opening, self._told, self._evictions, kept_newest, self._own_file)
 
     def _make_store(self, db: sqlite3.Connection) -> Store:
         return Store(db, self._limits, self._clock(), self._monotonic())
