@@ -368,7 +368,7 @@ def test_running_hub_keeps_what_lies_beside_an_empty_file(
     assert post(hub, "before")[0] == 200
     path.rename(away)
     path.touch(mode=0o600)
-    wait_until(lambda: "a file that is gone or empty" in hub.log(), what="a look at the file")
+    wait_until(lambda: "it was replaced" in hub.log(), what="a look at the file")
     assert post(hub, "lost")[0] == 503
     away.rename(path)
     wait_until(lambda: readiness(hub) == 200, what="recovery")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from tocsin.core.record import RecordError
+from tocsin.eventlog.journal.sqlite.file import is_damage
 from tocsin.eventlog.journal.sqlite.segments import Loaded, load
 
 MOST_LOOKED_AT = 20_000
@@ -25,16 +25,6 @@ class Damaged(Exception):
     def __init__(self, to: int, error: Exception) -> None:
         super().__init__(str(error))
         self.to = to
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether `error`, which a reading has met, is of what is in the file."""
-    if isinstance(error, RecordError):
-        return True
-    code = int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-    # Text that is none has no code of SQLite: it is Python that can't decode it.
-    is_text = isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error)
-    return code == sqlite3.SQLITE_CORRUPT or is_text
 
 
 def end_behind(db: sqlite3.Connection, after: int, head: int) -> int:
@@ -83,7 +73,7 @@ def _holder(db: sqlite3.Connection, seq: int) -> Loaded | None:
         found = load(
             db, "last = (SELECT last FROM segments WHERE last >= ? ORDER BY last LIMIT 1)", seq
         )
-    except (RecordError, sqlite3.Error) as error:
+    except Exception as error:
         if not is_damage(error):
             raise
         return None

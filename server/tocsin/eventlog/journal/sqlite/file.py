@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
+
 from tocsin.core.record import RecordError
 from tocsin.errors import SettingsError, Unavailable
 
@@ -21,6 +23,8 @@ BUSY_S = 2.0
 
 SHARED_MEMORY_BYTES = 32 * 1024
 """What SQLite takes at once, beside the file, when it opens it: with less left, a disk is full."""
+
+_SAID_OF_DAMAGE = ("Could not decode to UTF-8", "malformed JSON")
 
 _CACHED_STATEMENTS = 256  # one for each number of rows that an INSERT has, and the others
 
@@ -192,11 +196,13 @@ def cannot_open(path: Path, error: Exception) -> SettingsError:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether it says that what is in the file is none of a journal's."""
-    return isinstance(error, RecordError) or _code(error) in (
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-    )
+    """Whether it says that something is in the file which no hub put there."""
+    if isinstance(error, (RecordError, msgspec.MsgspecError, UnicodeDecodeError)):
+        return True
+    if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return True
+    # What Python's own layer finds has no code.
+    return isinstance(error, sqlite3.Error) and str(error).startswith(_SAID_OF_DAMAGE)
 
 
 def unavailable(path: Path, error: Exception) -> Unavailable:

@@ -11,11 +11,8 @@ import math
 import sqlite3
 from pathlib import Path
 
-import msgspec
-
-from tocsin.core.record import RecordError
 from tocsin.errors import Unavailable
-from tocsin.eventlog.journal.sqlite.file import unavailable
+from tocsin.eventlog.journal.sqlite.file import is_damage, unavailable
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 4.0
 """Before the file is opened again after a failure. With the longest, the journal is up 5 s after its disk is."""
@@ -27,8 +24,6 @@ MOST_DETAIL = 200
 """Characters of an error that go into the log: SQLite's may have a whole row, with other publishers' events."""
 
 DAMAGED = "the journal's file is damaged; `tocsin journal check` says more"
-
-_SAID_OF_DAMAGE = ("Could not decode to UTF-8", "malformed JSON")
 
 log = logging.getLogger("tocsin")
 
@@ -49,7 +44,7 @@ class Outage:
             return
         self._said = why.message
         # A traceback only where it is no failure of the disk but one of ours.
-        is_bug = not (isinstance(error, (sqlite3.Error, OSError)) or _is_damage(error))
+        is_bug = not (isinstance(error, (sqlite3.Error, OSError)) or is_damage(error))
         detail = f" ({str(error)[:MOST_DETAIL]!r})" if why.message == DAMAGED else ""
         log.error(
             "the journal is down: %s%s", why.message, detail, exc_info=error if is_bug else None
@@ -74,7 +69,7 @@ class Outage:
 
 def told_of(path: Path, error: Exception) -> Unavailable:
     """What publishers are told of `error`, which came up while the journal ran: nothing of what is in the file."""
-    if _is_damage(error):
+    if is_damage(error):
         return Unavailable(DAMAGED, code="journal_down", retry_after_s=5)
     if isinstance(error, OSError) and error.strerror:
         error = OSError(error.strerror)  # without the path
@@ -82,14 +77,3 @@ def told_of(path: Path, error: Exception) -> Unavailable:
         return unavailable(path, error)
     message = "the journal's file can't be used; the hub's log says why"
     return Unavailable(message, code="journal_down", retry_after_s=2)
-
-
-def _is_damage(error: Exception) -> bool:
-    """Whether something is in the file that the hub never put there."""
-    if isinstance(error, (RecordError, msgspec.MsgspecError, UnicodeDecodeError)):
-        return True
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return True
-    # What Python's own layer finds has no code.
-    return isinstance(error, sqlite3.Error) and str(error).startswith(_SAID_OF_DAMAGE)

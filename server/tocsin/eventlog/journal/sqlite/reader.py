@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from tocsin.core.filters import Filter
 from tocsin.errors import Unavailable
-from tocsin.eventlog.journal.sqlite.damage import Damaged, end_before, end_behind, is_damage
-from tocsin.eventlog.journal.sqlite.file import connect
+from tocsin.eventlog.journal.sqlite.damage import Damaged, end_before, end_behind
+from tocsin.eventlog.journal.sqlite.file import connect, is_damage
+from tocsin.eventlog.journal.sqlite.outage import told_of
 from tocsin.eventlog.journal.sqlite.search import Found, FoundBefore, read, read_back
 
 log = logging.getLogger("tocsin")
@@ -117,7 +118,7 @@ class Reader:
             except sqlite3.Error:
                 self._close()
         log.warning("the journal's file could not be read", exc_info=error)
-        return Unavailable(f"the journal's file can't be read ({error})", code="journal_down")
+        return told_of(self._path, error)
 
     def _run(self) -> None:
         while job := self._jobs.get():
