@@ -23,6 +23,7 @@ from tocsin.core.record import encode_record
 from tocsin.errors import SettingsError, Unavailable
 from tocsin.eventlog.journal.base import Append, Committed, Once
 from tocsin.eventlog.journal.redis import journal
+from tocsin.eventlog.journal.redis.script import UnusableLog, encode_drafts
 from tocsin.logs import MAX_WARNINGS_A_MINUTE, TextFormatter, ThreadedHandler
 
 KEY = Once("", "k-1", b"d" * 16)
@@ -315,23 +316,65 @@ async def test_fields_that_a_newer_tocsin_added_to_a_record_are_passed_over(
 async def test_log_that_a_newer_tocsin_laid_out_is_refused_with_words(redis: RedisProcess) -> None:
     async with nodes(redis) as (node,):
         redis.ask("HSET", "{tocsin}:log", "layout", "2")
+        redis.ask("SET", "{tocsin}:once", "whatever it is there")
         await node.until(lambda: "layout 2" in node.journal.status)
+        redis.ask("DEL", "{tocsin}:once")
         redis.ask("HSET", "{tocsin}:log", "layout", "1")
         await node.append_at_last("a")
 
 
 @pytest.mark.parametrize(
-    "command", [("XADD", "*", "name", "value"), ("SET", "value"), ("RPUSH", "value")]
+    ("key", "command"),
+    [
+        ("events", ("XADD", "*", "name", "value")),
+        ("events", ("SET", "value")),
+        ("events", ("RPUSH", "value")),
+        ("log", ("SET", "value")),
+        ("once", ("SADD", "value")),
+        ("once-order", ("SET", "value")),
+        ("ended", ("RPUSH", "value")),
+        ("ended-order", ("HSET", "name", "value")),
+        ("nodes", ("SET", "value")),
+        ("processes", ("SET", "value")),
+        ("processes", ("SADD", "1")),
+    ],
 )
 async def test_key_that_another_program_uses_is_left_alone_with_words(
-    redis: RedisProcess, command: Sequence[str]
+    redis: RedisProcess, key: str, command: Sequence[str]
 ) -> None:
-    verb, *values = command
-    redis.ask(verb, "{tocsin}:events", *values)
-    with pytest.raises(SettingsError, match="another program uses the key of the stream"):
+    name, (verb, *values) = f"{{tocsin}}:{key}", command
+    redis.ask(verb, name, *values)
+    with pytest.raises(SettingsError, match=f"another program uses the key {name}; set redis_pre"):
         async with nodes(redis):
             pass
-    assert redis.ask("EXISTS", "{tocsin}:events") == b":1\r\n"
+    assert redis.ask("KEYS", "*") == f"*1\r\n${len(name)}\r\n{name}\r\n".encode()
+
+
+async def test_key_that_another_program_takes_while_hubs_run_ends_no_log(
+    redis: RedisProcess,
+) -> None:
+    async with nodes(redis) as (node,):
+        await node.append("a")
+        redis.ask("SET", "{tocsin}:once-order", "x")
+        await node.until(lambda: "another program uses the key" in node.journal.status)
+        redis.ask("DEL", "{tocsin}:once-order")
+        await node.append_at_last("b")
+        assert (node.texts(), node.resets) == (["a", "b"], [])
+
+
+async def test_append_into_a_key_of_another_program_appends_nothing(redis: RedisProcess) -> None:
+    async with nodes(redis) as (node,):
+        await node.append("a")
+        link = node.store.link(5)
+        await node.store.look(link, node.journal.tail.head)
+        redis.ask("SET", "{tocsin}:ended-order", "x")
+        append = Append([Draft("tick", b"b", "t", final=True)])
+        with pytest.raises(UnusableLog, match="another program"):
+            await node.store.append(
+                link, node.journal.tail.head, [append], [encode_drafts(append.drafts)]
+            )
+        await link.close()
+        assert redis.ask("XLEN", "{tocsin}:events") == b":1\r\n"
 
 
 async def test_entry_that_another_program_adds_begins_a_new_log_without_a_traceback(

@@ -6,18 +6,21 @@
 --   ("" if it isn't known), 5 run of the server as the caller's connection knows it,
 --   6 events, 7 bytes, 8 microseconds that the history keeps (0: however old),
 --   9 microseconds and 10 number of idempotency keys that are kept, 11 number of ended topics that are remembered,
---   12 number of appends; then for each of them its number of records, its idempotency key ("" if none), the key's
---   digest, the topics of its events (a line for each event, with a space between two), those of its events that end
---   them (NUMBER:TYPE, with a space between two, the first event being 1; "" if none), and the records.
+--   12 number of appends; then for each of them its number of
+--   records, its idempotency key ("" if none), the key's digest, the topics of its events (a line for each event, with
+--   a space between two), those of its events that end them (NUMBER:TYPE, with a space between two, the first event
+--   being 1; "" if none), and the records.
 -- Answers: a verdict, epoch, seq, floor, bytes, the time of the oldest event (0 if none), and a list with, of each
 --   append, what became of it (new, again, reused), the seq of its first event, and how many it has; or ended, the
 --   number of the event that is for an ended topic, and that topic.
 --   Verdicts: ok; fenced (the log is not the caller's); waits (the server is another one, see GRACE);
---   layout (a newer Tocsin's log); foreign (the stream's key holds what is no log). Nothing was appended but with ok.
+--   layout (a newer Tocsin's log); foreign, and a key that holds what no hub wrote; refused, and why the keys can't be
+--   read. Nothing was appended but with ok.
 --
 -- The stream's entries are EPOCH-SEQ without a hole, each with its time (t, microseconds), the bytes of all
 -- events up to and including it (b), and its record (e). Times and bytes never fall from entry to entry, so the
--- place at which to trim is found by bisection. All writes follow all that may be refused.
+-- place at which to trim is found by bisection. What may be refused comes before the first write; where a write fails
+-- all the same, the next call takes up what is in the stream.
 
 local LAYOUT = 1
 local GRACE = 2000000       -- microseconds in which every node is to say how far it had read
@@ -27,18 +30,49 @@ local MOST_FORGOTTEN = 200  -- idempotency keys a call, beside as many as come
 local MOST_REOPENED = 1000  -- ended topics a call, beside as many as come
 local FIRST_APPEND = 13
 
-local meta_key, stream, once, order, ended, ended_order = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local meta_key, stream, once, order, ended, ended_order = unpack(KEYS)
 local known_epoch, known_seq, known_time = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local run = ARGV[5]
 local max_events, max_bytes, max_age = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local once_window, once_keys = tonumber(ARGV[9]), tonumber(ARGV[10])
 local ended_topics = tonumber(ARGV[11])
+local appends = tonumber(ARGV[12])
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 
-local meta = redis.call('HMGET', meta_key,
+local length, ended_before  -- of the stream, and the ended topics
+
+-- Read what is in the keys beside the hash of the log. One of another type is another program's: it fails here, and not after a write.
+local function read_keys()
+  length, ended_before = redis.call('XLEN', stream), redis.call('HLEN', ended)
+  redis.call('HLEN', once)
+  redis.call('LINDEX', order, 0)
+  redis.call('LINDEX', ended_order, 0)
+end
+
+-- The verdict where they can't be read.
+local function why_not()
+  for _, asked in ipairs({ { 'HLEN', meta_key }, { 'XLEN', stream }, { 'HLEN', once }, { 'LINDEX', order, 0 },
+    { 'HLEN', ended }, { 'LINDEX', ended_order, 0 } }) do
+    local said = redis.pcall(unpack(asked))
+    if type(said) == 'table' and said.err then
+      local is_of_another = string.find(said.err, '^WRONGTYPE')
+      return { is_of_another and 'foreign' or 'refused', is_of_another and asked[2] or said.err }
+    end
+  end
+  return { 'refused', 'a right is missing' }
+end
+
+local meta = redis.pcall('HMGET', meta_key,
   'layout', 'epoch', 'seq', 'floor', 'total', 'base', 'time', 'run', 'since')
+if meta[1] and tonumber(meta[1]) > LAYOUT then
+  return { 'layout', meta[1] }
+end
+if meta.err or not pcall(read_keys) then
+  return why_not()
+end
+
 local epoch, seq, floor = tonumber(meta[2]), tonumber(meta[3]), tonumber(meta[4])
 local total, base = tonumber(meta[5]), tonumber(meta[6])  -- bytes of all events ever, and of those up to the floor
 local time = tonumber(meta[7]) or 0
@@ -59,9 +93,37 @@ local function at(place)
   end
 end
 
+-- Epoch, seq and fields of the newest entry; nil if there is none.
+local function newest_entry()
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  if newest then
+    local its_epoch, its_seq = string.match(newest[1], '^(%d+)-(%d+)$')
+    return tonumber(its_epoch), tonumber(its_seq), newest[2]
+  end
+end
+
+local function is_of_hub(fields)
+  return #fields >= 6 and fields[1] == 't' and fields[3] == 'b' and fields[5] == 'e'
+end
+
+-- Take up the entries up to `newest` that the hash doesn't know, if no hole is before them: the script failed when it
+-- had appended them. Nodes have delivered them, and to delete the log would lose it all for a right that was missing.
+local function take_up(newest, fields)
+  local first = whole(epoch) .. '-' .. whole(seq + 1)
+  local count = newest - seq
+  local moment, upto = tonumber(fields[2]), tonumber(fields[4])
+  if is_of_hub(fields) and moment and upto
+    and #redis.call('XRANGE', stream, first, '+', 'COUNT', whole(count)) == count then
+    seq, time, total, is_changed = newest, moment, upto, true
+  end
+end
+
 -- Whether the stream holds what is said of it. It may have been trimmed by hand: then the floor is raised.
 local function is_whole()
-  local length = redis.call('XLEN', stream)
+  local its_epoch, newest, fields = newest_entry()
+  if its_epoch == epoch and newest > seq then
+    take_up(newest, fields)
+  end
   if length > seq - floor then
     return false
   end
@@ -71,17 +133,13 @@ local function is_whole()
     local _, upto, own = at(floor + 1)
     base = upto and upto - own or total
   end
-  return length == 0 or (at(floor + 1) ~= nil and at(seq) ~= nil)
+  return length == 0 or (at(floor + 1) ~= nil and its_epoch == epoch and newest == seq)
 end
 
 -- Whether the stream's key holds something that no hub wrote.
 local function is_foreign()
-  local newest = redis.pcall('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  if newest.err then
-    return true  -- no stream at all
-  end
-  local fields = newest[1] and newest[1][2]
-  return fields ~= nil and not (#fields >= 6 and fields[1] == 't' and fields[3] == 'b' and fields[5] == 'e')
+  local _, _, fields = newest_entry()
+  return fields ~= nil and not is_of_hub(fields)
 end
 
 -- Whether the caller has read something that this log doesn't hold: it went back, and grew anew perhaps.
@@ -149,12 +207,12 @@ local function forget_keys(come)
       return
     end
     local since_then, key = string.match(oldest, '^(%d+) (.*)$')
-    if redis.call('HLEN', once) <= once_keys and tonumber(since_then) + once_window > now then
+    if since_then and redis.call('HLEN', once) <= once_keys and tonumber(since_then) + once_window > now then
       return
     end
     redis.call('LPOP', order)
-    local kept = redis.call('HGET', once, key)
-    if kept and string.match(kept, '^%d+ %d+ (%d+) ') == since_then then
+    local record = since_then and redis.call('HGET', once, key)
+    if record and string.match(record, '^%d+ %d+ (%d+) ') == since_then then
       redis.call('HDEL', once, key)
     end
   end
@@ -163,15 +221,21 @@ end
 -- What became of an append under this key before: seq of the first event, number of events, and whether it was
 -- the same; nil if nothing did.
 local function remembered(key, digest)
-  local kept = redis.call('HGET', once, key)
-  if not kept then
-    return nil
-  end
-  local first, count, since_then, of_then = string.match(kept, '^(%d+) (%d+) (%d+) (.*)$')
-  if tonumber(since_then) + once_window <= now then
+  local record = redis.call('HGET', once, key)
+  local first, count, since_then, of_then = string.match(record or '', '^(%d+) (%d+) (%d+) (.*)$')
+  if not first or tonumber(since_then) + once_window <= now then
     return nil
   end
   return tonumber(first), tonumber(count), of_then == digest
+end
+
+-- Begin a new log, whose epoch is later than any that somebody knows.
+local function begin_anew()
+  local latest = newest_entry()
+  redis.call('UNLINK', stream, once, order, ended, ended_order)
+  epoch = math.max(math.floor(now / 1000), (epoch or 0) + 1, known_epoch + 1, (latest or 0) + 1)
+  seq, floor, total, base, since, is_changed = 0, 0, 0, 0, 0, true
+  ended_before = 0
 end
 
 -- Forget the topics that ended first, where they are too many.
@@ -226,19 +290,19 @@ end
 -- Append what the caller brought, and say what became of each. Returns the number of idempotency keys that came.
 local function append_all(answer)
   local place, come = FIRST_APPEND, 0
-  local some_ended = redis.call('HLEN', ended) > 0
-  for _ = 1, tonumber(ARGV[12]) do
+  local some_ended = ended_before > 0
+  for _ = 1, appends do
     local count, key, digest = tonumber(ARGV[place]), ARGV[place + 1], ARGV[place + 2]
     local topics, finals = ARGV[place + 3], ARGV[place + 4]
-    local first, length, is_same, ends, refused, topic
+    local first, size, is_same, ends, refused, topic
     if key ~= '' then
-      first, length, is_same = remembered(key, digest)
+      first, size, is_same = remembered(key, digest)
     end
     if not first and (some_ended or finals ~= '') then
       ends, refused, topic = ends_of(topics, finals)
     end
     if first then
-      table.insert(answer, { is_same and 'again' or 'reused', whole(first), whole(length) })
+      table.insert(answer, { is_same and 'again' or 'reused', whole(first), whole(size) })
     elseif refused then
       table.insert(answer, { 'ended', whole(refused), topic })
     else
@@ -260,29 +324,23 @@ local function append_all(answer)
   return come
 end
 
-if meta[1] and tonumber(meta[1]) > LAYOUT then
-  return { 'layout', meta[1] }
-end
-
 -- What another program keeps under this name is left alone: it would be deleted for the new log.
 if not epoch and is_foreign() then
-  return { 'foreign' }
+  return { 'foreign', stream }
 end
 
 if not epoch or not is_whole() or went_back() then
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
-  local latest = newest and tonumber(string.match(newest[1], '^%d+')) or 0
-  redis.call('UNLINK', stream, once, order, ended, ended_order)
-  epoch = math.max(math.floor(now / 1000), (epoch or 0) + 1, known_epoch + 1, latest + 1)
-  seq, floor, total, base, since, is_changed = 0, 0, 0, 0, 0, true
+  begin_anew()
 elseif meta[8] ~= run then
   since, is_changed = now, true
 end
 
+local is_waiting = now >= since and now < since + GRACE
+
 local verdict = 'ok'
 if known_epoch ~= epoch then
   verdict = 'fenced'
-elseif now >= since and now < since + GRACE then
+elseif is_waiting then
   verdict = 'waits'
 end
 

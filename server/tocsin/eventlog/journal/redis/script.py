@@ -1,7 +1,8 @@
 """The script that changes the log in Redis: its arguments, and what it answers. The script is `log.lua`.
 
 It is one text under two names: where Redis is out of memory, `append` is refused before it runs, and `look`, which
-appends nothing, still trims.
+appends nothing, still trims. A look asks for the user's rights first, by `rights.lua`: with each append it would cost
+a quarter of the append.
 """
 
 from __future__ import annotations
@@ -20,9 +21,15 @@ from tocsin.eventlog.journal.ended import MOST, Ended, Final
 
 APPEND, LOOK = "append", "look"
 
-_TEXT = files(__package__).joinpath("log.lua").read_text(encoding="utf-8")
+_RIGHTS, _TEXT = [
+    files(__package__).joinpath(name).read_text(encoding="utf-8")
+    for name in ("rights.lua", "log.lua")
+]
 
-SOURCES = {APPEND: "#!lua\n" + _TEXT, LOOK: "#!lua flags=allow-oom\n" + _TEXT}
+SOURCES = {
+    APPEND: "#!lua\n" + _TEXT,
+    LOOK: "#!lua flags=allow-oom\n" + _RIGHTS + _TEXT,
+}
 """By name, what Redis is to load."""
 
 FORM = 2
@@ -115,7 +122,7 @@ class State(msgspec.Struct, frozen=True):
 
 
 class UnusableLog(Exception):
-    """What is there is no log, or laid out in a way that this version doesn't know."""
+    """What is there is no log, or not for this version, or not for this user of Redis."""
 
 
 def arguments(keys: Keys, limits: Limits, head: Head, run: str) -> list[bytes | str | int]:
@@ -153,17 +160,27 @@ def read_state(answer: Any) -> State:
     """What the script's answer says of the log.
 
     Raises:
-        UnusableLog: it is laid out in another way, or no log.
+        UnusableLog: it is laid out in another way, or no log, or the user lacks a right.
     """
     verdict = answer[0].decode()
     if verdict == "layout":
         raise UnusableLog(f"the log has layout {answer[1].decode()}; this Tocsin knows layout 1")
     if verdict == "foreign":
-        raise UnusableLog(
-            "another program uses the key of the stream; set redis_prefix to another name"
-        )
+        key = answer[1].decode()
+        raise UnusableLog(f"another program uses the key {key}; set redis_prefix to another name")
+    if verdict == "rights":
+        raise UnusableLog(_missing_right(answer[1].decode(), answer[2].decode()))
+    if verdict == "refused":
+        raise UnusableLog(f"Redis lets nobody read the log: {answer[1].decode()}")
     epoch, seq, floor, size, oldest = map(int, answer[1:6])
     return State(verdict, EventId(epoch, seq), floor, size, oldest)
+
+
+def _missing_right(command: str, key: str) -> str:
+    return (
+        f"the user of Redis may not {command} {key}; allowed: a user with +{command.lower()}"
+        " and the other rights in docs/journals-redis.md, on all keys of redis_prefix"
+    )
 
 
 def read_outcomes(answer: Any, appends: Sequence[Append]) -> list[Outcome]:
