@@ -332,6 +332,7 @@ async def test_log_that_a_newer_tocsin_laid_out_is_refused_with_words(redis: Red
         ("log", ("SET", "value")),
         ("once", ("SADD", "value")),
         ("once-order", ("SET", "value")),
+        ("once-before", ("SET", "value")),
         ("ended", ("RPUSH", "value")),
         ("ended-order", ("HSET", "name", "value")),
         ("nodes", ("SET", "value")),

@@ -52,7 +52,7 @@ async def test_right_that_is_missing_stops_the_start_and_is_named(
 async def test_key_beside_the_log_that_the_user_may_not_touch_is_named(
     shared_redis: RedisProcess, key: str
 ) -> None:
-    names = ("log", "events", "once", "once-order", "ended", "ended-order")
+    names = ("log", "events", "once", "once-order", "once-before", "ended", "ended-order")
     others = [f"~{{tocsin}}:{each}" for each in (*names, "nodes", "processes") if each != key]
     node = _node(shared_redis, "resetkeys", *others)
     with pytest.raises(SettingsError, match=rf"may not \w+ {{tocsin}}:{key}"):

@@ -178,14 +178,14 @@ class Appends:
                 message = "another log is in Redis"
                 raise Unavailable(message, code="journal_down", retry_after_s=2) from None
         left = iter(outcomes)
+        begin = EventId(state.head.epoch, 0)
         for group in groups:
             its_own = [next(left) for _ in group.appends]
+            # What a key stands for may be of an epoch before, whose events the tail has behind it.
             last = max(
-                [o.ids[-1].seq for o in its_own if isinstance(o, Committed) and o.ids] or [0]
+                [o.ids[-1] for o in its_own if isinstance(o, Committed) and o.ids] or [begin]
             )
-            self._deliveries.append(
-                Delivery(EventId(state.head.epoch, last), until, group.tell, its_own)
-            )
+            self._deliveries.append(Delivery(max(last, begin), until, group.tell, its_own))
         self.settle()
 
 

@@ -1,7 +1,7 @@
 -- Looks after the log, and appends to it: everything that changes the log is done in here, at once or not at all.
 --
 -- KEYS: the hash of what is known of the log, its stream, the idempotency keys, and their order; the topics that have
---   ended, and their order.
+--   ended, and their order; the idempotency keys of the epochs before.
 -- ARGV: 1 form of the arguments, 2 epoch and 3 seq that the caller has read up to, 4 time of that event
 --   ("" if it isn't known), 5 run of the server as the caller's connection knows it,
 --   6 events, 7 bytes, 8 microseconds that the history keeps (0: however old),
@@ -11,8 +11,8 @@
 --   a space between two), those of its events that end them (NUMBER:TYPE, with a space between two, the first event
 --   being 1; "" if none), and the records.
 -- Answers: a verdict, epoch, seq, floor, bytes, the time of the oldest event (0 if none), and a list with, of each
---   append, what became of it (new, again, reused), the seq of its first event, and how many it has; or ended, the
---   number of the event that is for an ended topic, and that topic.
+--   append, what became of it (new, again, reused), the seq of its first event, how many it has, and for again their
+--   epoch; or ended, the number of the event that is for an ended topic, and that topic.
 --   Verdicts: ok; fenced (the log is not the caller's); waits (the server is another one, see GRACE);
 --   layout (a newer Tocsin's log); foreign, and a key that holds what no hub wrote; refused, and why the keys can't be
 --   read. Nothing was appended but with ok.
@@ -28,9 +28,11 @@ local ENTRY_BYTES = 48      -- what the stream needs for an event beside its rec
 local MOST_TRIMMED = 10000  -- events a call: some milliseconds
 local MOST_FORGOTTEN = 200  -- idempotency keys a call, beside as many as come
 local MOST_REOPENED = 1000  -- ended topics a call, beside as many as come
+local MOST_KEPT = 300000    -- idempotency keys that outlive an epoch: copying them takes some tenths of a second
+local AT_ONCE = 1000        -- values of one HSET: Lua's stack takes some thousands
 local FIRST_APPEND = 13
 
-local meta_key, stream, once, order, ended, ended_order = unpack(KEYS)
+local meta_key, stream, once, order, ended, ended_order, once_before = unpack(KEYS)
 local known_epoch, known_seq, known_time = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local run = ARGV[5]
 local max_events, max_bytes, max_age = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -41,11 +43,12 @@ local appends = tonumber(ARGV[12])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 
-local length, ended_before  -- of the stream, and the ended topics
+local length, ended_before, keys_before  -- of the stream, the ended topics, and the keys of the epochs before
 
 -- Read what is in the keys beside the hash of the log. One of another type is another program's: it fails here, and not after a write.
 local function read_keys()
-  length, ended_before = redis.call('XLEN', stream), redis.call('HLEN', ended)
+  length, ended_before, keys_before =
+    redis.call('XLEN', stream), redis.call('HLEN', ended), redis.call('HLEN', once_before)
   redis.call('HLEN', once)
   redis.call('LINDEX', order, 0)
   redis.call('LINDEX', ended_order, 0)
@@ -54,7 +57,7 @@ end
 -- The verdict where they can't be read.
 local function why_not()
   for _, asked in ipairs({ { 'HLEN', meta_key }, { 'XLEN', stream }, { 'HLEN', once }, { 'LINDEX', order, 0 },
-    { 'HLEN', ended }, { 'LINDEX', ended_order, 0 } }) do
+    { 'HLEN', ended }, { 'LINDEX', ended_order, 0 }, { 'HLEN', once_before } }) do
     local said = redis.pcall(unpack(asked))
     if type(said) == 'table' and said.err then
       local is_of_another = string.find(said.err, '^WRONGTYPE')
@@ -218,20 +221,50 @@ local function forget_keys(come)
   end
 end
 
--- What became of an append under this key before: seq of the first event, number of events, and whether it was
--- the same; nil if nothing did.
+-- What became of an append under this key before: seq of the first event, number of events, whether it was the same,
+-- and the epoch; nil if nothing did.
 local function remembered(key, digest)
-  local record = redis.call('HGET', once, key)
+  local record, its_epoch = redis.call('HGET', once, key), whole(epoch)
+  if not record and keys_before > 0 then
+    its_epoch, record = string.match(redis.call('HGET', once_before, key) or '', '^(%d+) (.*)$')
+  end
   local first, count, since_then, of_then = string.match(record or '', '^(%d+) (%d+) (%d+) (.*)$')
   if not first or tonumber(since_then) + once_window <= now then
     return nil
   end
-  return tonumber(first), tonumber(count), of_then == digest
+  return tonumber(first), tonumber(count), of_then == digest, its_epoch
+end
+
+-- Keep the idempotency keys of the log that ends here, with its epoch: who comes again with one was told the ids of
+-- that log, and would publish a second time. They are in a hash of their own, which an older Tocsin doesn't know: it
+-- would take their ids for those of the new epoch. Of many epochs, those before the last go when they are too many.
+local function keep_keys(its_epoch)
+  local count = redis.call('HLEN', once)
+  if count == 0 or count > MOST_KEPT then
+    return
+  end
+  local all = redis.call('HGETALL', once)
+  if keys_before + count > once_keys then
+    redis.call('UNLINK', once_before)
+  end
+  for place = 1, #all, AT_ONCE do
+    local upto = math.min(place + AT_ONCE - 1, #all)
+    for value = place + 1, upto, 2 do
+      all[value] = whole(its_epoch) .. ' ' .. all[value]
+    end
+    redis.call('HSET', once_before, unpack(all, place, upto))
+  end
+  redis.call('EXPIRE', once_before, whole(math.ceil(once_window / 1000000)))
+  keys_before = redis.call('HLEN', once_before)
 end
 
 -- Begin a new log, whose epoch is later than any that somebody knows.
 local function begin_anew()
   local latest = newest_entry()
+  local last = epoch or latest
+  if last then
+    keep_keys(last)
+  end
   redis.call('UNLINK', stream, once, order, ended, ended_order)
   epoch = math.max(math.floor(now / 1000), (epoch or 0) + 1, known_epoch + 1, (latest or 0) + 1)
   seq, floor, total, base, since, is_changed = 0, 0, 0, 0, 0, true
@@ -294,15 +327,15 @@ local function append_all(answer)
   for _ = 1, appends do
     local count, key, digest = tonumber(ARGV[place]), ARGV[place + 1], ARGV[place + 2]
     local topics, finals = ARGV[place + 3], ARGV[place + 4]
-    local first, size, is_same, ends, refused, topic
+    local first, size, is_same, its_epoch, ends, refused, topic
     if key ~= '' then
-      first, size, is_same = remembered(key, digest)
+      first, size, is_same, its_epoch = remembered(key, digest)
     end
     if not first and (some_ended or finals ~= '') then
       ends, refused, topic = ends_of(topics, finals)
     end
     if first then
-      table.insert(answer, { is_same and 'again' or 'reused', whole(first), whole(size) })
+      table.insert(answer, { is_same and 'again' or 'reused', whole(first), whole(size), its_epoch })
     elseif refused then
       table.insert(answer, { 'ended', whole(refused), topic })
     else

@@ -4,7 +4,7 @@
 -- Stands before log.lua where that looks, with the same KEYS. Answers: rights, the command, and its first key; or
 -- foreign, and which of the keys beside the log another program uses.
 do
-  local meta, stream, once, order, ended, ended_order = unpack(KEYS)
+  local meta, stream, once, order, ended, ended_order, once_before = unpack(KEYS)
   local prefix = string.gsub(meta, 'log$', '')
   local nodes, processes = prefix .. 'nodes', prefix .. 'processes'
 
@@ -12,11 +12,12 @@ do
     { 'TIME' }, { 'INFO', 'replication' }, { 'UNLINK', unpack(KEYS) },
     { 'HMGET', meta, 'seq' }, { 'HSET', meta, 'seq', '1' },
     { 'HGET', once, 'k' }, { 'HGETALL', once }, { 'HLEN', once }, { 'HDEL', once, 'k' },
+    { 'HGET', once_before, 'k' }, { 'EXPIRE', once_before, '1' },
     { 'LINDEX', order, '0' }, { 'LPOP', order }, { 'RPUSH', order, 'k' },
     { 'HGETALL', ended }, { 'LPOP', ended_order },
     { 'XADD', stream, '1-1', 'e', '' }, { 'XTRIM', stream, 'MINID', '1-1' }, { 'XLEN', stream },
     { 'XRANGE', stream, '-', '+' }, { 'XREVRANGE', stream, '+', '-' }, { 'XREAD', 'STREAMS', stream, '1-1' },
-    { 'HGETALL', nodes }, { 'HSET', nodes, 'n', '1' }, { 'EXPIRE', nodes, '1' },
+    { 'HGETALL', nodes }, { 'HSET', nodes, 'n', '1' },
     { 'GET', processes }, { 'SET', processes, '1' }, { 'INCR', processes },
     { 'EVAL', '', '2', nodes, processes },
   }

@@ -63,7 +63,7 @@ class Keys(msgspec.Struct, frozen=True):
     @property
     def all(self) -> Sequence[str]:
         """What the script asks for, in its order."""
-        names = ("log", "events", "once", "once-order", "ended", "ended-order")
+        names = ("log", "events", "once", "once-order", "ended", "ended-order", "once-before")
         return [f"{{{self.prefix}}}:{name}" for name in names]
 
     @property
@@ -190,11 +190,13 @@ def read_outcomes(answer: Any, appends: Sequence[Append]) -> list[Outcome]:
 
 
 def _outcome(epoch: int, append: Append, told: Sequence[bytes]) -> Outcome:
-    kind, first, count = told
+    kind, first, count, *of_epoch = told
     if kind == b"ended":
         return TopicEnded(count.decode(), int(first) - 1)
     if kind == b"reused":
         return KeyReused(append.once.key if append.once else "")
+    if of_epoch:  # its key may be older than the log
+        epoch = int(of_epoch[0])
     seqs = range(int(first), int(first) + int(count))
     return Committed([EventId(epoch, seq) for seq in seqs], kind == b"again")
 
