@@ -6,8 +6,28 @@ from collections.abc import Mapping, Sequence
 
 from tocsin.errors import SettingsError
 from tocsin.eventlog.journal.redis.address import Address
+from tocsin.eventlog.journal.redis.link import Link
+from tocsin.eventlog.journal.redis.script import MAY_ASK
 
 OLDEST_VERSION = 7
+
+_KEEPS_ALL = {
+    b"appendonly": b"yes",
+    b"appendfsync": b"always",
+    b"no-appendfsync-on-rewrite": b"no",
+}
+
+
+async def keeps_all(link: Link) -> bool | None:
+    """Whether the server keeps all that it answered over a restart; None if the user may not ask.
+
+    What replaced another server as its replica doesn't: it hadn't all of what that one answered.
+    """
+    if not await link.run_script(MAY_ASK, 0):
+        return None
+    answer = await link.ask("CONFIG", "GET", *_KEEPS_ALL)
+    said = dict(zip(answer[::2], answer[1::2], strict=True))
+    return said == _KEEPS_ALL and link.info.get("second_repl_offset") == "-1"
 
 
 def check_server(address: Address, info: Mapping[str, str]) -> Sequence[str]:

@@ -6,13 +6,15 @@
 --   ("" if it isn't known), 5 run of the server as the caller's connection knows it,
 --   6 events, 7 bytes, 8 microseconds that the history keeps (0: however old),
 --   9 microseconds and 10 number of idempotency keys that are kept, 11 number of ended topics that are remembered,
---   12 number of appends; then for each of them its number of
+--   12 "1" if the caller read this epoch while nothing was in doubt, 13 "1" if the server keeps all that it answered
+--   over a restart, "0" if not ("" if it isn't known), 14 number of appends; then for each of them its number of
 --   records, its idempotency key ("" if none), the key's digest, the topics of its events (a line for each event, with
 --   a space between two), those of its events that end them (NUMBER:TYPE, with a space between two, the first event
 --   being 1; "" if none), and the records.
 -- Answers: a verdict, epoch, seq, floor, bytes, the time of the oldest event (0 if none), and a list with, of each
 --   append, what became of it (new, again, reused), the seq of its first event, how many it has, and for again their
---   epoch; or ended, the number of the event that is for an ended topic, and that topic.
+--   epoch; or ended, the number of the event that is for an ended topic, and that topic. At last "1" where it is known
+--   that the log ends where it ended, see `trusted`.
 --   Verdicts: ok; fenced (the log is not the caller's); waits (the server is another one, see GRACE);
 --   layout (a newer Tocsin's log); foreign, and a key that holds what no hub wrote; refused, and why the keys can't be
 --   read. Nothing was appended but with ok.
@@ -21,6 +23,10 @@
 -- events up to and including it (b), and its record (e). Times and bytes never fall from entry to entry, so the
 -- place at which to trim is found by bisection. What may be refused comes before the first write; where a write fails
 -- all the same, the next call takes up what is in the stream.
+--
+-- What else is in the hash: `run` is the server's, `since` when it was first seen. `trusted` is the run in which it is
+-- known that the log ends where it ended: a server that lost its newest events looks whole, and would give their ids
+-- again. `kept` is the run that loses nothing, as every look at it found.
 
 local LAYOUT = 1
 local GRACE = 2000000       -- microseconds in which every node is to say how far it had read
@@ -30,7 +36,7 @@ local MOST_FORGOTTEN = 200  -- idempotency keys a call, beside as many as come
 local MOST_REOPENED = 1000  -- ended topics a call, beside as many as come
 local MOST_KEPT = 300000    -- idempotency keys that outlive an epoch: copying them takes some tenths of a second
 local AT_ONCE = 1000        -- values of one HSET: Lua's stack takes some thousands
-local FIRST_APPEND = 13
+local FIRST_APPEND = 15
 
 local meta_key, stream, once, order, ended, ended_order, once_before = unpack(KEYS)
 local known_epoch, known_seq, known_time = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -38,7 +44,8 @@ local run = ARGV[5]
 local max_events, max_bytes, max_age = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local once_window, once_keys = tonumber(ARGV[9]), tonumber(ARGV[10])
 local ended_topics = tonumber(ARGV[11])
-local appends = tonumber(ARGV[12])
+local was_there, keeps_all = ARGV[12] == '1', ARGV[13]
+local appends = tonumber(ARGV[14])
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -68,7 +75,7 @@ local function why_not()
 end
 
 local meta = redis.pcall('HMGET', meta_key,
-  'layout', 'epoch', 'seq', 'floor', 'total', 'base', 'time', 'run', 'since')
+  'layout', 'epoch', 'seq', 'floor', 'total', 'base', 'time', 'run', 'since', 'trusted', 'kept')
 if meta[1] and tonumber(meta[1]) > LAYOUT then
   return { 'layout', meta[1] }
 end
@@ -80,6 +87,8 @@ local epoch, seq, floor = tonumber(meta[2]), tonumber(meta[3]), tonumber(meta[4]
 local total, base = tonumber(meta[5]), tonumber(meta[6])  -- bytes of all events ever, and of those up to the floor
 local time = tonumber(meta[7]) or 0
 local since = tonumber(meta[9]) or 0
+-- A log of an older Tocsin says nothing of it.
+local trusted, kept = meta[10] or meta[8] or '', meta[11] or 'unknown'
 local is_changed = false  -- a look that finds all as it was writes nothing
 
 -- Lua would write a large number as 1.7e+12.
@@ -156,10 +165,35 @@ local function went_back()
   return known_time ~= nil and known_seq > floor and at(known_seq) ~= known_time
 end
 
+-- Whether the caller was there when the log was last added to: publishers are answered when the node that took their
+-- event has read it, so nothing that was acknowledged is missing. What Redis wrote as it ended no node may have read,
+-- but what came long before that, the caller was cut off from, and from what was lost too.
+local function vouches()
+  if not was_there or known_epoch ~= epoch then
+    return false
+  end
+  local moment = known_seq < seq and at(known_seq + 1)
+  return known_seq == seq or moment and time - moment <= GRACE
+end
+
+-- Note whether the present server loses nothing when it is restarted. A replica, by which it may be replaced, lags.
+-- What was once not so in a run stays so: what was written then may be lost.
+local function note_keeping()
+  local lossy = 'not ' .. run
+  local found = lossy
+  if keeps_all == '1' and kept ~= lossy
+    and string.find(redis.call('INFO', 'replication'), 'connected_slaves:0', 1, true) then
+    found = run
+  end
+  if kept ~= found then
+    kept, is_changed = found, true
+  end
+end
+
 local function keep_meta()
   redis.call('HSET', meta_key, 'layout', LAYOUT, 'epoch', whole(epoch), 'seq', whole(seq),
     'floor', whole(floor), 'total', whole(total), 'base', whole(base), 'time', whole(time),
-    'run', run, 'since', whole(since))
+    'run', run, 'since', whole(since), 'trusted', trusted, 'kept', kept)
 end
 
 -- The least place after `low` and before `high` for which `is_enough` holds, which does so from there on; `high` if
@@ -268,7 +302,7 @@ local function begin_anew()
   redis.call('UNLINK', stream, once, order, ended, ended_order)
   epoch = math.max(math.floor(now / 1000), (epoch or 0) + 1, known_epoch + 1, (latest or 0) + 1)
   seq, floor, total, base, since, is_changed = 0, 0, 0, 0, 0, true
-  ended_before = 0
+  trusted, ended_before = run, 0
 end
 
 -- Forget the topics that ended first, where they are too many.
@@ -368,7 +402,17 @@ elseif meta[8] ~= run then
   since, is_changed = now, true
 end
 
+-- The first that says it after a restart is enough; every node has its say all the same, if it knows of more.
+if trusted ~= run and (vouches() or keeps_all == '1' and kept == trusted) then
+  trusted, is_changed = run, true
+end
 local is_waiting = now >= since and now < since + GRACE
+if trusted ~= run and not is_waiting then
+  begin_anew()
+end
+if trusted == run and appends == 0 and keeps_all ~= '' then
+  note_keeping()
+end
 
 local verdict = 'ok'
 if known_epoch ~= epoch then
@@ -388,4 +432,5 @@ if is_changed or seq > before then
   keep_meta()
 end
 local oldest = seq > floor and at(floor + 1) or 0
-return { verdict, whole(epoch), whole(seq), whole(floor), whole(total - base), whole(oldest), answer }
+return { verdict, whole(epoch), whole(seq), whole(floor), whole(total - base), whole(oldest), answer,
+  trusted == run and '1' or '' }

@@ -19,20 +19,27 @@ from tocsin.errors import KeyReused, TopicEnded
 from tocsin.eventlog.journal.base import Append, Committed, Outcome
 from tocsin.eventlog.journal.ended import MOST, Ended, Final
 
-APPEND, LOOK = "append", "look"
+APPEND, LOOK, MAY_ASK = "append", "look", "may ask"
 
 _RIGHTS, _TEXT = [
     files(__package__).joinpath(name).read_text(encoding="utf-8")
     for name in ("rights.lua", "log.lua")
 ]
 
+# A question that is refused would end the connection.
+_MAY_ASK = """#!lua flags=no-writes
+local is_known, is_allowed = pcall(redis.acl_check_cmd, 'CONFIG', 'GET', 'appendfsync')
+return is_known and is_allowed and 1 or 0
+"""
+
 SOURCES = {
     APPEND: "#!lua\n" + _TEXT,
     LOOK: "#!lua flags=allow-oom\n" + _RIGHTS + _TEXT,
+    MAY_ASK: _MAY_ASK,
 }
 """By name, what Redis is to load."""
 
-FORM = 2
+FORM = 3
 """Of the script's arguments."""
 
 MICROSECOND = 1e-6
@@ -112,6 +119,7 @@ class State(msgspec.Struct, frozen=True):
         verdict: ``ok``; ``fenced``, this is not the log of the caller's head; ``waits``, the server is another
             one, and takes no events until every node had the time to look.
         oldest: time of the oldest event kept, in microseconds; 0 if there is none.
+        is_trusted: it is known that the log ends where it ended before the server's last restart.
     """
 
     verdict: Literal["ok", "fenced", "waits"]
@@ -119,17 +127,33 @@ class State(msgspec.Struct, frozen=True):
     floor: int
     bytes: int
     oldest: int
+    is_trusted: bool
+
+
+class Witness(msgspec.Struct, frozen=True):
+    """What a caller knows beside its head, for when nobody else knows where the log ended before a restart.
+
+    Attributes:
+        was_there: it read the epoch of its head while that was trusted, in whatever run of the server.
+        keeps_all: whether the server keeps all that it answered over a restart; None if it isn't known.
+    """
+
+    was_there: bool = False
+    keeps_all: bool | None = None
 
 
 class UnusableLog(Exception):
     """What is there is no log, or not for this version, or not for this user of Redis."""
 
 
-def arguments(keys: Keys, limits: Limits, head: Head, run: str) -> list[bytes | str | int]:
-    """What comes before the appends."""
+def arguments(
+    keys: Keys, limits: Limits, head: Head, run: str, witness: Witness
+) -> list[bytes | str | int]:
+    """What comes before the number of appends."""
     time = "" if head.time is None else head.time
+    keeps_all = "" if witness.keeps_all is None else int(witness.keeps_all)
     fixed = [FORM, head.id.epoch, head.id.seq, time, run, *limits.arguments()]
-    return [len(keys.all), *keys.all, *fixed]
+    return [len(keys.all), *keys.all, *fixed, int(witness.was_there), keeps_all]
 
 
 def append_arguments(records: Sequence[bytes], append: Append) -> list[bytes | str | int]:
@@ -173,7 +197,7 @@ def read_state(answer: Any) -> State:
     if verdict == "refused":
         raise UnusableLog(f"Redis lets nobody read the log: {answer[1].decode()}")
     epoch, seq, floor, size, oldest = map(int, answer[1:6])
-    return State(verdict, EventId(epoch, seq), floor, size, oldest)
+    return State(verdict, EventId(epoch, seq), floor, size, oldest, answer[7] == b"1")
 
 
 def _missing_right(command: str, key: str) -> str:

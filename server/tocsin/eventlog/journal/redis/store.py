@@ -1,4 +1,7 @@
-"""The log in Redis as commands on a link: look, append, follow, read. It keeps nothing but names and limits."""
+"""The log in Redis as commands on a link: look, append, follow, read.
+
+It keeps names and limits, and what this node can say of the log after a restart of Redis.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from tocsin.core.event import EventId
 from tocsin.eventlog.journal.base import Append, Outcome
 from tocsin.eventlog.journal.ended import Ended
 from tocsin.eventlog.journal.redis.address import Address
+from tocsin.eventlog.journal.redis.checks import keeps_all
 from tocsin.eventlog.journal.redis.entries import Stored, read_entries
 from tocsin.eventlog.journal.redis.link import Link
 from tocsin.eventlog.journal.redis.script import (
@@ -17,6 +21,7 @@ from tocsin.eventlog.journal.redis.script import (
     Keys,
     Limits,
     State,
+    Witness,
     append_arguments,
     arguments,
     read_ended,
@@ -46,6 +51,8 @@ class Store:
         self._username = username
         self._password = password
         self._limits = limits
+        self._trusted_epoch = 0
+        self._keeps_all: tuple[str, bool | None] = ("", None)
 
     def link(self, timeout_s: float) -> Link:
         """A new connection, not open yet."""
@@ -56,21 +63,29 @@ class Store:
 
         Where the log is gone, or behind that head, a new one begins: then its epoch is another.
         """
-        await link.open()
-        fixed = arguments(self.keys, self._limits, head, link.run)
-        return read_state(await link.run_script(LOOK, *fixed, 0))
+        state = read_state(await link.run_script(LOOK, *await self._arguments(link, head), 0))
+        # Not for who has yet to read it: between this look and then, Redis may go back.
+        is_known = state.is_trusted and state.verdict != "fenced"
+        self._trusted_epoch = state.head.epoch if is_known else 0
+        return state
 
     async def append(
         self, link: Link, head: Head, appends: Sequence[Append], records: Sequence[Sequence[bytes]]
     ) -> tuple[State, Sequence[Outcome]]:
         """Append these in one step, each with its records; nothing where the verdict isn't ``ok``."""
-        await link.open()
-        command = arguments(self.keys, self._limits, head, link.run)
-        command.append(len(appends))
+        command = [*await self._arguments(link, head), len(appends)]
         for append, its_records in zip(appends, records, strict=True):
             command += append_arguments(its_records, append)
         answer = await link.run_script(APPEND, *command)
         return read_state(answer), read_outcomes(answer, appends)
+
+    async def _arguments(self, link: Link, head: Head) -> list[bytes | str | int]:
+        """What the script is told of a node that has read up to `head`, before the appends."""
+        await link.open()
+        while self._keeps_all[0] != link.run:  # it may be another one after the question
+            self._keeps_all = link.run, await keeps_all(link)
+        witness = Witness(head.id.epoch == self._trusted_epoch, self._keeps_all[1])
+        return arguments(self.keys, self._limits, head, link.run, witness)
 
     async def read_ended(self, link: Link) -> Sequence[Ended]:
         """The topics that have ended, as far as they are remembered; the oldest first."""

@@ -185,7 +185,10 @@ class Tail:
                 "events were trimmed before this node read them", extra={"floor": state.floor}
             )
         else:
-            log.warning("another log is in Redis: it was emptied, or is behind what was read")
+            log.warning(
+                "another log is in Redis: it was emptied, is behind what was read,"
+                " or was restarted while no hub ran"
+            )
         self._reset(await self._take_up(state))
         self._on_moved()
 
