@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.eventlog.test_sqlite_journal import Log, ticks
 from tocsin.core.event import Draft
 from tocsin.core.filters import EVERYTHING, Filter
+from tocsin.errors import Unavailable
 
 GARBAGE = b"\xc1\x10\x00\x00\x00garbage"
 BATCH = 64
@@ -101,18 +103,24 @@ async def test_damaged_segments_keep_no_newest_event_and_the_others_do(tmp_path:
     await log.journal.stop()
 
 
-async def test_damage_that_sqlite_finds_is_passed_too(tmp_path: Path) -> None:
-    log, dice = Log(tmp_path), random.Random(1)
+async def log_with_a_damaged_page(folder: Path, batches: int = 60, **limits: float) -> Log:
+    """A log of so many segments, of which the page with the 30th is overwritten."""
+    log, dice = Log(folder), random.Random(1)
     await log.start()
-    for number in range(60):
+    for number in range(batches):
         marks = [b"mark %d %s" % (number, dice.randbytes(60).hex().encode()) for _ in range(BATCH)]
         await log.append(*[Draft("tick", mark, f"t/{n}") for n, mark in enumerate(marks)])
     await log.journal.stop()
     content = log.path.read_bytes()
     page = content.index(b"mark 30 ") // PAGE_BYTES * PAGE_BYTES
     log.path.write_bytes(content[:page] + b"\xff" * PAGE_BYTES + content[page + PAGE_BYTES :])
-    log = Log(tmp_path)
+    log = Log(folder, None, **limits)
     await log.start(events=10)
+    return log
+
+
+async def test_damage_that_sqlite_finds_is_passed_too(tmp_path: Path) -> None:
+    log = await log_with_a_damaged_page(tmp_path)
     cursor = 0
     while log.history.floor == 0:
         piece = await log.history.read(cursor, EVERYTHING, max_events=1_000, max_bytes=2**20)
@@ -121,4 +129,30 @@ async def test_damage_that_sqlite_finds_is_passed_too(tmp_path: Path) -> None:
     assert 30 * BATCH <= floor < 34 * BATCH
     events = await log.read_all(floor)
     assert [event.id.seq for event in events] == list(range(floor + 1, 60 * BATCH + 1))
+    await log.journal.stop()
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"events": 5_000}, {"bytes": 400_000}, {"age_s": 5.0}],
+    ids=["events", "bytes", "age"],
+)
+async def test_page_that_sqlite_cannot_read_is_evicted_as_others_are(
+    tmp_path: Path, limits: dict[str, float]
+) -> None:
+    log = await log_with_a_damaged_page(tmp_path, 300, **limits)
+    log.clock.move(120.0)
+    async with asyncio.timeout(30):
+        while log.history.floor < 250 * BATCH:
+            with suppress(Unavailable):  # once: the file is opened anew behind the damage
+                await log.append(*ticks(BATCH))
+            log.clock.move(1.0)
+            await asyncio.sleep(0.02)
+    assert not log.journal.status
+    assert log.journal.figures.reconnects == 1
+    history = log.history
+    assert history.has_lost(20 * BATCH, Filter(["t/1"]))
+    seqs = [event.id.seq for event in await log.read_all(history.floor)]
+    assert seqs == list(range(seqs[0], history.head + 1))
+    assert 250 * BATCH < seqs[0] <= history.floor + 1  # others went meanwhile
     await log.journal.stop()

@@ -74,6 +74,7 @@ class SqliteHistory:
         """Take over what a transaction has come to, and what it evicted."""
         self.head, self.bytes, self.oldest_time = head, bytes, oldest_time
         self.floor = max(floor, self._damaged_to)
+        self._evictions.forgotten = max(self._evictions.forgotten, evicted.unknown_to)
         if evicted.pairs:
             self._evictions.remember(evicted.pairs, several=False)
         change = evicted.change

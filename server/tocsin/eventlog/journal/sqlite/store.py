@@ -10,7 +10,7 @@ import logging
 import operator
 import sqlite3
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -21,7 +21,9 @@ from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Once
 from tocsin.eventlog.journal.ended import Ended, EndedTopics, Final
 from tocsin.eventlog.journal.keys import Appended
-from tocsin.eventlog.journal.sqlite.kept_newest import Change, KeptRows, as_json
+from tocsin.eventlog.journal.sqlite.damage import end_behind
+from tocsin.eventlog.journal.sqlite.file import is_damage
+from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change, KeptRows, as_json
 from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.segments import (
     Segment,
@@ -54,6 +56,9 @@ MOST_NAMES = 2_000
 MOST_LOOKED_AT = 1_000
 """Events, likewise, where some may stay, and so each is looked at."""
 
+LEFT_ROWS = 128
+"""Behind damage: more than a page has of the smallest."""
+
 MAX_SLACK = 8_000
 """Events above the limit by count that wait for the others, and go in one step."""
 
@@ -81,10 +86,17 @@ class Pair(msgspec.Struct, frozen=True, gc=False):
 
 
 class Evicted(NamedTuple):
-    """What an eviction did: the pairs of topic and type that went, by seq, and what became of those that stay."""
+    """What an eviction did.
+
+    Attributes:
+        pairs: of topic and type that went, by seq.
+        change: what became of those that stay.
+        unknown_to: up to this seq nobody knows what went: it couldn't be read.
+    """
 
     pairs: Sequence[Pair]
     change: Change
+    unknown_to: int = 0
 
 
 _read_rows = msgspec.json.Decoder(list[tuple[int, int, str, str]]).decode
@@ -101,16 +113,17 @@ class Names(NamedTuple):
 
 _read_names = msgspec.json.Decoder(list[Names]).decode
 
+# `>=` throughout: `>` looks at the page of what lies before too, which may be damaged and stay.
 # Each inner SELECT ends at the first row that it finds, and one bound ends the outer one: of two it would pass all rows up
 # to the first, and look at each.
 _OLDEST_NAMES = """SELECT json_group_array(json_array(last, total, types, topics)) FROM (
     SELECT last, total, types, topics FROM segments
-    WHERE last > :floor AND last <= min(
+    WHERE last >= :first AND last <= min(
         (SELECT last FROM segments WHERE last >= :to ORDER BY last LIMIT 1),
         max(
-            coalesce((SELECT last FROM segments WHERE last > :floor ORDER BY last LIMIT 1 OFFSET :more_rows), :head),
+            coalesce((SELECT last FROM segments WHERE last >= :first ORDER BY last LIMIT 1 OFFSET :more_rows), :head),
             coalesce((SELECT last FROM segments WHERE last >= :wanted ORDER BY last LIMIT 1), 0),
-            coalesce((SELECT last FROM segments WHERE last > :floor AND total >= :wanted_total ORDER BY last LIMIT 1), 0)
+            coalesce((SELECT last FROM segments WHERE last >= :first AND total >= :wanted_total ORDER BY last LIMIT 1), 0)
         )
     )
     AND (last - events < :wanted OR total - size < max(:wanted_total, :more_total))
@@ -255,8 +268,10 @@ class Store:
 
     def _find_too_old_by_time(self, since: float) -> None:
         """Of what was there at the start: its times are all that is known of its age."""
-        oldest = (self.oldest_time or 0.0) + JUMP_S
-        last, _ = self._last("time", int(min(since, oldest) * 1e6))
+        if self.oldest_time is None or self.oldest_time > since:
+            return
+        limit = int(min(since, self.oldest_time + JUMP_S) * 1e6)
+        last = self._behind_damage(lambda: self._last("time", limit)[0])
         self._too_old = max(self._too_old, min(last, self._loaded))
 
     @property
@@ -267,8 +282,18 @@ class Store:
         if self.events > limits.events + min(limits.events // 128, MAX_SLACK):
             target = max(target, self.head - limits.events)
         if self.bytes > limits.bytes + min(limits.bytes // 128, MAX_SLACK_BYTES):
-            target = max(target, self._first_beyond(self.total - limits.bytes - 1))
+            beyond = self._behind_damage(lambda: self._first_beyond(self.total - limits.bytes - 1))
+            target = max(target, beyond)
         return min(target, self.head)
+
+    def _behind_damage(self, find: Callable[[], int]) -> int:
+        """The seq that `find` finds; where damage keeps it from that, the next one: so the log moves on to the damage."""
+        try:
+            return find()
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            return self.floor + 1
 
     def evict(self, to: int, evictions: Evictions, added: int = 0, added_bytes: int = 0) -> Evicted:
         """Evict what is up to `to`, but for what stays of it; or the oldest part, where that is too much at once.
@@ -287,8 +312,8 @@ class Store:
         change = self.kept_newest.take(self.floor, to)
         pairs = self._pairs(names, to, {event.id.seq for event in change.added})
         late = self._let_go(change.removed)
+        db.execute("DELETE FROM segments WHERE last >= ? AND last <= ?", (self.floor + 1, to))
         self.floor, self.floor_total = to, total
-        db.execute("DELETE FROM segments WHERE last <= ?", (to,))
         self._remember([*late, *pairs], evictions)
         db.execute(
             "UPDATE log SET floor = ?, floor_total = ?, floor_time = ?, forgotten = ?",
@@ -315,6 +340,32 @@ class Store:
             "SELECT last, total, time FROM segments WHERE last >= ? ORDER BY last LIMIT 1", (seq,)
         ).fetchone()
         return int(row[0]), int(row[1]), int(row[2])
+
+    def evict_damage(self, error: Exception) -> Evicted:
+        """Evict all up to the end of the damage that an eviction met, by `error`, and `LEFT_ROWS` more; the rows stay.
+
+        Outside a transaction: SQLite writes nothing more in one that has met damage. It can't delete these rows, nor those
+        of the next page of its tree, which it would join with the damaged one.
+
+        Raises:
+            Exception: `error`, where some of it may have to stay, which can't be decided.
+        """
+        if self.kept_newest.is_on:
+            raise error
+        db = self._db
+        row = db.execute(
+            "SELECT last, total, time FROM segments WHERE last >= ? ORDER BY last LIMIT 1 OFFSET ?",
+            (end_behind(db, self.floor, self.head) + 1, LEFT_ROWS - 1),
+        ).fetchone()
+        end, total, time = row or (self.head, self.total, self.time)
+        log.error("a damaged part of the journal's file is evicted", extra={"up_to": end})
+        self.floor, self.floor_total, self.forgotten = end, total, max(self.forgotten, end)
+        db.execute(
+            "UPDATE log SET floor = ?, floor_total = ?, floor_time = ?, forgotten = ?",
+            (end, total, time, self.forgotten),
+        )
+        self.oldest_time = self._oldest_time()
+        return Evicted((), NO_CHANGE, end)
 
     def take_up_kept_newest(self, evictions: Evictions) -> list[Pair]:
         """Take up what stays, and evict of it what may not any more, as the limits may be others now.
@@ -350,10 +401,10 @@ class Store:
         """
         # One row with all of them: the interpreter's lock is given up once for each row.
         bounds = {
-            "floor": self.floor,
+            "first": self.floor + 1,
             "to": to,
             "head": self.head,
-            "wanted": wanted,
+            "wanted": max(wanted, self.floor + 1),
             "wanted_total": wanted_total,
             "more_total": self.floor_total + MOST_BYTES,
             "more_rows": MOST_SEGMENTS - 1,
@@ -456,7 +507,7 @@ class Store:
 
     def _oldest_time(self) -> float | None:
         row = self._db.execute(
-            "SELECT time FROM segments WHERE last > ? ORDER BY last LIMIT 1", (self.floor,)
+            "SELECT time FROM segments WHERE last >= ? ORDER BY last LIMIT 1", (self.floor + 1,)
         ).fetchone()
         return seconds(row[0]) if row else None
 
@@ -464,9 +515,9 @@ class Store:
         """The first seq by which the events of the log are more than `total` bytes; there is one."""
         # Most often it is near: by bisection each step would ask for the interpreter's lock again.
         near = self._db.execute(
-            "SELECT last FROM (SELECT last, total FROM segments WHERE last > ? ORDER BY last LIMIT ?)"
+            "SELECT last FROM (SELECT last, total FROM segments WHERE last >= ? ORDER BY last LIMIT ?)"
             " WHERE total > ? ORDER BY last LIMIT 1",
-            (self.floor, NEAR, total),
+            (self.floor + 1, NEAR, total),
         ).fetchone()
         seq = near[0] if near else self._last("total", total)[0] + 1
         try:

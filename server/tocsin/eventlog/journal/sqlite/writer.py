@@ -25,7 +25,7 @@ from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Append, Committed, Opening, Outcome, Window
 from tocsin.eventlog.journal.ended import end_some, ended_by
 from tocsin.eventlog.journal.sqlite import schema
-from tocsin.eventlog.journal.sqlite.file import cannot_open, connect
+from tocsin.eventlog.journal.sqlite.file import cannot_open, connect, is_damage
 from tocsin.eventlog.journal.sqlite.gathering import Group
 from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change
 from tocsin.eventlog.journal.sqlite.limits import Limits
@@ -367,11 +367,20 @@ class Writer:
         db, store = self._connection(), self._store
         free = db.execute("PRAGMA freelist_count").fetchone()[0]
         if free > FREE_PAGES + GIVEN_BACK:
-            # `execute` would take the first step of it, which gives one page back.
-            db.executescript(f"PRAGMA incremental_vacuum({GIVEN_BACK})")
-            self._frames += 2 * GIVEN_BACK
+            self._give_back(db)
         is_more_left = store.surplus_to > store.floor or free > FREE_PAGES + 2 * GIVEN_BACK
         self._next_tick = time.monotonic() + (PAUSE_S if is_more_left else TICK_S)
+
+    def _give_back(self, db: sqlite3.Connection) -> None:
+        """Give some of the free pages back to the disk."""
+        try:
+            # `execute` would take the first step of it, which gives one page back.
+            db.executescript(f"PRAGMA incremental_vacuum({GIVEN_BACK})")
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            log.warning("no room of the journal's file is given back: it is damaged")
+        self._frames += 2 * GIVEN_BACK
 
     def _evict(self) -> Evicted | None:
         """Evict what is too old or too much, or the oldest part of it, and forget old keys; None where nothing was to be done."""
@@ -476,10 +485,23 @@ class Writer:
         store.take_up_kept_newest(self._evictions)
         self._store = store
         self._checkpoint()
-        self._evict()
+        unknown_to = self._evict_or_pass()
         self._told = self._state()
         pairs = store.pairs_after(told.floor) if store.floor > told.floor else ()
-        return Evicted(pairs, self._all_kept_newest())
+        return Evicted(pairs, self._all_kept_newest(), unknown_to)
+
+    def _evict_or_pass(self) -> int:
+        """Evict as a tick does; up to the end of damage where that is met. Up to which seq nobody knows what went."""
+        db = self._connection()
+        try:
+            self._evict()
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            return self._store.evict_damage(error).unknown_to
+        return 0
 
     def _empty_log(self) -> None:
         """Move the write-ahead log into the file, which was moved away, or another one was put in its place.
