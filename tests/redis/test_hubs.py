@@ -273,8 +273,18 @@ def test_full_redis_is_told_as_507(start_hub: StartHub, redis: RedisProcess) -> 
     full = exchange(hub.port, post(notice()))
     assert (full.status, full.json["code"]) == (507, "journal_full")
     assert int(full.headers["retry-after"]) >= 1
+    wait_until(lambda: not is_ready(hub))  # seen also where nobody publishes
+    ready = exchange(hub.port, get("/readyz"))
+    assert ready.status == 503
+    assert "memory" in ready.json["error"]
+    assert hub.metric("tocsin_journal_up") == 0
+    full = exchange(hub.port, post(notice()))
+    assert (full.status, full.json["code"]) == (507, "journal_full")
     redis.ask("CONFIG", "SET", "maxmemory", "0")
+    wait_until(lambda: is_ready(hub))
     assert hub.publish()["id"].endswith("-1")
+    wait_until(lambda: "the journal is up again" in hub.log())
+    assert hub.log().count("the journal is down") == 1
 
 
 def test_secrets_are_in_no_log_and_no_answer(start_hub: StartHub) -> None:

@@ -196,8 +196,13 @@ def _unavailable(error: RedisFault | UnusableLog | Unavailable) -> Unavailable:
     if isinstance(error, RedisFault) and error.is_unknown:
         return _unknown(str(error))
     if isinstance(error, RedisFault) and error.is_full:
-        return Unavailable(str(error), code="journal_full", retry_after_s=30, status=507)
+        return full(str(error))
     return Unavailable(str(error), code="journal_down", retry_after_s=2)
+
+
+def full(message: str) -> Unavailable:
+    """What a publisher is told where Redis takes nothing for want of memory; `message` says so."""
+    return Unavailable(message, code="journal_full", retry_after_s=30, status=507)
 
 
 def _unknown(reason: str) -> Unavailable:

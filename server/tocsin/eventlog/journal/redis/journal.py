@@ -23,7 +23,7 @@ from tocsin.eventlog.journal.base import (
     Window,
 )
 from tocsin.eventlog.journal.redis.address import parse_address
-from tocsin.eventlog.journal.redis.appends import Appends
+from tocsin.eventlog.journal.redis.appends import Appends, full
 from tocsin.eventlog.journal.redis.checks import check_server
 from tocsin.eventlog.journal.redis.history import RedisHistory
 from tocsin.eventlog.journal.redis.link import RedisFault
@@ -126,6 +126,8 @@ class RedisJournal:
         Raises:
             Unavailable: nothing was appended. Where it is told, its code may be ``unknown_outcome``.
         """
+        if self.tail.is_full:
+            raise full(self.status)
         if self.status:
             raise Unavailable(self.status, code="journal_down", retry_after_s=2)
         self._appends.add(appends, tell)

@@ -79,6 +79,14 @@ class Store:
         answer = await link.run_script(APPEND, *command)
         return read_state(answer), read_outcomes(answer, appends)
 
+    async def try_append(self, link: Link, head: Head) -> None:
+        """Append nothing: see whether Redis would take events.
+
+        Raises:
+            RedisFault: it wouldn't.
+        """
+        await self.append(link, head, (), ())
+
     async def _arguments(self, link: Link, head: Head) -> list[bytes | str | int]:
         """What the script is told of a node that has read up to `head`, before the appends."""
         await link.open()

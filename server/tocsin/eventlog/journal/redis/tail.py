@@ -54,6 +54,7 @@ class Tail:
     Attributes:
         head: how far this node has read and delivered.
         fault: why the log can't be followed now, or takes no events; empty if all is well.
+        is_full: whether that is for want of memory.
         lag_events: by how much the log was further than this node, at the last look.
         reconnects: how often Redis was lost and found again.
         holes: how often events were gone before this node read them.
@@ -69,6 +70,7 @@ class Tail:
     ) -> None:
         self.head = Head()
         self.fault = "the journal is not started"
+        self.is_full = False
         self.lag_events = 0
         self.reconnects = 0
         self.holes = 0
@@ -135,11 +137,26 @@ class Tail:
         if state.verdict == "waits":
             self._fail(WAITS)
             return
+        full = await self._why_full()
+        self.is_full = bool(full)
+        if full:
+            self._fail(full)
+            return
         if self.fault:
             self.reconnects += 1
             _say("up again")
         self.fault = ""
         self._on_moved()
+
+    async def _why_full(self) -> str:
+        """Why Redis would take no events for want of memory; empty where it would. A look alone is answered all the same."""
+        try:
+            await self._store.try_append(self.link, self.head)
+        except RedisFault as fault:
+            if not fault.is_full:
+                raise
+            return str(fault)
+        return ""
 
     async def _read_for(self, seconds: float) -> None:
         """Deliver what comes in that time."""
