@@ -13,7 +13,7 @@ import msgspec
 
 from tocsin.core.event import Draft, Event, EventId
 from tocsin.core.filters import Filter
-from tocsin.errors import KeyReused, TopicEnded
+from tocsin.errors import KeyReused, TopicEnded, Unavailable
 from tocsin.eventlog.journal.ended import Ended
 from tocsin.eventlog.kept_newest import KeptNewest
 
@@ -202,6 +202,12 @@ What is delivered next follows the opening's events."""
 Tell = Callable[[Sequence[Outcome] | Exception], None]
 """The hub's end: takes what came of a group, which is an outcome for each append in their order, or why nothing of it was
 committed. Called once for a group, and never raises. No future: for the POSTs of a turn it would cost another turn."""
+
+
+def unknown_outcome(reason: str, retry_after_s: int = 1) -> Unavailable:
+    """What is told of a group that may be committed, or not."""
+    message = f"nobody knows whether this was published: {reason}; a retry is safe with an idempotency key"
+    return Unavailable(message, code="unknown_outcome", retry_after_s=retry_after_s)
 
 
 class Journal(Protocol):

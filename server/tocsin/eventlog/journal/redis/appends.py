@@ -14,7 +14,7 @@ import msgspec
 
 from tocsin.core.event import EventId
 from tocsin.errors import Unavailable
-from tocsin.eventlog.journal.base import Append, Committed, Outcome, Tell
+from tocsin.eventlog.journal.base import Append, Committed, Outcome, Tell, unknown_outcome
 from tocsin.eventlog.journal.redis.link import RedisFault
 from tocsin.eventlog.journal.redis.script import Head, UnusableLog, encode_drafts
 from tocsin.eventlog.journal.redis.store import Store
@@ -100,7 +100,7 @@ class Appends:
                 return
             self._deliveries.popleft()
             if is_given_up:
-                delivery.tell(_unknown("it was not seen to come out of Redis"))
+                delivery.tell(unknown_outcome("it was not seen to come out of Redis"))
             else:
                 delivery.tell(delivery.outcomes)
 
@@ -118,7 +118,7 @@ class Appends:
         if self._sender:
             self._sender.cancel()
         for delivery in self._deliveries:
-            delivery.tell(_unknown("the hub stopped"))
+            delivery.tell(unknown_outcome("the hub stopped"))
         for group in self._waiting:
             group.tell(Unavailable("the hub stopped", code="draining", retry_after_s=2))
         self._deliveries.clear()
@@ -134,7 +134,7 @@ class Appends:
                 except (RedisFault, UnusableLog, Unavailable) as error:
                     _tell_all(groups, _unavailable(error))
                 except BaseException:  # cancelled, or a bug
-                    _tell_all(groups, _unknown("the hub stopped"))
+                    _tell_all(groups, unknown_outcome("the hub stopped"))
                     raise
         finally:
             self._sender = None
@@ -194,7 +194,7 @@ def _unavailable(error: RedisFault | UnusableLog | Unavailable) -> Unavailable:
     if isinstance(error, Unavailable):
         return error
     if isinstance(error, RedisFault) and error.is_unknown:
-        return _unknown(str(error))
+        return unknown_outcome(str(error))
     if isinstance(error, RedisFault) and error.is_full:
         return full(str(error))
     return Unavailable(str(error), code="journal_down", retry_after_s=2)
@@ -203,11 +203,6 @@ def _unavailable(error: RedisFault | UnusableLog | Unavailable) -> Unavailable:
 def full(message: str) -> Unavailable:
     """What a publisher is told where Redis takes nothing for want of memory; `message` says so."""
     return Unavailable(message, code="journal_full", retry_after_s=30, status=507)
-
-
-def _unknown(reason: str) -> Unavailable:
-    message = f"nobody knows whether this was published: {reason}; a retry is safe with an idempotency key"
-    return Unavailable(message, code="unknown_outcome", retry_after_s=1)
 
 
 def _tell_all(groups: Sequence[Group], error: Exception) -> None:

@@ -20,6 +20,7 @@ from tocsin.eventlog.journal.base import (
     Reset,
     Tell,
     Window,
+    unknown_outcome,
 )
 from tocsin.eventlog.journal.sqlite.aside import aside
 from tocsin.eventlog.journal.sqlite.file import prepare
@@ -29,7 +30,7 @@ from tocsin.eventlog.journal.sqlite.limits import Limits
 from tocsin.eventlog.journal.sqlite.lock import FileLock
 from tocsin.eventlog.journal.sqlite.reader import Reader
 from tocsin.eventlog.journal.sqlite.store import Evicted
-from tocsin.eventlog.journal.sqlite.under_way import HANGS_S, LOOK_S, UnderWay, nobody_knows
+from tocsin.eventlog.journal.sqlite.under_way import HANGS_S, LOOK_S, UnderWay
 from tocsin.eventlog.journal.sqlite.writer import Ends, Opened, State, Writer, Written
 from tocsin.eventlog.kept_newest import KeptNewest
 
@@ -204,7 +205,7 @@ class SqliteJournal:
         """Leave to the writer's thread what it has, and let others have the file when it ends."""
         log.error("the journal was not closed within %g s: its disk hangs, or is slow", STOP_S)
         for group in self._under_way.give_up():
-            group.tell(nobody_knows(HANGS))
+            group.tell(unknown_outcome(HANGS, retry_after_s=5))
         self._stopped.add_done_callback(lambda _: self._let_go())
 
     # --- whether the disk answers -------------------------------------------------------------
@@ -227,7 +228,7 @@ class SqliteJournal:
         for group in self._gathering.give_up():
             group.tell(_again(why))
         for group in self._under_way.give_up():
-            group.tell(nobody_knows(HANGS))
+            group.tell(unknown_outcome(HANGS, retry_after_s=5))
 
     # --- what the writer tells ----------------------------------------------------------------
 

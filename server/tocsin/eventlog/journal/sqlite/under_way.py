@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
-from tocsin.errors import Unavailable
 from tocsin.eventlog.journal.sqlite.gathering import Group
 
 HANGS_S = 5.0
@@ -53,11 +52,3 @@ class UnderWay:
         self._looks = self._looks + 1 if step and step == self._step else 0
         self._step = step
         return self._looks * LOOK_S >= HANGS_S
-
-
-def nobody_knows(why: str) -> Unavailable:
-    """What publishers are told who are given up."""
-    message = (
-        f"nobody knows whether this was published: {why}; a retry is safe with an idempotency key"
-    )
-    return Unavailable(message, code="unknown_outcome", retry_after_s=5)
