@@ -153,6 +153,7 @@ async def test_page_that_sqlite_cannot_read_is_evicted_as_others_are(
     history = log.history
     assert history.has_lost(20 * BATCH, Filter(["t/1"]))
     seqs = [event.id.seq for event in await log.read_all(history.floor)]
-    assert seqs == list(range(seqs[0], history.head + 1))
-    assert 250 * BATCH < seqs[0] <= history.floor + 1  # others went meanwhile
+    assert seqs == sorted(seqs)  # some went meanwhile
+    assert 250 * BATCH < seqs[0]
+    assert seqs[-1] == history.head
     await log.journal.stop()
