@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.eventlog.test_sqlite_journal import Log, ticks
+from tests.serving import eventually
 from tocsin.core.event import Draft
 from tocsin.core.filters import EVERYTHING, Filter
 from tocsin.errors import Unavailable
+from tocsin.eventlog.journal import Once
+from tocsin.eventlog.journal.sqlite.store import Store
 
 GARBAGE = b"\xc1\x10\x00\x00\x00garbage"
 BATCH = 64
@@ -154,6 +157,126 @@ async def test_page_that_sqlite_cannot_read_is_evicted_as_others_are(
     assert history.has_lost(20 * BATCH, Filter(["t/1"]))
     seqs = [event.id.seq for event in await log.read_all(history.floor)]
     assert seqs == sorted(seqs)  # some went meanwhile
-    assert 250 * BATCH < seqs[0]
+    assert seqs[0] > 250 * BATCH
     assert seqs[-1] == history.head
+    await log.journal.stop()
+
+
+@pytest.mark.parametrize("filter", [EVERYTHING, Filter(["t/*"])])
+async def test_search_for_the_newest_ends_at_a_page_that_sqlite_cannot_read(
+    tmp_path: Path, filter: Filter
+) -> None:
+    log = await log_with_a_damaged_page(tmp_path)
+    before, seqs = 60 * BATCH + 1, list[int]()
+    while before > log.history.floor + 1:
+        page = await log.history.newest(filter, 500, max_bytes=2**24, before=before)
+        seqs = [event.id.seq for event in page.events] + seqs
+        before = page.before
+    assert 30 * BATCH <= log.history.floor < 34 * BATCH
+    assert seqs == list(range(log.history.floor + 1, 60 * BATCH + 1))
+    await log.journal.stop()
+
+
+async def test_name_that_is_none_is_damage_and_only_what_lies_before_it_is_gone(
+    tmp_path: Path,
+) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    for _ in range(60):
+        await log.append(Draft("tick", b"x", "t/1"))
+    await log.journal.stop()
+    db = sqlite3.connect(log.path)
+    db.execute(
+        "UPDATE segments SET contents = CAST(replace(contents, 'tick', 'ti#k') AS BLOB) WHERE last = 30"
+    )
+    db.commit()
+    db.close()
+    log = Log(tmp_path)
+    await log.start(events=10)
+    page = await log.history.read(10, EVERYTHING, max_events=100, max_bytes=2**20)
+    assert (page.events, log.history.floor) == ((), 30)
+    page = await log.history.read(30, EVERYTHING, max_events=100, max_bytes=2**20)
+    assert [event.id.seq for event in page.events] == list(range(31, 61))
+    await log.journal.stop()
+
+
+async def test_damage_among_the_keys_keeps_nobody_from_publishing_and_evicts_nothing(
+    tmp_path: Path,
+) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    for number in range(1_000):
+        await log.append(*ticks(1), once=Once("s", f"k{number}", b"d" * 16))
+    await log.journal.stop()
+    db = sqlite3.connect(log.path)
+    name = "sqlite_autoindex_keys_1"
+    (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    db.close()
+    content = bytearray(log.path.read_bytes())
+    content[(page - 1) * PAGE_BYTES : page * PAGE_BYTES] = b"\xff" * PAGE_BYTES
+    log.path.write_bytes(content)
+    log = Log(tmp_path)
+    await log.start(events=10)
+    log.clock.move(90_000.0)  # the keys are too old
+    await eventually(lambda: not log.journal._writer._tidies_keys)
+    assert (await log.append(*ticks(1))).ids[0].seq == 1_001
+    assert (log.history.floor, log.journal.figures.reconnects) == (0, 0)
+    await log.journal.stop()
+
+
+async def test_damage_that_is_elsewhere_evicts_no_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(tmp_path, events=100)
+    await log.start()
+
+    def fail(*arguments: object) -> None:
+        raise sqlite3.OperationalError("Could not decode to UTF-8 column")
+
+    monkeypatch.setattr(log.journal._writer._store, "_remember", fail)
+    monkeypatch.setattr(Store, "_remember", fail)
+    with suppress(Unavailable):
+        for _ in range(200):
+            await log.append(*ticks(1))
+    await eventually(lambda: log.journal.status)
+    await asyncio.sleep(0.5)
+    assert log.history.floor == 0
+    monkeypatch.undo()
+    await eventually(lambda: not log.journal.status)
+    await log.journal.stop()
+
+
+async def test_rows_that_are_missing_are_a_hole_that_evictions_pass(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    await log.start()
+    for _ in range(300):
+        await log.append(*ticks(1))
+    await log.journal.stop()
+    db = sqlite3.connect(log.path)
+    db.execute("DELETE FROM segments WHERE last BETWEEN 100 AND 150")
+    db.commit()
+    db.close()
+    log = Log(tmp_path, events=170)
+    await log.start(events=10)
+    async with asyncio.timeout(30):
+        while log.history.floor < 200:
+            await log.append(*ticks(5))
+            await asyncio.sleep(0.01)
+    assert not log.journal.status
+    await log.journal.stop()
+
+
+async def test_reader_goes_on_where_a_damaged_file_is_replaced(tmp_path: Path) -> None:
+    log = await log_with_a_damaged_page(tmp_path)
+    away, other = tmp_path / "away", tmp_path / "other"
+    other.write_bytes(log.path.read_bytes())
+    log.journal._reader._close()  # it has read nothing yet
+    log.path.rename(away)
+    other.rename(log.path)
+    with pytest.raises(Unavailable):
+        await log.history.read(0, EVERYTHING, max_events=5_000, max_bytes=2**24)
+    away.replace(log.path)
+    await eventually(lambda: not log.journal.status)
+    page = await log.history.read(40 * BATCH, EVERYTHING, max_events=10, max_bytes=2**20)
+    assert len(page.events) == 10
     await log.journal.stop()

@@ -27,17 +27,17 @@ class Damaged(Exception):
         self.to = to
 
 
-def end_behind(db: sqlite3.Connection, after: int, head: int) -> int:
-    """The end of the first damage behind the seq `after` and the floor; that where none is found."""
-    after = seq = max(after, db.execute("SELECT floor FROM log").fetchone()[0])
+def end_behind(db: sqlite3.Connection, after: int, head: int) -> int | None:
+    """The end of the first damage behind the seq `after` and the floor; None where none is found."""
+    seq = max(after, db.execute("SELECT floor FROM log").fetchone()[0])
     for _ in range(MOST_LOOKED_AT):
         if seq >= head:
-            return after
+            return None
         found = _holder(db, seq + 1)
         if found is None:
             return _end_of(db, seq + 1, head)
         seq = found.last
-    return after
+    return None
 
 
 def end_before(db: sqlite3.Connection, before: int) -> int:
@@ -73,6 +73,9 @@ def _holder(db: sqlite3.Connection, seq: int) -> Loaded | None:
         found = load(
             db, "last = (SELECT last FROM segments WHERE last >= ? ORDER BY last LIMIT 1)", seq
         )
+        for each in found:  # names that are none are damage too
+            each.events_between(0, each.last, 0)
+            db.execute("SELECT types, topics FROM segments WHERE last = ?", (each.last,)).fetchone()
     except Exception as error:
         if not is_damage(error):
             raise

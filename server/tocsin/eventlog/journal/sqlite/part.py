@@ -41,8 +41,11 @@ def _put(part: Path, path: Path) -> None:
     """Give the file its name."""
     _sync(part)
     # Nobody's file is replaced, whoever made one meanwhile: this fails where there is one.
-    os.close(_new_file(path))
-    part.rename(path)
+    try:
+        os.link(part, path)
+    except PermissionError:  # a file system without links
+        os.close(_new_file(path))
+        part.rename(path)
     sync_folder(path.parent)
 
 

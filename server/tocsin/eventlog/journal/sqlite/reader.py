@@ -93,7 +93,9 @@ class Reader:
 
     # --- in the thread ------------------------------------------------------------------------
 
-    async def _ask(self, work: Callable[[], Result], end_of_damage: Callable[[], int]) -> Result:
+    async def _ask(
+        self, work: Callable[[], Result], end_of_damage: Callable[[], int | None]
+    ) -> Result:
         if self._is_stopped:
             raise Unavailable("the journal is stopped", code="journal_down")
         future: asyncio.Future[Result] = self._loop.create_future()
@@ -110,12 +112,14 @@ class Reader:
         self._jobs.put(job)
         return await future
 
-    def _told_of(self, error: Exception, end_of_damage: Callable[[], int]) -> Exception:
+    def _told_of(self, error: Exception, end_of_damage: Callable[[], int | None]) -> Exception:
         """What who asked is told of `error`; where the file is damaged, with the place to go on from."""
         if is_damage(error):
             try:
-                return Damaged(end_of_damage(), error)
-            except sqlite3.Error:
+                to = end_of_damage()
+                if to is not None:
+                    return Damaged(to, error)
+            except Exception:  # of any kind: the thread goes on
                 self._close()
         log.warning("the journal's file could not be read", exc_info=error)
         return told_of(self._path, error)

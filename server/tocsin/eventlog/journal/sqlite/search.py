@@ -197,11 +197,13 @@ def _scan_back(
 ) -> tuple[Sequence[_Span], int]:
     """The same behind `low` up to `high`, the newest first; and the first seq that was looked at."""
     condition, values = condition_of(filter)
+    # The oldest row is looked up: a step back from it would look at the page before, which may be damaged.
+    first, end = last_of(db, low + 1), last_of(db, high)
     text = db.execute(
-        "SELECT json_group_array(json_array(last, events)) FROM"
-        " (SELECT last, events FROM segments WHERE last > ? AND last <= ?"
-        f" AND {condition} ORDER BY last DESC LIMIT ?)",
-        (low, last_of(db, high), *values, MOST_ROWS),
+        "SELECT json_group_array(json_array(last, events)) FROM (SELECT * FROM"
+        f" (SELECT last, events FROM segments WHERE last > ? AND last <= ? AND {condition} ORDER BY last DESC LIMIT ?)"
+        f" UNION ALL SELECT last, events FROM segments WHERE last = ? AND last <= ? AND {condition} LIMIT ?)",
+        (first, end, *values, MOST_ROWS, first, end, *values, MOST_ROWS),
     ).fetchone()[0]
     spans = _few(_read_spans(text))
     oldest = low + 1

@@ -57,7 +57,7 @@ MOST_LOOKED_AT = 1_000
 """Events, likewise, where some may stay, and so each is looked at."""
 
 LEFT_ROWS = 128
-"""Behind damage: more than a page has of the smallest."""
+"""Behind damage: so many of the smallest fill most of a page, which isn't joined with the damaged one then."""
 
 MAX_SLACK = 8_000
 """Events above the limit by count that wait for the others, and go in one step."""
@@ -331,7 +331,12 @@ class Store:
                 "a damaged part of the journal's file is evicted", extra={"error": str(error)[:200]}
             )
             return self._row_of(seq)
-        assert holder
+        if holder is None:  # its row is gone: the log goes on at the next one
+            total, time = self._db.execute(
+                "SELECT total - size, time FROM segments WHERE last >= ? ORDER BY last LIMIT 1",
+                (seq,),
+            ).fetchone()
+            return seq, int(total), int(time)
         return seq, holder.total_at(seq), holder.time
 
     def _row_of(self, seq: int) -> tuple[int, int, int]:
@@ -353,9 +358,14 @@ class Store:
         if self.kept_newest.is_on:
             raise error
         db = self._db
+        # What it knows is ahead of the file, which was rolled back.
+        (self.floor,) = db.execute("SELECT floor FROM log").fetchone()
+        damaged_to = end_behind(db, self.floor, self.head)
+        if damaged_to is None:  # it is in another table
+            raise error
         row = db.execute(
             "SELECT last, total, time FROM segments WHERE last >= ? ORDER BY last LIMIT 1 OFFSET ?",
-            (end_behind(db, self.floor, self.head) + 1, LEFT_ROWS - 1),
+            (damaged_to + 1, LEFT_ROWS - 1),
         ).fetchone()
         end, total, time = row or (self.head, self.total, self.time)
         log.error("a damaged part of the journal's file is evicted", extra={"up_to": end})
@@ -524,7 +534,8 @@ class Store:
             holder = holder_of(self._db, seq)
         except RecordError:  # it is damaged, and goes whole
             return self._row_of(seq)[0]
-        assert holder
+        if holder is None:  # its row is gone
+            return seq
         at = holder.total_at(holder.first - 1)
         for seq, content in holder.between(0, holder.last):
             at += content.bytes

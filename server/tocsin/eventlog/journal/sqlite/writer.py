@@ -150,6 +150,7 @@ class Writer:
         self.step = 0.0
         self._stopping = False
         self._next_tick = 0.0
+        self._gives_back = self._tidies_keys = True  # until damage is met in it
         self._file: OwnFile | None = None
         self._told: State
         self._outage = Outage()
@@ -365,7 +366,7 @@ class Writer:
         if evicted:
             self._tell((), (), evicted)
         db, store = self._connection(), self._store
-        free = db.execute("PRAGMA freelist_count").fetchone()[0]
+        free = db.execute("PRAGMA freelist_count").fetchone()[0] if self._gives_back else 0
         if free > FREE_PAGES + GIVEN_BACK:
             self._give_back(db)
         is_more_left = store.surplus_to > store.floor or free > FREE_PAGES + 2 * GIVEN_BACK
@@ -379,6 +380,7 @@ class Writer:
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
+            self._gives_back = False
             log.warning("no room of the journal's file is given back: it is damaged")
         self._frames += 2 * GIVEN_BACK
 
@@ -388,16 +390,29 @@ class Writer:
         steady = self._monotonic()
         store.look_at_ages(steady)
         surplus = store.surplus_to
-        if surplus <= store.floor and not store.has_old_keys(steady):
+        self._forget_keys(steady)
+        if surplus <= store.floor:
             return None
         db.execute("BEGIN IMMEDIATE")
-        evicted = NOTHING
-        if surplus > store.floor:
-            evicted = store.evict(surplus, self._evictions)
-        store.drop_keys(steady)
+        evicted = store.evict(surplus, self._evictions)
         db.execute("COMMIT")
         self._frames += _pages(evicted) + 10
         return evicted
+
+    def _forget_keys(self, steady: float) -> None:
+        """Drop some of the idempotency keys that are too old. Damage there keeps nobody else from publishing."""
+        db = self._connection()
+        try:
+            if self._tidies_keys and self._store.has_old_keys(steady):
+                self._store.drop_keys(steady)
+                self._frames += 10
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            self._tidies_keys = False
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            log.warning("old idempotency keys stay in the journal's file: it is damaged")
 
     @property
     def _own_file(self) -> OwnFile:
@@ -426,9 +441,9 @@ class Writer:
             self._refuse_for(self._outage.next_pause(), why)
             if self._stopping:
                 return
+            self.step = time.monotonic()
             if why.code == "storage_full" and not has_room(self._path.parent):
                 continue
-            self.step = time.monotonic()
             try:
                 evicted = self._open_again(size)
             except Exception as still:
