@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from tests.redis.nodes import Node, ids_of_two, nodes
 from tests.redis.proxy import proxy_to
 from tests.redis_process import RedisProcess
+from tocsin.eventlog.journal.redis import tail
 
 ALWAYS = ("--appendfsync", "always")
 
@@ -177,7 +179,23 @@ async def test_log_of_an_older_tocsin_that_saw_this_run_of_redis_goes_on(
 ) -> None:
     async with nodes(redis) as (before,):
         await before.append("a")
-    redis.ask("HDEL", "{tocsin}:log", "trusted", "kept")
+    redis.ask("HDEL", "{tocsin}:log", "trusted", "kept", "noted")
+    async with nodes(redis) as (after,):
+        await after.append("b")
+        assert after.texts() == ["a", "b"]
+
+
+async def test_older_tocsin_that_was_there_after_a_restart_lets_the_log_go_on(
+    redis: RedisProcess,
+) -> None:
+    """As where a hub was taken back to the version before for a while."""
+    async with nodes(redis) as (before,):
+        await before.append("a")
+    redis.kill()
+    redis.restart()
+    found = re.search(rb"run_id:(\w+)", redis.ask("INFO", "server"))
+    assert found
+    redis.ask("HSET", "{tocsin}:log", "run", found[1].decode())  # which is all that it notes of it
     async with nodes(redis) as (after,):
         await after.append("b")
         assert after.texts() == ["a", "b"]
@@ -191,3 +209,22 @@ async def _seen_by(redis: RedisProcess, node: Node) -> None:
 async def _append_after_the_wait(node: Node, text: str) -> None:
     await node.until(lambda: "two seconds" in node.journal.status)
     await node.append_at_last(text)
+
+
+async def test_node_that_finds_redis_again_late_keeps_the_log_that_a_new_one_looked_at(
+    redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nodes(redis) as (late,):
+        await late.append("a", "b")
+        await _seen_by(redis, late)
+        monkeypatch.setattr(tail, "FIRST_PAUSE_S", 4.0)
+        monkeypatch.setattr(tail, "LONGEST_PAUSE_S", 4.0)
+        redis.kill()
+        redis.restart()
+        new = Node(redis.url)
+        await new.start()
+        await _append_after_the_wait(new, "c")
+        await late.until(lambda: late.texts() == ["a", "b", "c"])
+        assert new.texts() == ["a", "b", "c"]
+        assert late.resets == new.resets == []
+        await new.journal.stop()

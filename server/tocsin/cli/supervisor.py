@@ -350,7 +350,8 @@ def _send(number: int, children: Iterable[Child]) -> None:
 
 
 def _pause_s(deaths: int) -> float:
-    return min(FIRST_PAUSE_S * 2**deaths, LONGEST_PAUSE_S) if deaths else 0.0
+    # Of an outage of hours there are thousands, whose power no float holds.
+    return min(FIRST_PAUSE_S * 2 ** min(deaths, 10), LONGEST_PAUSE_S) if deaths else 0.0
 
 
 async def supervise(settings: Settings) -> int:

@@ -92,7 +92,9 @@ class RedisHistory:
             return
         self._steps.append(state.floor - self._trimmed)
         self._trimmed = state.floor
-        self._passed.let_go(min(state.floor + EARLY_LOOKS * min(self._steps), self.head))
+        # Half of what is kept at most: it may have been a burst, after which little goes for long.
+        early = min(EARLY_LOOKS * min(self._steps), (self.head - state.floor) // 2)
+        self._passed.let_go(min(state.floor + early, self.head))
         self.bytes = state.bytes
         self.oldest_time = state.oldest * MICROSECOND if state.oldest else None
 

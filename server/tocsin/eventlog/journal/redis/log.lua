@@ -26,15 +26,16 @@
 --
 -- What else is in the hash: `run` is the server's, `since` when it was first seen. `trusted` is the run in which it is
 -- known that the log ends where it ended: a server that lost its newest events looks whole, and would give their ids
--- again. `kept` is the run that loses nothing, as every look at it found.
+-- again. `kept` is the run that loses nothing, as every look at it found. `noted` is `run` as long as no older Tocsin wrote it.
 
 local LAYOUT = 1
 local GRACE = 2000000       -- microseconds in which every node is to say how far it had read
+local LAST_WORD = 8000000   -- the same where none has said it yet: a node takes so long to miss its server and find it again
 local ENTRY_BYTES = 48      -- what the stream needs for an event beside its record
 local MOST_TRIMMED = 10000  -- events a call: some milliseconds
 local MOST_FORGOTTEN = 200  -- idempotency keys a call, beside as many as come
 local MOST_REOPENED = 1000  -- ended topics a call, beside as many as come
-local MOST_KEPT = 300000    -- idempotency keys that outlive an epoch: copying them takes some tenths of a second
+local MOST_KEPT = 100000    -- idempotency keys that outlive an epoch: copying them takes some tenths of a second
 local AT_ONCE = 1000        -- values of one HSET: Lua's stack takes some thousands
 local FIRST_APPEND = 15
 
@@ -75,7 +76,7 @@ local function why_not()
 end
 
 local meta = redis.pcall('HMGET', meta_key,
-  'layout', 'epoch', 'seq', 'floor', 'total', 'base', 'time', 'run', 'since', 'trusted', 'kept')
+  'layout', 'epoch', 'seq', 'floor', 'total', 'base', 'time', 'run', 'since', 'trusted', 'kept', 'noted')
 if meta[1] and tonumber(meta[1]) > LAYOUT then
   return { 'layout', meta[1] }
 end
@@ -87,8 +88,12 @@ local epoch, seq, floor = tonumber(meta[2]), tonumber(meta[3]), tonumber(meta[4]
 local total, base = tonumber(meta[5]), tonumber(meta[6])  -- bytes of all events ever, and of those up to the floor
 local time = tonumber(meta[7]) or 0
 local since = tonumber(meta[9]) or 0
--- A log of an older Tocsin says nothing of it.
-local trusted, kept = meta[10] or meta[8] or '', meta[11] or 'unknown'
+local trusted, kept = meta[10], meta[11]
+-- An older Tocsin notes its run alone: it was there then, or began that log. It says nothing of what that run keeps.
+if not trusted or meta[12] ~= meta[8] then
+  trusted, kept = meta[8], nil
+end
+trusted, kept = trusted or '', kept or 'unknown'
 local is_changed = false  -- a look that finds all as it was writes nothing
 
 -- Lua would write a large number as 1.7e+12.
@@ -193,7 +198,7 @@ end
 local function keep_meta()
   redis.call('HSET', meta_key, 'layout', LAYOUT, 'epoch', whole(epoch), 'seq', whole(seq),
     'floor', whole(floor), 'total', whole(total), 'base', whole(base), 'time', whole(time),
-    'run', run, 'since', whole(since), 'trusted', trusted, 'kept', kept)
+    'run', run, 'since', whole(since), 'trusted', trusted, 'kept', kept, 'noted', run)
 end
 
 -- The least place after `low` and before `high` for which `is_enough` holds, which does so from there on; `high` if
@@ -406,7 +411,10 @@ end
 if trusted ~= run and (vouches() or keeps_all == '1' and kept == trusted) then
   trusted, is_changed = run, true
 end
-local is_waiting = now >= since and now < since + GRACE
+if since > now + GRACE then  -- the server's clock was set back
+  since, is_changed = now, true
+end
+local is_waiting = now < since + (trusted == run and GRACE or LAST_WORD)
 if trusted ~= run and not is_waiting then
   begin_anew()
 end

@@ -107,7 +107,8 @@ class Tail:
         while True:
             try:
                 await self._look()
-                await self._read_for(WAITING_LOOK_S if self.fault else self._look_s)
+                is_waited_for = self.fault and not self.is_full
+                await self._read_for(WAITING_LOOK_S if is_waited_for else self._look_s)
                 pause_s = FIRST_PAUSE_S
                 continue
             except (RedisFault, UnusableLog, RecordError) as error:
@@ -119,10 +120,10 @@ class Tail:
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    def _fail(self, fault: str) -> None:
+    def _fail(self, fault: str, *, is_full: bool = False) -> None:
         if fault != self.fault:
             _say(f"down: {fault}")
-        self.fault = fault
+        self.fault, self.is_full = fault, is_full
         self._on_moved()
 
     async def _look(self) -> None:
@@ -138,14 +139,13 @@ class Tail:
             self._fail(WAITS)
             return
         full = await self._why_full()
-        self.is_full = bool(full)
         if full:
-            self._fail(full)
+            self._fail(full, is_full=True)
             return
         if self.fault:
             self.reconnects += 1
             _say("up again")
-        self.fault = ""
+        self.fault, self.is_full = "", False
         self._on_moved()
 
     async def _why_full(self) -> str:
