@@ -13,6 +13,7 @@ from tocsin.eventlog.evictions import Evictions
 from tocsin.eventlog.journal.base import Page, PageBefore
 from tocsin.eventlog.journal.sqlite.damage import Damaged
 from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change
+from tocsin.eventlog.journal.sqlite.outage import MOST_DETAIL
 from tocsin.eventlog.journal.sqlite.reader import Reader
 from tocsin.eventlog.journal.sqlite.store import Evicted
 from tocsin.eventlog.kept_newest import KeptNewest
@@ -21,9 +22,6 @@ log = logging.getLogger("tocsin")
 
 NEWEST_ROWS = 200_000
 """Events that a search for the newest looks at: 40 ms in the reader's thread."""
-
-ERROR_CHARACTERS = 200
-"""Of an error in the log: SQLite quotes what it could not read."""
 
 TELL_TURNS = 2_000
 """Milliseconds, at least, that an eviction may take from the file to the loop."""
@@ -118,7 +116,7 @@ class SqliteHistory:
             extra={
                 "up_to": damaged.to,
                 "events": damaged.to - self.floor,
-                "error": str(damaged)[:ERROR_CHARACTERS],
+                "error": str(damaged)[:MOST_DETAIL],
             },
         )
         self._damaged_to = damaged.to

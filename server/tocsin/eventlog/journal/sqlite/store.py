@@ -25,6 +25,7 @@ from tocsin.eventlog.journal.sqlite.damage import end_behind
 from tocsin.eventlog.journal.sqlite.file import is_damage
 from tocsin.eventlog.journal.sqlite.kept_newest import NO_CHANGE, Change, KeptRows, as_json
 from tocsin.eventlog.journal.sqlite.limits import Limits
+from tocsin.eventlog.journal.sqlite.outage import MOST_DETAIL
 from tocsin.eventlog.journal.sqlite.segments import (
     Segment,
     SeqPair,
@@ -328,7 +329,8 @@ class Store:
             holder = holder_of(self._db, seq)
         except RecordError as error:
             log.error(
-                "a damaged part of the journal's file is evicted", extra={"error": str(error)[:200]}
+                "a damaged part of the journal's file is evicted",
+                extra={"error": str(error)[:MOST_DETAIL]},
             )
             return self._row_of(seq)
         if holder is None:  # its row is gone: the log goes on at the next one
